@@ -1,0 +1,156 @@
+/** What core needs to know of the configuration: frozen, complete, checked by whoever made it. */
+export interface ServerConfig {
+  /** 1 for a standalone server. The highest byte of session ids. */
+  readonly serverId: bigint
+  readonly tickTimeMs: number
+  readonly minSessionTimeoutMs: number
+  readonly maxSessionTimeoutMs: number
+  /** Connections per client address; 0 is unlimited. */
+  readonly maxClientCnxns: number
+  /** Connections in all; 0 is unlimited. */
+  readonly maxCnxns: number
+  /** A connection without a session is closed after this time, whatever it sends. */
+  readonly sessionlessTimeoutMs: number
+  /** Longest frame accepted from a client, bytes (jute.maxbuffer). */
+  readonly maxFrameBytes: number
+  /** Allowance above `maxFrameBytes` when reading strings and buffers back from files. */
+  readonly extraFrameBytes: number
+  /** A multiRead or getChildren of a multiRead whose reply would pass this is refused. */
+  readonly maxMultiReadReplyBytes: number
+  /** Unsent bytes at which a connection is no longer read. */
+  readonly unsentHighBytes: number
+  /** Unsent bytes at which a connection is closed: it does not read its replies and events. */
+  readonly unsentLimitBytes: number
+  readonly globalOutstandingLimit: number
+  readonly connectionThrottle: ConnectionThrottle
+  readonly requestThrottle: RequestThrottle
+  readonly largeRequest: { readonly thresholdBytes: number; readonly maxBytes: number }
+  readonly auth: AuthConfig
+  readonly isQuotaEnforced: boolean
+  /** TTL znodes are accepted and recognised. */
+  readonly isTtlEnabled: boolean
+  readonly isReconfigEnabled: boolean
+  readonly container: ContainerConfig
+  readonly storage: StorageConfig
+}
+
+/** Token bucket on connect requests; off while `tokens` is 0. */
+export interface ConnectionThrottle {
+  readonly tokens: number
+  readonly fillTimeMs: number
+  readonly fillCount: number
+  readonly freezeTimeMs: number
+  readonly dropIncrease: number
+  readonly dropDecrease: number
+  readonly decreaseRatio: number
+  readonly isWeighted: boolean
+  readonly globalSessionWeight: number
+  readonly renewSessionWeight: number
+}
+
+export interface RequestThrottle {
+  /** Requests in the pipeline at once; 0 is unlimited. */
+  readonly maxRequests: number
+  readonly stallTimeMs: number
+  readonly isStaleDropped: boolean
+  readonly isLatencyStale: boolean
+  readonly isConnectionStale: boolean
+  /** A request that waited longer is answered ThrottledOp; 0 is off. */
+  readonly throttledOpWaitTimeMs: number
+}
+
+export interface AuthConfig {
+  /** No ACL is checked at all. */
+  readonly isAclSkipped: boolean
+  readonly isDigestEnabled: boolean
+  /** `super:<base64 sha1>`, or undefined for no super user. */
+  readonly superDigest: string | undefined
+  /** Schemes of which a connection must have one before anything else; undefined: not enforced. */
+  readonly enforcedSchemes: readonly string[] | undefined
+}
+
+export interface ContainerConfig {
+  readonly checkIntervalMs: number
+  readonly maxPerMinute: number
+  /** Containers that never had a child go after this time; 0 keeps them. */
+  readonly maxNeverUsedIntervalMs: number
+}
+
+export interface StorageConfig {
+  /** Zero-fill ahead of the log's end; 0 switches it off. */
+  readonly preAllocBytes: number
+  readonly snapCount: number
+  /** 0 or less: no size trigger. */
+  readonly snapSizeLimitBytes: number
+  /** Roll the log at this size; 0 or less: never. */
+  readonly txnLogSizeLimitBytes: number
+  /** false: acknowledge before the sync (unsafe, for tests). */
+  readonly isSyncForced: boolean
+  readonly fsyncWarningMs: number
+  readonly snapshotCodec: 'plain' | 'gz' | 'snappy'
+  /** Accept logs without any snapshot. */
+  readonly isEmptySnapshotTrusted: boolean
+  readonly isDigestEnabled: boolean
+  readonly hasLastZxidTrailer: boolean
+  /** Create an empty database where there is none (else an `initialize` marker is needed). */
+  readonly isDbAutocreated: boolean
+  /** undefined: never purge. */
+  readonly purge: { readonly retainCount: number } | undefined
+}
+
+/** The defaults of ZooKeeper, but for what the documentation lists as chosen otherwise (TTL znodes and purge are on). */
+export const defaultConfig: ServerConfig = {
+  serverId: 1n,
+  tickTimeMs: 3000,
+  minSessionTimeoutMs: 6000,
+  maxSessionTimeoutMs: 60_000,
+  maxClientCnxns: 60,
+  maxCnxns: 0,
+  sessionlessTimeoutMs: 10_000,
+  maxFrameBytes: 0xfffff,
+  extraFrameBytes: 0xfffff,
+  maxMultiReadReplyBytes: 16 * 1024 * 1024,
+  unsentHighBytes: 1024 * 1024,
+  unsentLimitBytes: 64 * 1024 * 1024,
+  globalOutstandingLimit: 1000,
+  connectionThrottle: {
+    tokens: 0,
+    fillTimeMs: 1,
+    fillCount: 1,
+    freezeTimeMs: -1,
+    dropIncrease: 0.02,
+    dropDecrease: 0.002,
+    decreaseRatio: 0,
+    isWeighted: false,
+    globalSessionWeight: 3,
+    renewSessionWeight: 2,
+  },
+  requestThrottle: {
+    maxRequests: 0,
+    stallTimeMs: 100,
+    isStaleDropped: true,
+    isLatencyStale: false,
+    isConnectionStale: true,
+    throttledOpWaitTimeMs: 0,
+  },
+  largeRequest: { thresholdBytes: -1, maxBytes: 100 * 1024 * 1024 },
+  auth: { isAclSkipped: false, isDigestEnabled: true, superDigest: undefined, enforcedSchemes: undefined },
+  isQuotaEnforced: false,
+  isTtlEnabled: true,
+  isReconfigEnabled: false,
+  container: { checkIntervalMs: 60_000, maxPerMinute: 10_000, maxNeverUsedIntervalMs: 0 },
+  storage: {
+    preAllocBytes: 65536 * 1024,
+    snapCount: 100_000,
+    snapSizeLimitBytes: 4194304 * 1024,
+    txnLogSizeLimitBytes: 0,
+    isSyncForced: true,
+    fsyncWarningMs: 1000,
+    snapshotCodec: 'plain',
+    isEmptySnapshotTrusted: false,
+    isDigestEnabled: true,
+    hasLastZxidTrailer: true,
+    isDbAutocreated: true,
+    purge: { retainCount: 3 },
+  },
+}

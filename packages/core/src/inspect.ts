@@ -1,0 +1,79 @@
+/** A read-only look at a running server, for four-letter words and, later, HTTP and metrics. Core formats nothing. */
+import type { SessionId, Zxid } from '@corral/protocol'
+import type { ServerConfig } from './config.ts'
+import type { ConnId, Peer } from './events.ts'
+
+export interface Counters {
+  packetsReceived: number
+  packetsSent: number
+  /** Requests answered, and their time from arrival to reply, ms. */
+  latencyCount: number
+  latencySumMs: number
+  latencyMinMs: number
+  latencyMaxMs: number
+  /** Requests accepted and not answered yet. */
+  outstanding: number
+  connectionsRejected: number
+  connectionsDropped: number
+  sessionsExpired: number
+  throttledOps: number
+  digestMismatches: number
+  /** Log syncs done, those over the warning threshold, and txns they made durable. */
+  syncs: number
+  slowSyncs: number
+  txnsLogged: number
+  snapshots: number
+}
+
+export interface ConnectionInfo {
+  readonly conn: ConnId
+  readonly peer: Peer
+  /** 0 before the handshake. */
+  readonly session: SessionId
+  readonly isReading: boolean
+  readonly outstanding: number
+  readonly received: number
+  readonly sent: number
+  /** -999 before the first request, as in `cons`. */
+  readonly lastOp: number
+  readonly establishedWallMs: number
+  readonly timeoutMs: number
+  readonly lastXid: number
+  readonly lastZxid: Zxid
+  readonly lastReplyMonotonicMs: number
+  readonly lastLatencyMs: number
+  readonly minLatencyMs: number
+  readonly maxLatencyMs: number
+  readonly latencySumMs: number
+  readonly latencyCount: number
+}
+
+export interface SessionInfo {
+  readonly session: SessionId
+  readonly timeoutMs: number
+  /** The end of its expiry bucket. */
+  readonly expiresAtMonotonicMs: number
+}
+
+export interface Inspection {
+  readonly config: ServerConfig
+  readonly isServing: boolean
+  readonly counters: Counters
+  lastZxid(): Zxid
+  znodeCount(): number
+  ephemeralCount(): number
+  /** Both tables: a persistent watch counts twice, as in the Java server. */
+  watchCount(): number
+  approximateDataBytes(): number
+  connections(): readonly ConnectionInfo[]
+  /** Sorted by expiry. */
+  sessions(): readonly SessionInfo[]
+  /** Sessions that own ephemerals, with the paths. */
+  ephemerals(): ReadonlyMap<SessionId, readonly string[]>
+  /** Of the data table only, as the original's `wch*` words: path to the sessions watching it. */
+  dataWatches(): ReadonlyMap<string, readonly SessionId[]>
+  /** The last recorded (zxid, tree digest) pairs, oldest first. */
+  digests(): readonly { readonly zxid: Zxid; readonly digest: bigint }[]
+  resetServerStats(): void
+  resetConnectionStats(): void
+}

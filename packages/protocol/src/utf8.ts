@@ -1,0 +1,36 @@
+/** Strings are made and read here only: `core` has no `Buffer` and keeps text as bytes. */
+
+/** @returns the text; malformed input becomes U+FFFD, as the Java server's decoder does */
+export function decodeUtf8(bytes: Uint8Array, from = 0, to: number = bytes.length): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).toString('utf8')
+}
+
+export function encodeUtf8(text: string): Uint8Array {
+  const encoded = Buffer.from(text, 'utf8')
+  return new Uint8Array(encoded.buffer, encoded.byteOffset, encoded.length)
+}
+
+/** One char per byte (latin1): a `Map` key for raw bytes, one to one, never for display. */
+export function pathKey(bytes: Uint8Array, from = 0, to: number = bytes.length): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).toString('latin1')
+}
+
+/** The bytes behind a {@link pathKey}. */
+export function keyBytes(key: string): Uint8Array {
+  const raw = Buffer.from(key, 'latin1')
+  return new Uint8Array(raw.buffer, raw.byteOffset, raw.length)
+}
+
+export function utf8Length(text: string): number {
+  return Buffer.byteLength(text, 'utf8')
+}
+
+/** Writes at `at`, which must have room for {@link utf8Length} bytes. @returns bytes written */
+export function writeUtf8(text: string, into: Uint8Array, at: number): number {
+  return Buffer.from(into.buffer, into.byteOffset, into.length).write(text, at, 'utf8')
+}
+
+/** Standard Base64 with padding. */
+export function toBase64(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64')
+}
