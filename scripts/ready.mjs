@@ -1,0 +1,135 @@
+/**
+ * Makes a checkout ready to run: installs when what is installed is not what the lock file asks for, compiles the
+ * server and the command line, bundles each into one file. Says nothing when there is nothing to do.
+ *
+ * Runs before node_modules exists, so it uses nothing but Node. The stamp carries the time at which the build
+ * began: a source saved meanwhile counts as newer. It lives in node_modules, so that a new installation is
+ * always followed by a new build.
+ */
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const stamp = 'node_modules/.corral-ready'
+
+const bundles = [
+  {
+    project: 'packages/server',
+    source: 'src/main.ts',
+    compiled: 'dist/main.js',
+    bundle: 'corral-server.mjs',
+  },
+  { project: 'packages/cli', source: 'src/main.ts', compiled: 'dist/main.js', bundle: 'corral-cli.mjs' },
+]
+
+process.chdir(dirname(dirname(fileURLToPath(import.meta.url))))
+requireNode(20, 19)
+if (isStale()) await makeReady()
+
+async function makeReady() {
+  const startedAt = new Date()
+  if (!isInstalled()) {
+    say('installing packages')
+    run('npm', ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'])
+  }
+  say('compiling')
+  run(process.execPath, ['node_modules/typescript/bin/tsc', '-b', ...bundles.map(({ project }) => project)])
+  for (const each of bundles) await bundle(each)
+  writeFileSync(stamp, '')
+  utimesSync(stamp, startedAt, startedAt)
+}
+
+/** @param {typeof bundles[number]} what */
+async function bundle({ project, source, compiled, bundle }) {
+  const outFile = join(project, 'bundle', bundle)
+  if (!existsSync(join(project, source))) {
+    say(`${project} has no ${source} yet: not bundled`)
+    rmSync(outFile, { force: true })
+    return
+  }
+  const { build } = await import('esbuild')
+  const { outputFiles } = await build({
+    entryPoints: [join(project, compiled)],
+    outfile: outFile,
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    format: 'esm',
+    sourcemap: true,
+    sourcesContent: false,
+    logLevel: 'warning',
+    write: false,
+  })
+  mkdirSync(dirname(outFile), { recursive: true })
+  // Renamed into place: a process that starts meanwhile sees the old bundle or the new one, never half of one.
+  for (const { path, contents } of outputFiles) {
+    writeFileSync(`${path}.${process.pid}`, contents)
+    renameSync(`${path}.${process.pid}`, path)
+  }
+}
+
+function isStale() {
+  const found = spawnSync('sh', ['scripts/stale.sh'], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  if (found.error) throw found.error
+  return found.status !== 0 || found.stdout !== ''
+}
+
+/**
+ * Compares contents, not times: a checkout that touches the lock file does not have to install again.
+ * Packages for other platforms are in the lock file and rightly not installed.
+ */
+function isInstalled() {
+  if (!existsSync('node_modules/.package-lock.json')) return false
+  const wanted = lockedPackages('package-lock.json')
+  const installed = lockedPackages('node_modules/.package-lock.json')
+  return Object.entries(wanted)
+    .filter(([path]) => path.includes('node_modules/'))
+    .every(([path, { version, optional }]) => {
+      const found = installed[path]
+      return found === undefined ? optional === true : found.version === version
+    })
+}
+
+/**
+ * @param {string} file
+ * @returns {Record<string, { version?: string, optional?: boolean }>}
+ */
+function lockedPackages(file) {
+  return JSON.parse(readFileSync(file, 'utf8')).packages
+}
+
+/**
+ * Standard output belongs to the command that is made ready, so everything said here goes to standard error.
+ *
+ * @param {string} command
+ * @param {string[]} args
+ */
+function run(command, args) {
+  const { error, status, signal } = spawnSync(command, args, { stdio: ['ignore', 2, 2] })
+  if (error) throw error
+  if (status === 0) return
+  say(
+    `${command} ${args.join(' ')} ${signal === null ? `failed with exit code ${status}` : `was ended by ${signal}`}`,
+  )
+  process.exit(1)
+}
+
+/**
+ * @param {number} major
+ * @param {number} minor
+ */
+function requireNode(major, minor) {
+  const [haveMajor = 0, haveMinor = 0] = process.versions.node.split('.').map(Number)
+  if (haveMajor > major || (haveMajor === major && haveMinor >= minor)) return
+  say(`needs Node ${major}.${minor} or newer, and this is ${process.versions.node}`)
+  process.exit(1)
+}
+
+/** @param {string} text */
+function say(text) {
+  process.stderr.write(`corral: ${text}\n`)
+}
