@@ -39,11 +39,13 @@ const usage = `usage: npm run bench -- [options]
 
 class UsageError extends Error {}
 
-function parseCommand(args: readonly string[]): Command {
+/** @returns undefined when only the usage was asked for */
+function parseCommand(args: readonly string[]): Command | undefined {
   const { values } = parseArgs({
     args: [...args],
     strict: true,
     options: {
+      help: { type: 'boolean', default: false },
       only: { type: 'string' },
       server: { type: 'string', default: 'both' },
       rounds: { type: 'string' },
@@ -56,6 +58,7 @@ function parseCommand(args: readonly string[]): Command {
       'work-dir': { type: 'string', default: join(benchDir, '.work') },
     },
   })
+  if (values.help) return undefined
   const quick = values.quick
   const rows = new Set(values.only?.split(',') ?? allRows.map(row => row.id))
   for (const id of rows)
@@ -91,10 +94,15 @@ function parseCommand(args: readonly string[]): Command {
   }
 }
 
-/** A new directory, so that what is removed at the end is nobody else's. */
+/** A new directory, so that what is removed at the end, however that comes, is nobody else's. */
 function makeWorkDir(parent: string): string {
   mkdirSync(parent, { recursive: true })
-  return mkdtempSync(join(parent, 'run-'))
+  const directory = mkdtempSync(join(parent, 'run-'))
+  process.once('exit', () => {
+    killAllProcesses()
+    rmSync(directory, { recursive: true, force: true, maxRetries: 3 })
+  })
+  return directory
 }
 
 function sidesOf(server: string): readonly Side[] {
@@ -153,7 +161,6 @@ async function run(command: Command): Promise<void> {
     await measure(bench)
   } finally {
     killAllProcesses()
-    rmSync(plan.workDir, { recursive: true, force: true })
     if (command.json !== undefined) {
       const samples = Object.fromEntries(results.samples)
       const facts = { node: process.versions.node, machine: machine(), at: new Date().toISOString() }
@@ -176,15 +183,13 @@ for (const [signal, exitCode] of [
   ['SIGTERM', 143],
   ['SIGHUP', 129],
 ] as const) {
-  process.once(signal, () => {
-    killAllProcesses()
-    process.exit(exitCode)
-  })
+  process.once(signal, () => process.exit(exitCode))
 }
-process.once('exit', killAllProcesses)
 
 try {
-  await run(parseCommand(process.argv.slice(2)))
+  const command = parseCommand(process.argv.slice(2))
+  if (command === undefined) process.stdout.write(`${usage}\n`)
+  else await run(command)
 } catch (error) {
   const isUsage = error instanceof UsageError || (error instanceof TypeError && 'code' in error)
   process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`)

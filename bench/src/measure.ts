@@ -285,11 +285,19 @@ async function measureStall(bench: Bench, side: Side, rate: number): Promise<voi
   })
   const { seen, snapshots, memory } = value
   const remark = snapshots > 0 ? {} : { remark: 'no snapshot fell into a window' }
-  results.add(stallProbeRow, side, { ...loadSample(seen, memory), value: seen.maxUs / 1000, ...remark })
+  const { p50Us, p99Us, p999Us, maxUs, generatorLateUs } = seen
+  const latency = {
+    p50Us,
+    p99Us,
+    p999Us,
+    maxUs,
+    ...(generatorLateUs === undefined ? {} : { generatorLateUs }),
+  }
+  results.add(stallProbeRow, side, { value: maxUs / 1000, ...latency, memory, ...remark })
   if (stallMs !== undefined) results.add(stallLoopRow, side, { value: stallMs, memory, ...remark })
   say(
-    `stall, ${side}, ${Math.round(rate)}/s, ${snapshots} snapshots: probe ${(seen.maxUs / 1000).toFixed(2)} ms ` +
-      `(generator late by up to ${((seen.generatorLateUs ?? 0) / 1000).toFixed(2)} ms), ` +
+    `stall, ${side}, ${Math.round(rate)}/s, ${snapshots} snapshots: probe ${(maxUs / 1000).toFixed(2)} ms ` +
+      `(generator late by up to ${((generatorLateUs ?? 0) / 1000).toFixed(2)} ms), ` +
       `event loop ${stallMs?.toFixed(2) ?? 'not told'} ms`,
   )
 }

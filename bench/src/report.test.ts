@@ -7,6 +7,7 @@ const get: Row = {
   name: 'get',
   unit: 'ops/s',
   better: 'more',
+  counts: 'median',
   atLeast: { kind: 'ratio', value: 2 },
   aim: { kind: 'ratio', value: 3 },
 }
@@ -112,12 +113,21 @@ describe('the table', () => {
     expect(cells(table, 0).slice(0, 4)).toEqual([startRow.name, 'ZooKeeper', '712 ms', ''])
   })
 
+  test('takes the worst round, not the median, for a row that promises a bound', () => {
+    const results = new Results()
+    for (const value of [1, 21, 1.5]) results.add(stallLoopRow, 'corral', { value })
+
+    const line = cells(resultsTable([stallLoopRow], results.samples), 0)
+
+    expect([line[2], line.at(-1)]).toEqual(['21 ms', '**no**'])
+  })
+
   test('carries the remarks of its samples once each', () => {
     const results = new Results()
     results.add(stallLoopRow, 'corral', { value: 1.5, remark: 'no snapshot' })
     results.add(stallLoopRow, 'corral', { value: 2.5, remark: 'no snapshot' })
 
-    expect(cells(resultsTable([stallLoopRow], results.samples), 0)[2]).toBe('2 ms (no snapshot)')
+    expect(cells(resultsTable([stallLoopRow], results.samples), 0)[2]).toBe('2.5 ms (no snapshot)')
   })
 
   test('pads every column to its widest cell', () => {

@@ -11,6 +11,8 @@ export interface Sample {
   readonly maxUs?: number
   readonly cpuUsPerOp?: number
   readonly memory?: Memory
+  /** By how much the open-loop generator itself was late at worst: the machine's own noise. */
+  readonly generatorLateUs?: number
   /** What must be known to read the figure, such as that no snapshot fell into the window. */
   readonly remark?: string
 }
@@ -52,8 +54,8 @@ export function resultsTable(rows: readonly Row[], samples: Samples): string {
   for (const row of rows) {
     const of = samples.get(row.id)
     if (of === undefined) continue
-    const ours = middle(of.corral, sample => sample.value)
-    const theirs = middle(of.zookeeper, sample => sample.value)
+    const ours = counted(row, of.corral)
+    const theirs = counted(row, of.zookeeper)
     const verdict = [
       ours === undefined || theirs === undefined ? '' : times(ours / theirs),
       targetText(row.atLeast, row.unit),
@@ -84,7 +86,7 @@ export function resultsTable(rows: readonly Row[], samples: Samples): string {
 
 function figures(row: Row, samples: readonly Sample[]): string[] {
   const values = samples.map(sample => sample.value)
-  const value = median(values)
+  const value = counted(row, samples)
   const range = values.length < 2 ? '' : `${quantity(Math.min(...values))} – ${quantity(Math.max(...values))}`
   const remarks = [...new Set(samples.flatMap(sample => sample.remark ?? []))].map(remark => ` (${remark})`)
   return [
@@ -95,6 +97,13 @@ function figures(row: Row, samples: readonly Sample[]): string[] {
     optional(middle(samples, sample => sample.cpuUsPerOp)),
     memoryText(samples),
   ]
+}
+
+/** The one figure that stands for a row's samples, here and in the verdict. */
+function counted(row: Row, samples: readonly Sample[] | undefined): number | undefined {
+  const values = (samples ?? []).map(sample => sample.value)
+  if (row.counts === 'median' || values.length === 0) return median(values)
+  return row.better === 'less' ? Math.max(...values) : Math.min(...values)
 }
 
 function memoryText(samples: readonly Sample[]): string {
