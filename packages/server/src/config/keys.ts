@@ -1,0 +1,331 @@
+/**
+ * Every key of ZooKeeper's configuration, and what becomes of it here. A key that is in no row is unknown.
+ *
+ * - native: read by the original's parser; bad text ends the start.
+ * - property: the original's pass-through keys, `zookeeper.<key>` as a system property; bad text means the default.
+ * - bare: system properties without the prefix, which the original does not read from the file.
+ */
+
+import type { Settings } from './settings.ts'
+import {
+  commaList,
+  decimalNumber,
+  javaBoolean,
+  lenientInteger,
+  nativeBoolean,
+  nativeInteger,
+  noUnlessYes,
+  oneOf,
+  purgeInterval,
+  type Read,
+  type Rule,
+  text,
+  yesUnlessNo,
+} from './value-rules.ts'
+
+export type Form = 'native' | 'property' | 'bare'
+
+export interface Key {
+  /** As in the file; one that ends in `*` stands for all keys that begin so. */
+  readonly name: string
+  readonly form: Form
+  readonly fate:
+    | {
+        readonly kind: 'honoured'
+        readonly set: (settings: Settings, text: string, key: string) => Read<unknown>
+      }
+    /** `check` holds the original's own refusals. */
+    | { readonly kind: 'notYet'; readonly feature: string; readonly check?: Rule<unknown> }
+    | { readonly kind: 'meaningless'; readonly why: string }
+    /** Says that the server is a member of an ensemble. */
+    | { readonly kind: 'membership' }
+}
+
+/** Spellings of the documentation that the original never reads. */
+export const aliases: ReadonlyMap<string, string> = new Map([
+  ['connectionMaxTokens', 'connection_throttle_tokens'],
+  ['connectionTokenFillTime', 'connection_throttle_fill_time'],
+  ['connectionTokenFillCount', 'connection_throttle_fill_count'],
+  ['connectionFreezeTime', 'connection_throttle_freeze_time'],
+  ['connectionDropIncrease', 'connection_throttle_drop_increase'],
+  ['connectionDropDecrease', 'connection_throttle_drop_decrease'],
+  ['connectionDecreaseRatio', 'connection_throttle_decrease_ratio'],
+  ['requestThrottleLimit', 'request_throttle_max_requests'],
+  ['requestThrottleStallTime', 'request_throttle_stall_time'],
+  ['requestThrottleDropStale', 'request_throttle_drop_stale'],
+  ['requestStaleLatencyCheck', 'request_stale_latency_check'],
+  ['requestStaleConnectionCheck', 'request_stale_connection_check'],
+  ['throttledOpWaitTime', 'throttled_op_wait_time'],
+  ['maxConcurrentSnapSyncs', 'leader.maxConcurrentSnapSyncs'],
+  ['maxConcurrentDiffSyncs', 'leader.maxConcurrentDiffSyncs'],
+  ['maxTimeToWaitForEpoch', 'leader.maxTimeToWaitForEpoch'],
+  ['outstandingHandshake.limit', 'netty.server.outstandingHandshake.limit'],
+  ['advancedFlowControlEnabled', 'netty.advancedFlowControl.enabled'],
+])
+
+const anyCount = lenientInteger({ min: 0 })
+const anyInteger = lenientInteger()
+const ticks = nativeInteger({ min: 0 })
+
+export const keys: readonly Key[] = [
+  native('dataDir', text, 'dataDir'),
+  native('dataLogDir', text, 'dataLogDir'),
+  native('clientPort', nativeInteger({ min: 0, max: 65_535 }), 'clientPort'),
+  native('clientPortAddress', text, 'clientPortAddress'),
+  native('clientPortListenBacklog', backlog, 'backlog'),
+  native('tickTime', tickTime, 'tickTimeMs'),
+  native('minSessionTimeout', nativeInteger({ min: -1 }), 'minSessionTimeoutMs'),
+  native('maxSessionTimeout', nativeInteger({ min: -1 }), 'maxSessionTimeoutMs'),
+  native('maxClientCnxns', nativeInteger({ min: 0 }), 'maxClientCnxns'),
+  native('autopurge.snapRetainCount', nativeInteger({ min: 3, isRaised: true }), 'purgeRetainCount'),
+  native('autopurge.purgeInterval', purgeInterval, 'purgeIntervalHours'),
+  native('reconfigEnabled', nativeBoolean, 'isReconfigEnabled'),
+  native('standaloneEnabled', nativeBoolean, 'isStandaloneEnabled'),
+
+  property('snapCount', lenientInteger({ min: 2, isRaised: true }), 'snapCount'),
+  property('snapSizeLimitInKb', anyInteger, 'snapSizeLimitKiB'),
+  property('txnLogSizeLimitInKb', anyInteger, 'txnLogSizeLimitKiB'),
+  property('preAllocSize', lenientInteger({ min: 0, max: 0x7fff_ffff }), 'preAllocKiB'),
+  property('forceSync', yesUnlessNo, 'isSyncForced'),
+  property('fsync.warningthresholdms', anyInteger, 'fsyncWarningMs'),
+  property('snapshot.compression.method', oneOf(['', 'gz', 'snappy']), 'snapshotCodec'),
+  property('snapshot.trust.empty', javaBoolean, 'isEmptySnapshotTrusted'),
+  property('serializeLastProcessedZxid.enabled', javaBoolean, 'hasLastZxidTrailer'),
+  property('digest.enabled', javaBoolean, 'isTreeDigestEnabled'),
+  property('datadir.autocreate', javaBoolean, 'isDataDirAutocreated'),
+  property('db.autocreate', javaBoolean, 'isDbAutocreated'),
+  property('enforceQuota', javaBoolean, 'isQuotaEnforced'),
+  property('skipACL', noUnlessYes, 'isAclSkipped'),
+  property('extendedTypesEnabled', javaBoolean, 'isTtlEnabled'),
+  property('maxCnxns', anyCount, 'maxCnxns'),
+  property('clientTcpKeepAlive', javaBoolean, 'hasKeepAlive'),
+  property('nio.sessionlessCnxnTimeout', lenientInteger({ min: 1 }), 'sessionlessTimeoutMs'),
+  property('4lw.commands.whitelist', commaList, 'fourLetterWords'),
+  property('globalOutstandingLimit', lenientInteger({ min: 1 }), 'globalOutstandingLimit'),
+  property('request_throttle_max_requests', anyCount, 'maxRequests'),
+  property('request_throttle_stall_time', lenientInteger({ min: 1 }), 'requestStallTimeMs'),
+  property('request_throttle_drop_stale', javaBoolean, 'isStaleDropped'),
+  property('request_stale_latency_check', javaBoolean, 'isLatencyStale'),
+  property('request_stale_connection_check', javaBoolean, 'isConnectionStale'),
+  property('throttled_op_wait_time', anyCount, 'throttledOpWaitTimeMs'),
+  property('largeRequestThreshold', anyInteger, 'largeRequestThresholdBytes'),
+  property('largeRequestMaxBytes', lenientInteger({ min: 1 }), 'largeRequestMaxBytes'),
+  property('connection_throttle_tokens', anyCount, 'throttleTokens'),
+  property('connection_throttle_fill_time', lenientInteger({ min: 1 }), 'throttleFillTimeMs'),
+  property('connection_throttle_fill_count', lenientInteger({ min: 1 }), 'throttleFillCount'),
+  property('connection_throttle_freeze_time', anyInteger, 'throttleFreezeTimeMs'),
+  property('connection_throttle_drop_increase', decimalNumber, 'throttleDropIncrease'),
+  property('connection_throttle_drop_decrease', decimalNumber, 'throttleDropDecrease'),
+  property('connection_throttle_decrease_ratio', decimalNumber, 'throttleDecreaseRatio'),
+  property('connection_throttle_weight_enabled', javaBoolean, 'isThrottleWeighted'),
+  property('connection_throttle_global_session_weight', lenientInteger({ min: 1 }), 'throttleGlobalWeight'),
+  property('connection_throttle_renew_session_weight', lenientInteger({ min: 1 }), 'throttleRenewWeight'),
+  property('DigestAuthenticationProvider.superDigest', text, 'superDigest'),
+  property('DigestAuthenticationProvider.enabled', javaBoolean, 'isDigestAuthEnabled'),
+  property('enforce.auth.enabled', javaBoolean, 'isAuthEnforced'),
+  property('enforce.auth.schemes', commaList, 'enforcedSchemes'),
+  property('sessionRequireClientSASLAuth', javaBoolean, 'isSaslRequired'),
+  property('jute.maxbuffer.extrasize', lenientInteger({ min: 1024, max: 0x7fff_ffff }), 'extraBufferBytes'),
+  property('console.threshold', logLevel, 'logThreshold'),
+  bare('jute.maxbuffer', lenientInteger({ min: 1, max: 0x7fff_ffff }), 'maxBufferBytes'),
+  bare('znode.container.checkIntervalMs', lenientInteger({ min: 1 }), 'containerCheckIntervalMs'),
+  bare('znode.container.maxPerMinute', lenientInteger({ min: 1 }), 'containerMaxPerMinute'),
+  bare('znode.container.maxNeverUsedIntervalMs', anyCount, 'containerMaxNeverUsedMs'),
+
+  ...membership('server.*', 'group.*', 'weight.*', 'dynamicConfigFile'),
+
+  ...notYet('ensembles', 'native', ticks, 'initLimit', 'syncLimit', 'connectToLearnerMasterLimit'),
+  ...notYet('ensembles', 'native', ticks, 'observerMasterPort'),
+  ...notYet('ensembles', 'native', nativeBoolean, 'quorumListenOnAllIPs', 'syncEnabled'),
+  ...notYet('ensembles', 'native', nativeBoolean, 'localSessionsEnabled', 'localSessionsUpgradingEnabled'),
+  ...notYet('ensembles', 'native', peerType, 'peerType'),
+  ...notYet('ensembles', 'native', electionAlg, 'electionAlg'),
+  ...notYet('ensembles', 'native', undefined, 'multiAddress.*', 'oraclePath'),
+  ...notYet('ensembles', 'property', undefined, 'commitLogCount', 'snapshotSizeFactor', 'leaderServes'),
+  ...notYet('ensembles', 'property', undefined, 'cnxTimeout', 'quorumCnxnTimeoutMs', 'tcpKeepAlive'),
+  ...notYet(
+    'ensembles',
+    'property',
+    undefined,
+    'electionPortBindRetry',
+    'fastleader.*',
+    'leader.*',
+    'learner.*',
+  ),
+  ...notYet(
+    'ensembles',
+    'property',
+    undefined,
+    'leaderConnectDelayDuringRetryMs',
+    'observer.*',
+    'follower.*',
+  ),
+  ...notYet('ensembles', 'property', undefined, 'observerMaster.sizeLimit', 'forceSnapshotSync'),
+  ...notYet('ensembles', 'property', undefined, 'forward_learner_requests_to_commit_processor_disabled'),
+  ...notYet(
+    'ensembles',
+    'property',
+    undefined,
+    'enableEagerACLCheck',
+    'messageTracker.*',
+    'ensembleAuthName',
+  ),
+  ...notYet('ensembles', 'property', undefined, 'connection_throttle_local_session_weight'),
+  ...notYet('read-only mode', 'bare', undefined, 'readonlymode.enabled'),
+  ...notYet('TLS', 'native', nativeInteger({ min: 0, max: 65_535 }), 'secureClientPort'),
+  ...notYet('TLS', 'native', undefined, 'secureClientPortAddress'),
+  ...notYet('TLS', 'native', nativeBoolean, 'sslQuorum', 'portUnification', 'sslQuorumReloadCertFiles'),
+  ...notYet(
+    'TLS',
+    'property',
+    undefined,
+    'ssl.*',
+    'client.portUnification',
+    'client.certReload',
+    'fips-mode',
+  ),
+  ...notYet('TLS', 'property', undefined, 'X509AuthenticationProvider.superUser'),
+  ...notYet('TLS', 'property', undefined, 'netty.server.outstandingHandshake.limit'),
+  ...notYet('TLS', 'property', undefined, 'netty.server.earlyDropSecureConnectionHandshakes'),
+  ...notYet('SASL', 'native', undefined, 'quorum.auth.*'),
+  ...notYet(
+    'SASL',
+    'property',
+    undefined,
+    'superUser',
+    'superUser.*',
+    'SASLAuthenticationProvider.superPassword',
+  ),
+  ...notYet(
+    'SASL',
+    'property',
+    undefined,
+    'letAnySaslUserDoX',
+    'allowSaslFailedClients',
+    'kerberos.*',
+    'kinit',
+  ),
+  ...notYet(
+    'SASL',
+    'property',
+    undefined,
+    'security.auth_to_local',
+    'requireKerberosConfig',
+    'sasl.serverconfig',
+  ),
+  ...notYet('SASL', 'bare', undefined, 'java.security.auth.login.config', 'java.security.krb5.conf'),
+  ...notYet('further authentication schemes', 'property', undefined, 'authProvider.*'),
+  ...notYet('other digests than SHA1', 'property', onlySha1, 'DigestAuthenticationProvider.digestAlg'),
+  ...notYet('AdminServer', 'property', undefined, 'admin.*', 'IPAuthenticationProvider.usexforwardedfor'),
+  ...notYet('metrics providers', 'native', undefined, 'metricsProvider.*'),
+  ...notYet('audit log', 'property', undefined, 'audit.*'),
+  ...notYet('path statistics', 'property', undefined, 'pathStats.*'),
+  ...notYet('TTL znodes of 3.5.3', 'property', undefined, 'emulate353TTLNodes'),
+
+  ...meaningless('there is no JVM', 'native', 'jvm.pause.*', 'quorum.cnxn.threads.size'),
+  ...meaningless(
+    'there is no JVM',
+    'property',
+    'intBufferStartingSizeBytes',
+    'jmx.*',
+    'nio.numSelectorThreads',
+  ),
+  ...meaningless('there is no JVM', 'property', 'nio.numWorkerThreads', 'nio.directBufferBytes'),
+  ...meaningless('there is no JVM', 'property', 'commitProcessor.*', 'serverCnxnFactory'),
+  ...meaningless('there is no JVM', 'property', 'netty.advancedFlowControl.enabled'),
+  ...meaningless(
+    'one watch table serves all sizes',
+    'property',
+    'watchManagerName',
+    'watcherCleanThreadsNum',
+  ),
+  ...meaningless('one watch table serves all sizes', 'property', 'watcherCleanThreshold', 'bitHashCacheSize'),
+  ...meaningless('one watch table serves all sizes', 'property', 'watcherCleanIntervalInSeconds'),
+  ...meaningless('one watch table serves all sizes', 'property', 'maxInProcessingDeadWatchers'),
+  ...meaningless('a batch is what arrived during the last sync', 'property', 'flushDelay', 'maxBatchSize'),
+  ...meaningless('a batch is what arrived during the last sync', 'property', 'maxWriteQueuePollTime'),
+  ...meaningless('replies are not cached by count', 'property', 'maxResponseCacheSize'),
+  ...meaningless('replies are not cached by count', 'property', 'maxGetChildrenResponseCacheSize'),
+  ...meaningless('it is always on', 'property', 'closeSessionTxn.enabled'),
+  ...meaningless(
+    'a stop drains at once',
+    'property',
+    'nio.shutdownTimeout',
+    'request_throttler.shutdownTimeout',
+  ),
+  ...meaningless(
+    'log lines go to standard output',
+    'property',
+    'log.*',
+    'tracelog.*',
+    'auditlog.*',
+    'root.logger',
+  ),
+]
+
+type Wanted<K extends keyof Settings> = NonNullable<Settings[K]>
+
+function native<K extends keyof Settings>(name: string, rule: Rule<Wanted<K>>, into: K): Key {
+  return honoured('native', name, rule, into)
+}
+
+function property<K extends keyof Settings>(name: string, rule: Rule<Wanted<K>>, into: K): Key {
+  return honoured('property', name, rule, into)
+}
+
+function bare<K extends keyof Settings>(name: string, rule: Rule<Wanted<K>>, into: K): Key {
+  return honoured('bare', name, rule, into)
+}
+
+function honoured<K extends keyof Settings>(form: Form, name: string, rule: Rule<Wanted<K>>, into: K): Key {
+  const set = (settings: Settings, written: string, key: string): Read<unknown> => {
+    const read = rule(written, key)
+    if (read.ok) settings[into] = read.value
+    return read
+  }
+  return { name, form, fate: { kind: 'honoured', set } }
+}
+
+function notYet(feature: string, form: Form, check: Rule<unknown> | undefined, ...names: string[]): Key[] {
+  const fate =
+    check === undefined ? { kind: 'notYet' as const, feature } : { kind: 'notYet' as const, feature, check }
+  return names.map(name => ({ name, form, fate }))
+}
+
+function meaningless(why: string, form: Form, ...names: string[]): Key[] {
+  return names.map(name => ({ name, form, fate: { kind: 'meaningless', why } }))
+}
+
+function membership(...names: string[]): Key[] {
+  return names.map(name => ({ name, form: 'native', fate: { kind: 'membership' } }))
+}
+
+function tickTime(written: string): Read<number> {
+  if (/^[+-]?0+$/.test(written)) return { ok: false, problem: 'tickTime is not set' }
+  return nativeInteger({ min: 1 })(written, 'tickTime')
+}
+
+/** -1 is the system's default. */
+function backlog(written: string): Read<number> {
+  return nativeInteger({ min: -1 })(written, 'clientPortListenBacklog')
+}
+
+function logLevel(written: string): Read<Settings['logThreshold']> {
+  return oneOf(['debug', 'info', 'warn', 'error'])(written, 'console.threshold')
+}
+
+function peerType(written: string): Read<string> {
+  const isKnown = /^(observer|participant)$/i.test(written)
+  return isKnown ? { ok: true, value: written } : { ok: false, problem: `Unrecognised peertype: ${written}` }
+}
+
+function electionAlg(written: string): Read<number> {
+  if (written === '3') return { ok: true, value: 3 }
+  return { ok: false, problem: 'Invalid electionAlg value. Only 3 is supported.' }
+}
+
+/** Ids in ACLs would not match: refused, never ignored. */
+function onlySha1(written: string): Read<string> {
+  if (/^sha-?1$/i.test(written)) return { ok: true, value: written }
+  return { ok: false, problem: 'only SHA1 is supported' }
+}

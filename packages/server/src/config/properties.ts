@@ -1,0 +1,86 @@
+/**
+ * The syntax of Java properties files: `key=value`, `key: value` or `key value`, `#` and `!` comments, a trailing
+ * backslash continues a line, `\t \n \r \f \uXXXX` escapes. Keys and values are trimmed, as ZooKeeper does.
+ *
+ * Source: java.util.Properties.load.
+ */
+
+export interface Property {
+  readonly key: string
+  readonly value: string
+  /** Where it begins, from 1. */
+  readonly line: number
+}
+
+export interface PropertiesText {
+  /** In the order of the text; a key may occur twice, the last one counts. */
+  readonly properties: readonly Property[]
+  readonly malformed: readonly { readonly line: number; readonly problem: string }[]
+}
+
+/** @param text - the file's bytes as latin1, one char per byte */
+export function parseProperties(text: string): PropertiesText {
+  const properties: Property[] = []
+  const malformed: { line: number; problem: string }[] = []
+  for (const { line, content } of logicalLines(text)) {
+    const split = separatorOf(content)
+    try {
+      const key = withoutEscapes(content.slice(0, split.keyEnd)).trim()
+      const value = withoutEscapes(content.slice(split.valueStart)).trim()
+      properties.push({ key, value, line })
+    } catch (error) {
+      if (!(error instanceof MalformedEscape)) throw error
+      malformed.push({ line, problem: error.message })
+    }
+  }
+  return { properties, malformed }
+}
+
+class MalformedEscape extends Error {}
+
+/** Lines without comments and blank ones, continuations joined (leading blanks of a continuation are dropped). */
+function* logicalLines(text: string): Generator<{ line: number; content: string }> {
+  const lines = text.split(/\r\n|\r|\n/)
+  for (let i = 0; i < lines.length; i++) {
+    const line = i + 1
+    let content = withoutLeadingBlanks(lines[i] ?? '')
+    if (content === '' || content.startsWith('#') || content.startsWith('!')) continue
+    while (isContinued(content)) {
+      i++
+      content = content.slice(0, -1) + withoutLeadingBlanks(lines[i] ?? '')
+      if (i >= lines.length) break
+    }
+    yield { line, content }
+  }
+}
+
+function withoutLeadingBlanks(line: string): string {
+  return line.replace(/^[ \t\f]+/, '')
+}
+
+/** An odd number of backslashes at the end: the last of them is not itself escaped. */
+function isContinued(content: string): boolean {
+  let backslashes = 0
+  while (content.at(-1 - backslashes) === '\\') backslashes++
+  return backslashes % 2 === 1
+}
+
+/** The key ends at the first unescaped `=`, `:` or blank; one separator and the blanks around it are skipped. */
+function separatorOf(content: string): { keyEnd: number; valueStart: number } {
+  let keyEnd = 0
+  while (keyEnd < content.length && !/[=: \t\f]/.test(content.charAt(keyEnd))) {
+    keyEnd += content.charAt(keyEnd) === '\\' ? 2 : 1
+  }
+  const separator = /^[ \t\f]*[=:]?[ \t\f]*/.exec(content.slice(keyEnd))
+  return { keyEnd, valueStart: keyEnd + (separator?.[0].length ?? 0) }
+}
+
+const escapes: Readonly<Record<string, string>> = { t: '\t', n: '\n', r: '\r', f: '\f' }
+
+function withoutEscapes(text: string): string {
+  return text.replace(/\\(u.{0,4}|.|$)/gs, (_whole, escaped: string) => {
+    if (!escaped.startsWith('u')) return escapes[escaped] ?? escaped
+    if (!/^u[0-9a-fA-F]{4}$/.test(escaped)) throw new MalformedEscape('Malformed \\uxxxx encoding.')
+    return String.fromCharCode(Number.parseInt(escaped.slice(1), 16))
+  })
+}

@@ -1,0 +1,319 @@
+import { describe, expect, test } from 'vitest'
+import { parseCommandLine } from './command-line.ts'
+import { aliases, keys } from './keys.ts'
+import { parseProperties } from './properties.ts'
+import { type ConfigSources, type LoadedConfig, loadConfig } from './zoo-cfg.ts'
+
+const minimal = 'dataDir=/var/zk\nclientPort=2181\n'
+
+function load(text: string, more: Partial<ConfigSources> = {}): LoadedConfig {
+  return loadConfig({ file: { path: '/etc/zoo.cfg', text }, definitions: [], ...more })
+}
+
+function loaded(text: string, more: Partial<ConfigSources> = {}): Extract<LoadedConfig, { ok: true }> {
+  const result = load(minimal + text, more)
+  if (!result.ok) throw new Error(JSON.stringify(result.problems))
+  return result
+}
+
+function problemsOf(text: string): string[] {
+  const result = load(text)
+  if (result.ok) throw new Error('the configuration was accepted')
+  return result.problems.map(({ where, key, message }) => `${where} ${key}: ${message}`)
+}
+
+function noticesOf(text: string, more: Partial<ConfigSources> = {}): string[] {
+  return loaded(text, more)
+    .notices.filter(({ key }) => key !== 'autopurge.purgeInterval')
+    .map(({ level, where, key, message }) => `${level} ${where} ${key} ${message}`)
+}
+
+describe('properties syntax', () => {
+  test('separators, comments, continuations and escapes are read as Java does', () => {
+    const text = [
+      '# a comment',
+      '  ! another',
+      'a=1',
+      'b : 2',
+      'c 3',
+      'd=one \\',
+      '   two',
+      'e=C:\\\\dir',
+      'f\\=g=h',
+      'u=\\u0041',
+      'empty',
+      '',
+    ].join('\r\n')
+
+    const { properties, malformed } = parseProperties(text)
+
+    expect(properties.map(({ key, value, line }) => [key, value, line])).toEqual([
+      ['a', '1', 3],
+      ['b', '2', 4],
+      ['c', '3', 5],
+      ['d', 'one two', 6],
+      ['e', 'C:\\dir', 8],
+      ['f=g', 'h', 9],
+      ['u', 'A', 10],
+      ['empty', '', 11],
+    ])
+    expect(malformed).toEqual([])
+  })
+
+  test('a malformed escape names its line', () => {
+    expect(parseProperties('a=1\nb=\\u12')).toEqual({
+      properties: [{ key: 'a', value: '1', line: 1 }],
+      malformed: [{ line: 2, problem: 'Malformed \\uxxxx encoding.' }],
+    })
+  })
+
+  test('a continuation at the end of the text ends there', () => {
+    expect(parseProperties('a=1\\').properties).toEqual([{ key: 'a', value: '1', line: 1 }])
+  })
+})
+
+describe('values', () => {
+  test('a plain file gives the defaults of ZooKeeper', () => {
+    const { core, process } = loaded('tickTime=2000\n')
+
+    expect(core).toMatchObject({ tickTimeMs: 2000, minSessionTimeoutMs: 4000, maxSessionTimeoutMs: 40_000 })
+    expect(core).toMatchObject({ maxClientCnxns: 60, maxFrameBytes: 0xfffff, isTtlEnabled: true })
+    expect(core.storage).toMatchObject({
+      snapCount: 100_000,
+      purge: { retainCount: 3 },
+      snapshotCodec: 'plain',
+    })
+    expect(process).toMatchObject({ dataDir: '/var/zk', dataLogDir: '/var/zk', host: undefined, port: 2181 })
+    expect(Object.isFrozen(core.storage.purge)).toBe(true)
+  })
+
+  test('the original reads only -D jute.maxbuffer; here the file counts too, and the extra size follows it', () => {
+    const { core } = loaded('jute.maxbuffer=0x400000\n')
+
+    expect(core).toMatchObject({ maxFrameBytes: 4_194_304, extraFrameBytes: 4_194_304 })
+  })
+
+  test('purge is off only when the file says so', () => {
+    expect(loaded('autopurge.purgeInterval=0\n').core.storage.purge).toBeUndefined()
+    expect(loaded('autopurge.purgeInterval=12h\nautopurge.snapRetainCount=5\n').core.storage.purge).toEqual({
+      retainCount: 5,
+    })
+    expect(loaded('').notices.map(({ key }) => key)).toContain('autopurge.purgeInterval')
+  })
+
+  test('TTL znodes are off only when the file says so', () => {
+    expect(loaded('extendedTypesEnabled=true\n').core.isTtlEnabled).toBe(true)
+    expect(loaded('extendedTypesEnabled=false\n').core.isTtlEnabled).toBe(false)
+  })
+
+  test('bad text of a pass-through key means the default, and is said', () => {
+    const { core } = loaded('snapCount=many\n')
+
+    expect(core.storage.snapCount).toBe(100_000)
+    expect(noticesOf('snapCount=many\n')).toEqual([
+      'warn /etc/zoo.cfg:3 snapCount expected a whole number, found "many"; the default is used',
+    ])
+  })
+
+  test('yes and 1 do not mean true for a pass-through boolean', () => {
+    expect(loaded('enforceQuota=yes\n').core.isQuotaEnforced).toBe(false)
+    expect(noticesOf('enforceQuota=yes\n')).toEqual([
+      `warn /etc/zoo.cfg:3 enforceQuota "yes" means false: only 'true' means true`,
+    ])
+  })
+
+  test('a required SASL identity is enforced although nobody can have one yet', () => {
+    expect(loaded('sessionRequireClientSASLAuth=true\n').core.auth.enforcedSchemes).toEqual(['sasl'])
+  })
+
+  test('the last of two equal keys counts, and the first is named', () => {
+    expect(loaded('tickTime=1000\ntickTime=500\n').core.tickTimeMs).toBe(500)
+    expect(noticesOf('tickTime=1000\ntickTime=500\n')).toEqual([
+      'warn /etc/zoo.cfg:3 tickTime is written again in line 4, which counts',
+    ])
+  })
+})
+
+describe('problems', () => {
+  test('all of them are reported at once, each with its line', () => {
+    const text =
+      'tickTime=0\nclientPort=abc\nreconfigEnabled=maybe\nminSessionTimeout=9\nmaxSessionTimeout=8\n'
+
+    expect(problemsOf(text)).toEqual([
+      '/etc/zoo.cfg:1 tickTime: tickTime is not set',
+      '/etc/zoo.cfg:2 clientPort: expected a whole number, found "abc"',
+      `/etc/zoo.cfg:3 reconfigEnabled: Invalid option "maybe" for reconfigEnabled. Choose 'true' or 'false.'`,
+      '/etc/zoo.cfg dataDir: dataDir is not set',
+      '/etc/zoo.cfg:2 clientPort: clientPort is not set: there would be no port to serve clients on',
+      '/etc/zoo.cfg:4 minSessionTimeout: minSessionTimeout must not be larger than maxSessionTimeout (9 and 8 ms)',
+    ])
+  })
+
+  test.each([
+    ['dataDir=/d\nclientPortAddress=localhost\n', 'clientPortAddress is set but clientPort is not set'],
+    [`${minimal}peerType=boss\n`, 'Unrecognised peertype: boss'],
+    [`${minimal}electionAlg=1\n`, 'Invalid electionAlg value. Only 3 is supported.'],
+    [
+      `${minimal}enforce.auth.enabled=true\n`,
+      'enforce.auth.enabled is true, and enforce.auth.schemes names no scheme',
+    ],
+    [`${minimal}DigestAuthenticationProvider.digestAlg=SHA256\n`, 'only SHA1 is supported'],
+    [
+      `${minimal}standaloneEnabled=false\n`,
+      'standaloneEnabled = false then number of participants should be >0',
+    ],
+    [`${minimal}b=\\u00\n`, 'Malformed \\uxxxx encoding.'],
+  ])('%j is refused', (text, message) => {
+    expect(problemsOf(text).join('\n')).toContain(message)
+  })
+
+  test('an ensemble is refused, naming its lines', () => {
+    expect(problemsOf(`${minimal}server.1=a:1:2\nserver.2=b:1:2\nweight.1=1\n`)).toEqual([
+      '/etc/zoo.cfg:3 server.1: ensembles are not supported yet',
+      '/etc/zoo.cfg:4 server.2: ensembles are not supported yet',
+      '/etc/zoo.cfg:5 weight.1: ensembles are not supported yet',
+    ])
+    expect(problemsOf(`${minimal}dynamicConfigFile=/x\n`)).toHaveLength(1)
+    expect(problemsOf(`${minimal}standaloneEnabled=false\nserver.1=a:1:2\n`)).toHaveLength(1)
+  })
+
+  test('one server line is a standalone server, on the client port of that line', () => {
+    const result = load('dataDir=/d\nserver.1=localhost:2888:3888;2181\n')
+
+    expect(result).toMatchObject({ ok: true, process: { port: 2181 } })
+    expect(result.notices).toContainEqual({
+      level: 'warn',
+      where: '/etc/zoo.cfg:2',
+      key: 'server.1',
+      message: 'Invalid configuration, only one server specified (ignoring)',
+    })
+  })
+})
+
+describe('keys', () => {
+  test('a misspelt key is named with the nearest known one', () => {
+    expect(noticesOf('maxClientCnxn=5\nqwertyuiop=1\n')).toEqual([
+      'warn /etc/zoo.cfg:3 maxClientCnxn is unknown; did you mean maxClientCnxns?',
+      'warn /etc/zoo.cfg:4 qwertyuiop is unknown',
+    ])
+  })
+
+  test('what is not built yet or has no meaning here is said', () => {
+    expect(noticesOf('initLimit=10\nadmin.enableServer=true\nnio.numWorkerThreads=4\n')).toEqual([
+      'warn /etc/zoo.cfg:3 initLimit is not yet supported (ensembles)',
+      'warn /etc/zoo.cfg:4 admin.enableServer is not yet supported (AdminServer)',
+      'warn /etc/zoo.cfg:5 nio.numWorkerThreads has no meaning here: there is no JVM',
+    ])
+  })
+
+  test('documented spellings that the original never reads are accepted with a notice', () => {
+    const { core } = loaded('requestThrottleLimit=7\nzookeeper.snapCount=50\n')
+
+    expect(core.requestThrottle.maxRequests).toBe(7)
+    expect(core.storage.snapCount).toBe(50)
+    expect(noticesOf('requestThrottleLimit=7\n')).toEqual([
+      'info /etc/zoo.cfg:3 requestThrottleLimit has no effect in the original; read as request_throttle_max_requests',
+    ])
+  })
+
+  test('every alias leads to a row, and no name has two rows', () => {
+    const names = keys.map(({ name }) => name)
+    const isCovered = (key: string): boolean =>
+      names.some(name => name === key || (name.endsWith('*') && key.startsWith(name.slice(0, -1))))
+
+    expect([...aliases.values()].filter(key => !isCovered(key))).toEqual([])
+    expect(names.filter((name, i) => names.indexOf(name) !== i)).toEqual([])
+  })
+})
+
+describe('definitions and options', () => {
+  test('the file wins over -D and says so; options win over the file', () => {
+    const more = {
+      definitions: [{ name: 'zookeeper.snapCount', value: '5', origin: 'JVMFLAGS' }],
+      options: { clientPort: 0 },
+    }
+    const { core, process } = loaded('snapCount=9\n', more)
+
+    expect(core.storage.snapCount).toBe(9)
+    expect(process.port).toBe(0)
+    expect(noticesOf('snapCount=9\n', more)).toEqual([
+      'warn /etc/zoo.cfg:3 snapCount counts instead of the definition (JVMFLAGS)',
+    ])
+  })
+
+  test('-D reads bare names, and a strange one is harmless', () => {
+    const definitions = [
+      { name: 'jute.maxbuffer', value: '2097152', origin: 'JVMFLAGS' },
+      { name: 'file.encoding', value: 'UTF-8', origin: 'JVMFLAGS' },
+    ]
+
+    expect(loaded('', { definitions }).core.maxFrameBytes).toBe(2_097_152)
+    expect(noticesOf('', { definitions })).toEqual(['info JVMFLAGS -Dfile.encoding has no meaning here'])
+  })
+
+  test('no message repeats a secret', () => {
+    const definitions = [
+      { name: 'zookeeper.SASLAuthenticationProvider.superPassword', value: 's3cret', origin: 'x' },
+    ]
+    const { notices } = loaded(
+      'DigestAuthenticationProvider.superDigest=super:s3cret=\nsuperDigset=s3cret\n',
+      {
+        definitions,
+      },
+    )
+
+    expect(JSON.stringify(notices)).not.toContain('s3cret')
+  })
+})
+
+describe('command line', () => {
+  test('without arguments: the embedded defaults', () => {
+    const command = parseCommandLine([], {})
+
+    expect(command).toMatchObject({
+      kind: 'serve',
+      configFile: undefined,
+      base: { clientPort: 2181, clientPortAddress: '127.0.0.1', dataDir: './data' },
+    })
+  })
+
+  test('a file, options and definitions in any order', () => {
+    const args = [
+      '-Dzookeeper.snapCount=10',
+      '--client-port',
+      '0',
+      'zoo.cfg',
+      '--data-dir=/d',
+      '--host',
+      '::1',
+    ]
+
+    expect(parseCommandLine(args, { JVMFLAGS: '-Xmx1g "-Djute.maxbuffer=5 "' })).toEqual({
+      kind: 'serve',
+      configFile: 'zoo.cfg',
+      base: {},
+      options: { clientPort: 0, dataDir: '/d', clientPortAddress: '::1' },
+      definitions: [
+        { name: 'jute.maxbuffer', value: '5', origin: 'JVMFLAGS' },
+        { name: 'zookeeper.snapCount', value: '10', origin: 'command line' },
+      ],
+    })
+  })
+
+  test('the short form of the original', () => {
+    expect(parseCommandLine(['2182', '/d', '500', '0'], {})).toMatchObject({
+      configFile: undefined,
+      base: { clientPort: 2182, dataDir: '/d', tickTimeMs: 500, maxClientCnxns: 0 },
+    })
+  })
+
+  test.each([
+    [['--client-port', 'x']],
+    [['--client-port', '65536']],
+    [['--nonsense']],
+    [['1', '/d', '0']],
+    [['1', '2', '3', '4', '5']],
+  ])('%j is an invocation error', args => {
+    expect(parseCommandLine(args, {}).kind).toBe('invalid')
+  })
+})
