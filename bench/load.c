@@ -114,7 +114,7 @@ static void usage(void) {
         "  --seconds 5  --warmup 2  --rate 0 (requests per second; 0 is closed loop)\n"
         "  --read-percent 90 (mixed)  --ops 10 (per multi; for fill: creates per frame, 0 is no multi)\n"
         "  --count 5  --path /fill/d0000 (list)  --session-timeout 30000 (ms)\n"
-        "  --attempt 25  --poll 2 (wait: limit of the first attempt and pause between two, ms)\n"
+        "  --attempt 25  --poll 2 (wait: ms until another attempt joins a silent one, follows one that failed)\n"
         "  --limit 0         give up after so many seconds (0: the run's length and 120 more)\n"
         "  --pid 0           server process whose CPU time is read at the edges of the measured window\n"
         "  --realtime        ask for real-time scheduling: a latency probe beside a busy generator\n",
@@ -840,42 +840,73 @@ static void run_fill(void) {
   print_result(seconds, fill_next, server_cpu, own_cpu, 0);
 }
 
-/* One handshake attempt: 'r' refused, 'c' closed by the server, 't' out of time, 'k' answered. */
-static char attempt(const struct sockaddr_in *address, int limit_ms) {
-  uint8_t request[64], reply[4 + CONNECT_REPLY];
-  size_t got = 0, request_bytes = connect_request(request);
-  int fd = new_socket(SOCK_NONBLOCK);
-  uint64_t until = now_ns() + (uint64_t)limit_ms * 1000000u;
-  char outcome = 't';
-  bool sent = false;
-  if (connect(fd, (const struct sockaddr *)address, sizeof *address) != 0 && errno != EINPROGRESS) outcome = 'r';
-  while (outcome == 't' && now_ns() < until) {
-    struct pollfd p = {.fd = fd, .events = sent ? POLLIN : POLLOUT};
-    if (poll(&p, 1, limit_ms) <= 0) continue;
-    ssize_t n = sent ? recv(fd, reply + got, sizeof reply - got, 0) : send(fd, request, request_bytes, MSG_NOSIGNAL);
-    if (n < 0 && errno == EAGAIN) continue;
-    if (n <= 0) outcome = sent ? 'c' : 'r';
-    else if (!sent) sent = true;
-    else if ((got += (size_t)n) == sizeof reply) outcome = get32(reply + 8) > 0 ? 'k' : 'c';
-  }
-  close(fd);
-  return outcome;
+/*
+ * Handshakes until the first is answered. A server that is starting may refuse a connection, close it, or accept it
+ * and never answer; so a new attempt begins --poll ms after the last one ended, and also when the last one has had
+ * --attempt ms, beside it: a silent connection costs the figure no more than that, a slow answer still counts.
+ */
+enum { MOST_ATTEMPTS = 64 };
+typedef struct {
+  int fd; /* -1: over */
+  bool sent;
+  size_t got;
+  uint8_t reply[4 + CONNECT_REPLY];
+} attempt_t;
+
+typedef enum { PENDING, ANSWERED, REFUSED, CLOSED } outcome_t;
+
+static outcome_t attempt_begin(attempt_t *a, const struct sockaddr_in *address) {
+  *a = (attempt_t){.fd = new_socket(SOCK_NONBLOCK)};
+  return connect(a->fd, (const struct sockaddr *)address, sizeof *address) == 0 || errno == EINPROGRESS ? PENDING : REFUSED;
 }
-/* A server may accept a connection while it starts and never answer it, so the first limit is short: it is what
- * such a connection costs the figure. It doubles with every attempt that ran out of time, for slow servers. */
+static outcome_t attempt_continue(attempt_t *a) {
+  uint8_t request[64];
+  size_t request_bytes = connect_request(request);
+  ssize_t n = a->sent ? recv(a->fd, a->reply + a->got, sizeof a->reply - a->got, 0)
+                      : send(a->fd, request, request_bytes, MSG_NOSIGNAL);
+  if (n < 0 && errno == EAGAIN) return PENDING;
+  if (n <= 0) return a->sent ? CLOSED : REFUSED;
+  if (!a->sent) a->sent = true;
+  else a->got += (size_t)n;
+  if (a->got < sizeof a->reply) return PENDING;
+  return get32(a->reply + 8) > 0 ? ANSWERED : CLOSED;
+}
+
 static void run_wait(void) {
   struct sockaddr_in address = server_address();
-  int refused = 0, closed = 0, timed_out = 0;
-  for (;;) {
-    char outcome = attempt(&address, opt.attempt_ms << (timed_out < 6 ? timed_out : 6));
-    if (outcome == 'k') break;
-    refused += outcome == 'r';
-    closed += outcome == 'c';
-    timed_out += outcome == 't';
-    poll(NULL, 0, opt.poll_ms);
+  attempt_t attempts[MOST_ATTEMPTS];
+  struct pollfd polled[MOST_ATTEMPTS];
+  uint64_t counts[4] = {0}, begun = 0, next_ns = 0;
+  for (int i = 0; i < MOST_ATTEMPTS; i++) attempts[i].fd = -1;
+  while (counts[ANSWERED] == 0) {
+    uint64_t at = now_ns();
+    if (at >= next_ns) {
+      attempt_t *newest = &attempts[begun++ % MOST_ATTEMPTS];
+      if (newest->fd >= 0) close(newest->fd);
+      next_ns = at + (uint64_t)opt.attempt_ms * 1000000u;
+      if (attempt_begin(newest, &address) == REFUSED) {
+        counts[REFUSED]++;
+        close(newest->fd);
+        newest->fd = -1;
+        next_ns = at + (uint64_t)opt.poll_ms * 1000000u;
+      }
+    }
+    for (int i = 0; i < MOST_ATTEMPTS; i++)
+      polled[i] = (struct pollfd){.fd = attempts[i].fd, .events = attempts[i].sent ? POLLIN : POLLOUT};
+    if (poll(polled, MOST_ATTEMPTS, 1) < 0 && errno != EINTR) fail_os("poll");
+    for (int i = 0; i < MOST_ATTEMPTS; i++) {
+      outcome_t outcome = polled[i].fd >= 0 && polled[i].revents != 0 ? attempt_continue(&attempts[i]) : PENDING;
+      if (outcome == PENDING) continue;
+      counts[outcome]++;
+      close(attempts[i].fd);
+      attempts[i].fd = -1;
+      uint64_t soon = now_ns() + (uint64_t)opt.poll_ms * 1000000u;
+      if (i == (int)((begun - 1) % MOST_ATTEMPTS) && soon < next_ns) next_ns = soon;
+    }
   }
-  printf("{\"workload\":\"wait\",\"repliedAtNs\":%llu,\"refused\":%d,\"closed\":%d,\"timedOut\":%d}\n",
-         (unsigned long long)now_ns(), refused, closed, timed_out);
+  printf("{\"workload\":\"wait\",\"repliedAtNs\":%llu,\"attempts\":%llu,\"refused\":%llu,\"closed\":%llu}\n",
+         (unsigned long long)now_ns(), (unsigned long long)begun, (unsigned long long)counts[REFUSED],
+         (unsigned long long)counts[CLOSED]);
 }
 
 static void run_list(void) {

@@ -24,9 +24,9 @@ export interface ListResult {
 export interface WaitResult {
   /** On CLOCK_MONOTONIC, the clock of `process.hrtime`. */
   readonly repliedAtNs: number
+  readonly attempts: number
   readonly refused: number
   readonly closed: number
-  readonly timedOut: number
 }
 
 export class Generator {
