@@ -1,1 +1,52 @@
-export {}
+/** A ZooKeeper client: typed calls with promises, sessions that outlive connections, watches that outlive both. */
+export {
+  type Acl,
+  type ClientInfo,
+  creatorAllAcl,
+  ErrorCode,
+  errorName,
+  type OpResult,
+  openAcl,
+  Perm,
+  readAcl,
+  type SessionId,
+  type Stat,
+  type Zxid,
+} from '@corral/protocol'
+export * from './client.ts'
+export * from './connect-string.ts'
+export type { CreateMode } from './create-mode.ts'
+export * from './errors.ts'
+export {
+  type CallId,
+  type ConnectionId,
+  type Outcome,
+  type SessionConfig,
+  type SessionEffect,
+  type SessionEvent,
+  SessionMachine,
+  type SessionState,
+  type WatcherId,
+  type WatchKind,
+} from './session-machine.ts'
+export {
+  type Connection,
+  type DriverEffect,
+  nodeTimers,
+  type Random,
+  SocketDriver,
+  type Timers,
+  type Transport,
+  type TransportEvents,
+  tcpTransport,
+  unseededRandom,
+} from './socket-driver.ts'
+export * from './transaction.ts'
+export {
+  PersistentWatch,
+  Watch,
+  type WatchEvent,
+  type WatchEventType,
+  type WatchHandler,
+  type WatchListener,
+} from './watch.ts'

@@ -1,0 +1,52 @@
+/** `host1:port1,host2,[::1]:2181/chroot`: servers in the order written, and the path below which the client lives. */
+import { ErrorCode, pathProblem } from '@corral/protocol'
+import { BadArgumentsError } from './errors.ts'
+
+export interface ServerAddress {
+  /** A DNS name or an address; IPv6 without brackets. */
+  readonly host: string
+  readonly port: number
+}
+
+export interface ConnectString {
+  readonly servers: readonly ServerAddress[]
+  /** '' for none, else a legal path other than '/'. */
+  readonly chroot: string
+}
+
+export const defaultPort = 2181
+
+/** @throws BadArgumentsError naming the part that is wrong */
+export function parseConnectString(text: string): ConnectString {
+  const cut = text.indexOf('/')
+  const hosts = cut === -1 ? text : text.slice(0, cut)
+  const chroot = cut === -1 ? '/' : text.slice(cut)
+  const problem = pathProblem(chroot)
+  if (problem !== undefined) throw refuse(text, problem)
+  return {
+    servers: hosts.split(',').map(part => parseServer(part.trim(), text)),
+    chroot: chroot === '/' ? '' : chroot,
+  }
+}
+
+/** As it is written in a connect string. */
+export function formatServer(server: ServerAddress): string {
+  return server.host.includes(':') ? `[${server.host}]:${server.port}` : `${server.host}:${server.port}`
+}
+
+const bracketed = /^\[([0-9a-fA-F:.]+(?:%[^\]]+)?)\](?::(\d+))?$/
+const plain = /^([^:[\]\s]+)(?::(\d+))?$/
+
+function parseServer(part: string, text: string): ServerAddress {
+  const match = bracketed.exec(part) ?? plain.exec(part)
+  if (match === null) {
+    throw refuse(text, `"${part}" is not host, host:port, [address] or [address]:port`)
+  }
+  const port = match[2] === undefined ? defaultPort : Number(match[2])
+  if (port < 1 || port > 65535) throw refuse(text, `port ${port} in "${part}" is not 1 … 65535`)
+  return { host: match[1] as string, port }
+}
+
+function refuse(text: string, why: string): BadArgumentsError {
+  return new BadArgumentsError(ErrorCode.BadArguments, { reason: `connect string "${text}": ${why}` })
+}

@@ -1,0 +1,46 @@
+/** A first-in, first-out queue whose `shift` does not move what is left. */
+export class Fifo<T> {
+  #items: T[] = []
+  #head = 0
+
+  get length(): number {
+    return this.#items.length - this.#head
+  }
+
+  push(item: T): void {
+    this.#items.push(item)
+  }
+
+  shift(): T | undefined {
+    if (this.#head === this.#items.length) return undefined
+    const item = this.#items[this.#head] as T
+    // The slot is given up now and the array later: an item must not live on because its neighbours do.
+    this.#items[this.#head] = undefined as T
+    this.#head += 1
+    if (this.#head > 64 && this.#head * 2 > this.#items.length) {
+      this.#items = this.#items.slice(this.#head)
+      this.#head = 0
+    }
+    return item
+  }
+
+  /** Empties the queue. @returns what was in it, oldest first */
+  drain(): T[] {
+    const items = this.#items.slice(this.#head)
+    this.#items = []
+    this.#head = 0
+    return items
+  }
+
+  /** Takes out the first item that `isWanted`. @returns whether there was one */
+  remove(isWanted: (item: T) => boolean): boolean {
+    const at = this.#items.findIndex((item, i) => i >= this.#head && isWanted(item))
+    if (at === -1) return false
+    this.#items.splice(at, 1)
+    return true
+  }
+
+  *[Symbol.iterator](): Generator<T, void, undefined> {
+    for (let i = this.#head; i < this.#items.length; i++) yield this.#items[i] as T
+  }
+}

@@ -1,0 +1,195 @@
+/**
+ * Drives a {@link SessionMachine}: the sockets and timers it asks for. Both are handed in, so that a simulator can
+ * drive the same machine, and the same `Client`, over a network and a clock of its own.
+ */
+import { connect } from 'node:net'
+import type { ServerAddress } from './connect-string.ts'
+import type { ConnectionId, Random, SessionEffect, SessionEvent, SessionMachine } from './session-machine.ts'
+
+export type { Random }
+
+/** Makes connections. Exactly one `opened` or `closed` comes first; nothing comes after `closed`, or after `close()`. */
+export interface Transport {
+  /** Must not call back before it returns. */
+  open(server: ServerAddress, on: TransportEvents): Connection
+}
+
+export interface TransportEvents {
+  opened(): void
+  /** Lent: only until it returns. */
+  received(bytes: Uint8Array, from: number, to: number): void
+  closed(reason: string): void
+}
+
+export interface Connection {
+  /** The bytes are given away. */
+  send(bytes: Uint8Array): void
+  close(): void
+}
+
+export interface Timers {
+  /** Monotonic. */
+  nowMs(): number
+  /** @returns cancels it */
+  after(delayMs: number, run: () => void): () => void
+}
+
+/** The effects that are not the driver's own. */
+export type DriverEffect = Extract<SessionEffect, { kind: 'state' | 'settled' | 'fired' }>
+
+/** `setTimeout` takes no more. */
+const longestDelayMs = 0x7fffffff
+
+export class SocketDriver {
+  readonly #machine: SessionMachine
+  readonly #transport: Transport
+  readonly #timers: Timers
+  readonly #onEffect: (effect: DriverEffect) => void
+  /** What happened while effects were being carried out: a listener that makes a call does not re-enter the machine. */
+  readonly #waiting: SessionEvent[] = []
+  #isBusy = false
+  #open: { readonly id: ConnectionId; readonly connection: Connection } | undefined
+  #timer: { readonly atMs: number; cancel(): void } | undefined
+
+  constructor(given: {
+    readonly machine: SessionMachine
+    readonly transport: Transport
+    readonly timers: Timers
+    readonly onEffect: (effect: DriverEffect) => void
+  }) {
+    this.#machine = given.machine
+    this.#transport = given.transport
+    this.#timers = given.timers
+    this.#onEffect = given.onEffect
+  }
+
+  /** Hands in what happened, and carries out what follows. */
+  dispatch(event: SessionEvent): void {
+    if (this.#isBusy) {
+      this.#waiting.push(event.kind === 'received' ? owned(event) : event)
+      return
+    }
+    this.#isBusy = true
+    try {
+      for (let next: SessionEvent | undefined = event; next !== undefined; next = this.#waiting.shift()) {
+        for (const effect of this.#machine.step(this.#timers.nowMs(), next)) this.#carryOut(effect)
+      }
+    } finally {
+      this.#isBusy = false
+    }
+    this.#arm()
+  }
+
+  #carryOut(effect: SessionEffect): void {
+    switch (effect.kind) {
+      case 'connect':
+        this.#connect(effect.connection, effect.server)
+        return
+      case 'send':
+        if (this.#open?.id === effect.connection) this.#open.connection.send(effect.bytes)
+        return
+      case 'disconnect':
+        this.#open?.connection.close()
+        this.#open = undefined
+        return
+      default:
+        this.#onEffect(effect)
+    }
+  }
+
+  #connect(id: ConnectionId, server: ServerAddress): void {
+    const connection = this.#transport.open(server, {
+      opened: () => this.dispatch({ kind: 'opened', connection: id }),
+      received: (bytes, from, to) => this.dispatch({ kind: 'received', connection: id, bytes, from, to }),
+      closed: reason => {
+        if (this.#open?.id === id) this.#open = undefined
+        this.dispatch({ kind: 'closed', connection: id, reason })
+      },
+    })
+    this.#open = { id, connection }
+  }
+
+  /** A timer that is too early only costs a tick; so it moves when the deadline comes nearer, not at each frame. */
+  #arm(): void {
+    const atMs = this.#machine.deadlineMs
+    if (atMs === Infinity) {
+      this.#timer?.cancel()
+      this.#timer = undefined
+      return
+    }
+    if (this.#timer !== undefined && this.#timer.atMs <= atMs) return
+    this.#timer?.cancel()
+    const delayMs = Math.min(Math.max(0, Math.ceil(atMs - this.#timers.nowMs())), longestDelayMs)
+    const cancel = this.#timers.after(delayMs, () => {
+      this.#timer = undefined
+      this.dispatch({ kind: 'tick' })
+    })
+    this.#timer = { atMs, cancel }
+  }
+}
+
+/** Lent bytes do not outlive the call they came in. */
+function owned(event: Extract<SessionEvent, { kind: 'received' }>): SessionEvent {
+  const bytes = event.bytes.slice(event.from, event.to)
+  return { ...event, bytes, from: 0, to: bytes.length }
+}
+
+/** Connections over TCP. Names that stand for several addresses are tried one after the other by Node itself. */
+export const tcpTransport: Transport = {
+  open(server, on) {
+    const socket = connect({ host: server.host, port: server.port, noDelay: true })
+    let isClosed = false
+    let isCorked = false
+    let failure: Error | undefined
+    socket.on('connect', () => {
+      if (!isClosed) on.opened()
+    })
+    socket.on('data', chunk => {
+      if (!isClosed) on.received(chunk, 0, chunk.length)
+    })
+    socket.on('error', error => {
+      failure = error
+    })
+    socket.on('close', () => {
+      if (isClosed) return
+      isClosed = true
+      on.closed(failure?.message ?? 'the server closed the connection')
+    })
+    return {
+      send(bytes) {
+        // Calls made in one go leave in one write.
+        if (!isCorked) {
+          isCorked = true
+          socket.cork()
+          process.nextTick(() => {
+            isCorked = false
+            socket.uncork()
+          })
+        }
+        socket.write(bytes)
+      },
+      close() {
+        isClosed = true
+        socket.destroy()
+      },
+    }
+  },
+}
+
+export const nodeTimers: Timers = {
+  nowMs: () => performance.now(),
+  after(delayMs, run) {
+    // Node runs timers before it reads sockets. After a stall the bytes that already arrived must be heard first, or
+    // a live server would be taken for a silent one.
+    let immediate: NodeJS.Immediate | undefined
+    const timeout = setTimeout(() => {
+      immediate = setImmediate(run)
+    }, delayMs)
+    return () => {
+      clearTimeout(timeout)
+      if (immediate !== undefined) clearImmediate(immediate)
+    }
+  },
+}
+
+export const unseededRandom: Random = { u32: () => Math.floor(Math.random() * 0x1_0000_0000) }
