@@ -604,8 +604,8 @@ export class Client implements AsyncDisposable {
       await this.#ask({ kind: 'removeWatches', path: serverPath, type }, { path, signal: options.signal })
     } catch (error) {
       if (!(options.isLocal === true && error instanceof ConnectionLossError)) throw error
+      this.#driver.dispatch({ kind: 'forgetWatches', path: serverPath, type })
     }
-    this.#driver.dispatch({ kind: 'forgetWatches', path: serverPath, type })
   }
 
   /** Whether the server has such a watch of this connection. */
@@ -629,12 +629,15 @@ export class Client implements AsyncDisposable {
    *
    * @throws AuthFailedError; the session is then over
    */
-  addAuth(scheme: string, auth: Uint8Array | string): Promise<void> {
+  addAuth(scheme: string, auth: Uint8Array | string, options: CallOptions = {}): Promise<void> {
     const call = this.#nextId()
     const bytes = bytesOf(auth)
-    return this.#begin(call, { op: 'auth' }, () => ({ kind: 'auth', call, scheme, auth: bytes })).then(
-      () => undefined,
-    )
+    return this.#begin(call, { op: 'auth', signal: options.signal }, () => ({
+      kind: 'auth',
+      call,
+      scheme,
+      auth: bytes,
+    })).then(() => undefined)
   }
 
   /** The ensemble's configuration text, from outside any chroot. */

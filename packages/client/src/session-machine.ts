@@ -127,7 +127,10 @@ export type SessionEvent =
       readonly path: string
       readonly type: WatcherType
     }
-  /** All watchers of a path leave; they get the Removed events. */
+  /**
+   * All watchers of a path leave; they get the Removed events. For when the server cannot be asked: the answer to a
+   * removeWatches call does the same by itself, before any later reply is looked at.
+   */
   | { readonly kind: 'forgetWatches'; readonly path: string; readonly type: WatcherType }
   | { readonly kind: 'close' }
 
@@ -340,9 +343,7 @@ export class SessionMachine {
         this.#onUnwatch(event)
         break
       case 'forgetWatches':
-        for (const { type, watchers } of this.#watches.forget(event.path, event.type)) {
-          this.#emit({ kind: 'fired', type, path: event.path, zxid: noZxid, watchers })
-        }
+        this.#forgetWatches(event.path, event.type)
         break
       case 'close':
         this.#onClose(nowMs)
@@ -534,7 +535,7 @@ export class SessionMachine {
   }
 
   #send(pending: Pending): void {
-    this.#lastXid = this.#lastXid === maxXid ? 1 : this.#lastXid + 1
+    this.#lastXid = nextXid(this.#lastXid)
     pending.xid = this.#lastXid
     writeRequestFrame(this.#output, pending.xid, pending.request)
     this.#inFlight.push(pending)
@@ -573,6 +574,12 @@ export class SessionMachine {
       return this.#call(call, { kind: 'removeWatches', path, type })
     }
     this.#emit({ kind: 'settled', call, outcome: { kind: 'done' } })
+  }
+
+  #forgetWatches(path: string, forgotten: number): void {
+    for (const { type, watchers } of this.#watches.forget(path, forgotten)) {
+      this.#emit({ kind: 'fired', type, path, zxid: noZxid, watchers })
+    }
   }
 
   /** Whether somebody needs the server's watch, or is about to: the removal would come after their registration. */
@@ -656,6 +663,9 @@ export class SessionMachine {
         err === ErrorCode.Ok ? readReplyBody(r, opOf(pending.request)) : { kind: 'none' }
       if (zxid > 0n) this.#lastZxid = zxid
       const isWatching = this.#register(pending, err)
+      const { request } = pending
+      if (request.kind === 'removeWatches' && err === ErrorCode.Ok)
+        this.#forgetWatches(request.path, request.type)
       this.#settle(pending, { kind: 'reply', xid, zxid, err, body, isWatching })
     } catch (error) {
       if (error instanceof ProtocolError || error instanceof DecodeError)
@@ -749,6 +759,11 @@ const endCodes = {
 
 function isEnd(state: SessionState): state is keyof typeof endCodes {
   return state in endCodes
+}
+
+/** Requests count from 1 to the largest int, and then from 1 again: 0 and below have other meanings. @internal */
+export function nextXid(last: number): number {
+  return last === maxXid ? 1 : last + 1
 }
 
 /** What checkWatches and removeWatches call a kind. */

@@ -145,7 +145,9 @@ export const tcpTransport: Transport = {
       if (!isClosed) on.opened()
     })
     socket.on('data', chunk => {
-      if (!isClosed) on.received(chunk, 0, chunk.length)
+      // Not as a Buffer, whose slice() shares memory where that of other arrays copies.
+      const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length)
+      if (!isClosed) on.received(bytes, 0, bytes.length)
     })
     socket.on('error', error => {
       failure = error

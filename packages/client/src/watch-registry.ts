@@ -21,13 +21,13 @@ const batchChars = 128 * 1024
 const restoreOrder = ['data', 'exist', 'child', 'persistent', 'recursive'] as const
 
 /** Lists that a `WatcherType` selects. */
-const selected: Readonly<Record<WatcherType, readonly WatchList[]>> = {
-  [WatcherType.Data]: ['data', 'exist'],
-  [WatcherType.Children]: ['child'],
-  [WatcherType.Persistent]: ['persistent'],
-  [WatcherType.PersistentRecursive]: ['recursive'],
-  [WatcherType.Any]: restoreOrder,
-}
+const selected: ReadonlyMap<number, readonly WatchList[]> = new Map<number, readonly WatchList[]>([
+  [WatcherType.Data, ['data', 'exist']],
+  [WatcherType.Children, ['child']],
+  [WatcherType.Persistent, ['persistent']],
+  [WatcherType.PersistentRecursive, ['recursive']],
+  [WatcherType.Any, restoreOrder],
+])
 
 const removedEvent: Readonly<Record<WatchList, EventType>> = {
   data: EventType.DataWatchRemoved,
@@ -61,8 +61,8 @@ export class WatchRegistry {
   }
 
   /** Whether anybody waits at exactly `path` in a way that `type` selects. */
-  has(path: string, type: WatcherType): boolean {
-    return selected[type].some(list => this.#lists[list].has(path))
+  has(path: string, type: number): boolean {
+    return listsOf(type).some(list => this.#lists[list].has(path))
   }
 
   /**
@@ -72,10 +72,10 @@ export class WatchRegistry {
    */
   forget(
     path: string,
-    type: WatcherType,
+    type: number,
   ): { readonly type: EventType; readonly watchers: readonly WatcherId[] }[] {
     const events: { type: EventType; watchers: WatcherId[] }[] = []
-    for (const list of selected[type]) {
+    for (const list of listsOf(type)) {
       const watchers = this.#take(list, path)
       if (watchers.length > 0) events.push({ type: removedEvent[list], watchers })
     }
@@ -151,6 +151,10 @@ export class WatchRegistry {
       at = parentPath(at)
     }
   }
+}
+
+function listsOf(type: number): readonly WatchList[] {
+  return selected.get(type) ?? []
 }
 
 type Batch = Record<WatchList, string[]>
