@@ -1,9 +1,6 @@
 /**
- * The promise API: client paths in, typed results out. Everything about the session itself (connections, timeouts,
- * order, watches across reconnects) is decided in `session-machine.ts`; this file turns calls into its events, and its
- * effects into settled promises and called listeners.
- *
- * The chroot lives here alone: the machine knows server paths only.
+ * The typed calls: client paths and plain values in, requests with server paths out, and back. What becomes of a
+ * request is `session.ts`, what the session does is `session-machine.ts`; the chroot is known here only.
  */
 import {
   type Acl,
@@ -31,29 +28,19 @@ import {
   WatcherType,
   type Zxid,
 } from '@corral/protocol'
-import { type ConnectString, parseConnectString, type ServerAddress } from './connect-string.ts'
+import { parseConnectString, type ServerAddress } from './connect-string.ts'
 import { type CreateMode, createFlags, isSequential } from './create-mode.ts'
 import { BadArgumentsError, ConnectionLossError, TransactionError, ZkError, zkError } from './errors.ts'
 import {
-  type CallId,
-  type Outcome,
-  type SessionEvent,
-  SessionMachine,
-  type SessionState,
-  type WatcherId,
-  type WatchKind,
-  watcherTypeOf,
-} from './session-machine.ts'
-import {
-  type DriverEffect,
-  nodeTimers,
-  type Random,
-  SocketDriver,
-  type Timers,
-  type Transport,
-  tcpTransport,
-  unseededRandom,
-} from './socket-driver.ts'
+  type Asked,
+  type CallOptions,
+  type ClientOptions,
+  type ConnectOptions,
+  type Reply,
+  Session,
+  type StateChange,
+} from './session.ts'
+import type { SessionState, WatchKind } from './session-machine.ts'
 import {
   type CommitOptions,
   type MultiResult,
@@ -61,73 +48,7 @@ import {
   Transaction,
   type TransactionOp,
 } from './transaction.ts'
-import {
-  PersistentWatch,
-  type WatchEvent,
-  type WatchEventType,
-  type WatchListener,
-  watchEventType,
-} from './watch.ts'
-
-export interface ClientOptions {
-  /** Asked for; the server has limits of its own, see {@link Client.sessionTimeoutMs}. Default 30 000. */
-  readonly sessionTimeoutMs?: number | undefined
-  /** Accept a server that is cut off from its quorum: it serves reads only. Default false. */
-  readonly canBeReadOnly?: boolean | undefined
-  /** Sent on every connection before anything else. More can follow with {@link Client.addAuth}. */
-  readonly auth?: readonly AuthInfo[] | undefined
-  /** Takes over a session that an earlier client left without closing it. */
-  readonly session?: { readonly id: SessionId; readonly password: Uint8Array } | undefined
-  /**
-   * Longest frame accepted from a server; a longer one breaks the connection. Memory is taken as bytes come, never
-   * for an announced length. Default 64 MiB: servers do not limit their own replies, and a large child list must not
-   * make a client reconnect for ever.
-   */
-  readonly maxReplyBytes?: number | undefined
-  /** Longest random pause before a reconnect. Default 1000, as in the Java client. */
-  readonly maxReconnectPauseMs?: number | undefined
-  readonly onState?: ((change: StateChange) => void) | undefined
-  /** Every reply to a call, in order, before its promise settles: for history checkers and tracing. */
-  readonly onReply?: ((reply: ObservedReply) => void) | undefined
-  /** Every watch event as it came, watched by anyone or not, before any listener. */
-  readonly onEvent?: ((event: ObservedEvent) => void) | undefined
-  readonly transport?: Transport | undefined
-  readonly timers?: Timers | undefined
-  readonly random?: Random | undefined
-}
-
-export interface AuthInfo {
-  readonly scheme: string
-  readonly auth: Uint8Array | string
-}
-
-export interface StateChange {
-  readonly state: SessionState
-  readonly previous: SessionState
-  /** Why, for people: what broke the connection, for one. */
-  readonly reason: string | undefined
-}
-
-/** Paths are server paths, with the chroot. */
-export interface ObservedReply {
-  readonly request: Request
-  readonly xid: number
-  readonly zxid: Zxid
-  readonly err: number
-  readonly body: ReplyBody
-}
-
-/** `type` is an `EventType`; the path is a server path; the zxid is -1 where the server does not tell it. */
-export interface ObservedEvent {
-  readonly type: number
-  readonly path: string
-  readonly zxid: Zxid
-}
-
-export interface CallOptions {
-  /** Gives up waiting and rejects with the signal's reason. A request already sent may still take effect. */
-  readonly signal?: AbortSignal | undefined
-}
+import { PersistentWatch, type WatchEvent, type WatchListener } from './watch.ts'
 
 export interface WatchOptions extends CallOptions {
   /** Hears of the next change, once. */
@@ -203,19 +124,6 @@ export interface ReconfigOptions extends CallOptions {
   readonly fromVersion?: bigint | undefined
 }
 
-/** A reply as it came. */
-export interface Reply {
-  readonly xid: number
-  readonly zxid: Zxid
-  readonly body: ReplyBody
-}
-
-export interface ConnectOptions extends CallOptions {
-  /** Default: the session timeout asked for. */
-  readonly timeoutMs?: number | undefined
-}
-
-const defaultSessionTimeoutMs = 30_000
 const defaultMaxQueuedEvents = 10_000
 const configPath = '/zookeeper/config'
 
@@ -242,37 +150,6 @@ export async function connect(
   }
 }
 
-interface CallAbout {
-  readonly op: string
-  /** As the caller gave it, for error messages. */
-  readonly path?: string | undefined
-  readonly signal?: AbortSignal | undefined
-  readonly request?: Request
-  readonly watcher?: WatcherId | undefined
-}
-
-interface Call {
-  readonly about: CallAbout
-  resolve(reply: Reply): void
-  reject(error: unknown): void
-  onAbort(): void
-}
-
-interface Watcher {
-  readonly listener: WatchListener
-  readonly kind: WatchKind
-  /** As the caller gave it. */
-  readonly path: string
-  readonly serverPath: string
-}
-
-interface Asked {
-  /** For error messages: the path as the caller gave it. */
-  readonly path?: string | undefined
-  readonly signal?: AbortSignal | undefined
-  readonly watch?: { readonly kind: WatchKind; readonly listener: WatchListener } | undefined
-}
-
 /**
  * One session with an ensemble. It reconnects by itself for as long as the session lives; once it is `expired`,
  * `authFailed` or `closed`, it stays so: make a new client.
@@ -282,89 +159,55 @@ interface Asked {
  * the servers found none that answers. Nothing is ever sent twice.
  */
 export class Client implements AsyncDisposable {
-  readonly #address: ConnectString
-  readonly #options: ClientOptions
-  readonly #machine: SessionMachine
-  readonly #driver: SocketDriver
-  readonly #timers: Timers
-  readonly #calls: Map<CallId, Call> = new Map()
-  readonly #watchers: Map<WatcherId, Watcher> = new Map()
-  readonly #stateListeners: Set<(change: StateChange) => void> = new Set()
-  #lastId = 0
-  #state: SessionState = 'connecting'
-  #hasStarted = false
+  readonly #session: Session
+  /** Path below which this client lives; '' for none. */
+  readonly chroot: string
 
   /** Does no I/O: {@link connect} does. @throws BadArgumentsError */
   constructor(connectString: string, options: ClientOptions = {}) {
-    const random = options.random ?? unseededRandom
-    this.#address = parseConnectString(connectString)
-    this.#options = options
-    this.#timers = options.timers ?? nodeTimers
-    this.#machine = new SessionMachine({
-      servers: this.#address.servers,
-      sessionTimeoutMs: options.sessionTimeoutMs ?? defaultSessionTimeoutMs,
-      canBeReadOnly: options.canBeReadOnly ?? false,
-      session: options.session,
-      maxReplyBytes: options.maxReplyBytes,
-      maxReconnectPauseMs: options.maxReconnectPauseMs,
-      random,
-    })
-    this.#driver = new SocketDriver({
-      machine: this.#machine,
-      transport: options.transport ?? tcpTransport,
-      timers: this.#timers,
-      onEffect: effect => this.#onEffect(effect),
-    })
-    if (options.onState !== undefined) this.#stateListeners.add(options.onState)
+    const address = parseConnectString(connectString)
+    this.chroot = address.chroot
+    this.#session = new Session(address, options)
+    // A refusal ends the session, which tells everybody.
     for (const { scheme, auth } of options.auth ?? []) this.addAuth(scheme, auth).catch(() => undefined)
   }
 
   get state(): SessionState {
-    return this.#state
-  }
-
-  /** Path below which this client lives; '' for none. */
-  get chroot(): string {
-    return this.#address.chroot
+    return this.#session.state
   }
 
   /** 0 until the first connection. */
   get sessionId(): SessionId {
-    return this.#machine.sessionId
+    return this.#session.sessionId
   }
 
   get sessionPassword(): Uint8Array {
-    return this.#machine.password
+    return this.#session.sessionPassword
   }
 
   /** What the server granted; before that, what was asked for. */
   get sessionTimeoutMs(): number {
-    return this.#machine.sessionTimeoutMs
+    return this.#session.sessionTimeoutMs
   }
 
   /** The highest zxid any reply carried: no server that is behind it will be read from. */
   get lastZxid(): Zxid {
-    return this.#machine.lastZxid
+    return this.#session.lastZxid
   }
 
   /** The server this session is connected to, or is trying. */
   get server(): ServerAddress | undefined {
-    return this.#machine.server
+    return this.#session.server
   }
 
   /** @returns takes the listener away again */
   onState(listener: (change: StateChange) => void): () => void {
-    this.#stateListeners.add(listener)
-    return () => this.#stateListeners.delete(listener)
+    return this.#session.onState(listener)
   }
 
   /** Starts connecting, if that was not done yet, and waits until the session is connected. */
   connect(options: ConnectOptions = {}): Promise<void> {
-    if (!this.#hasStarted) {
-      this.#hasStarted = true
-      this.#driver.dispatch({ kind: 'start' })
-    }
-    return this.#untilConnected(options)
+    return this.#session.connect(options)
   }
 
   /**
@@ -372,15 +215,7 @@ export class Client implements AsyncDisposable {
    * ClientClosedError. Without a connection the server finds out when the session times out. Never throws.
    */
   close(): Promise<void> {
-    return new Promise(resolve => {
-      if (isOver(this.#state)) return resolve()
-      const stop = this.onState(({ state }) => {
-        if (!isOver(state)) return
-        stop()
-        resolve()
-      })
-      this.#driver.dispatch({ kind: 'close' })
-    })
+    return this.#session.close()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -398,7 +233,7 @@ export class Client implements AsyncDisposable {
     options: CreateOptions = {},
   ): Promise<string> {
     const request = this.#createRequest({ ...options, kind: 'create', path, data })
-    const { body } = await this.#ask(request, { path, signal: options.signal })
+    const { body } = await this.#session.ask(request, { path, signal: options.signal })
     assert(body.kind === 'path' || body.kind === 'pathStat', 'a create is answered with a path')
     return this.#clientPath(body.path)
   }
@@ -416,7 +251,7 @@ export class Client implements AsyncDisposable {
       data,
       withStat: true,
     })
-    const reply = await this.#ask(request, { path, signal: options.signal })
+    const reply = await this.#session.ask(request, { path, signal: options.signal })
     const body = bodyOf(reply, 'pathStat')
     return { path: this.#clientPath(body.path), stat: body.stat, zxid: reply.zxid }
   }
@@ -428,7 +263,7 @@ export class Client implements AsyncDisposable {
       path: this.#serverPath('delete', path),
       version: options.version ?? anyVersion,
     } as const
-    return (await this.#ask(request, { path, signal: options.signal })).zxid
+    return (await this.#session.ask(request, { path, signal: options.signal })).zxid
   }
 
   /** @returns undefined if there is no such znode; a watch then waits for it */
@@ -439,7 +274,7 @@ export class Client implements AsyncDisposable {
       watch: hasWatch(options),
     } as const
     try {
-      return bodyOf(await this.#ask(request, asked(path, 'data', options)), 'stat').stat
+      return bodyOf(await this.#session.ask(request, asked(path, 'data', options)), 'stat').stat
     } catch (error) {
       if (error instanceof ZkError && error.code === ErrorCode.NoNode) return undefined
       throw error
@@ -459,12 +294,12 @@ export class Client implements AsyncDisposable {
       data: bytesOf(data),
       version: options.version ?? anyVersion,
     } as const
-    return bodyOf(await this.#ask(request, { path, signal: options.signal }), 'stat').stat
+    return bodyOf(await this.#session.ask(request, { path, signal: options.signal }), 'stat').stat
   }
 
   async getAcl(path: string, options: CallOptions = {}): Promise<AclResult> {
     const request = { kind: 'getAcl', path: this.#serverPath('getAcl', path) } as const
-    const reply = await this.#ask(request, { path, signal: options.signal })
+    const reply = await this.#session.ask(request, { path, signal: options.signal })
     const { acl, stat } = bodyOf(reply, 'acl')
     return { acl, stat, zxid: reply.zxid }
   }
@@ -477,7 +312,7 @@ export class Client implements AsyncDisposable {
       acl,
       version: options.version ?? anyVersion,
     } as const
-    return bodyOf(await this.#ask(request, { path, signal: options.signal }), 'stat').stat
+    return bodyOf(await this.#session.ask(request, { path, signal: options.signal }), 'stat').stat
   }
 
   /** @returns names, not paths, in no order @throws NoNodeError, and then no watch is set; NoAuthError */
@@ -487,7 +322,7 @@ export class Client implements AsyncDisposable {
       path: this.#serverPath('getChildren', path),
       watch: hasWatch(options),
     } as const
-    return bodyOf(await this.#ask(request, asked(path, 'child', options)), 'children').children
+    return bodyOf(await this.#session.ask(request, asked(path, 'child', options)), 'children').children
   }
 
   async getChildrenWithStat(path: string, options: WatchOptions = {}): Promise<ChildrenResult> {
@@ -496,7 +331,7 @@ export class Client implements AsyncDisposable {
       path: this.#serverPath('getChildren', path),
       watch: hasWatch(options),
     } as const
-    const reply = await this.#ask(request, asked(path, 'child', options))
+    const reply = await this.#session.ask(request, asked(path, 'child', options))
     const { children, stat } = bodyOf(reply, 'children')
     assert(stat !== undefined, 'getChildren2 is answered with a Stat')
     return { children, stat, zxid: reply.zxid }
@@ -508,7 +343,7 @@ export class Client implements AsyncDisposable {
       kind: 'getAllChildrenNumber',
       path: this.#serverPath('getAllChildrenNumber', path),
     } as const
-    return bodyOf(await this.#ask(request, { path, signal: options.signal }), 'number').number
+    return bodyOf(await this.#session.ask(request, { path, signal: options.signal }), 'number').number
   }
 
   /**
@@ -517,7 +352,8 @@ export class Client implements AsyncDisposable {
    */
   async getEphemerals(prefix = '/', options: CallOptions = {}): Promise<readonly string[]> {
     const request = { kind: 'getEphemerals', path: prefix } as const
-    return bodyOf(await this.#ask(request, { path: prefix, signal: options.signal }), 'ephemerals').paths
+    return bodyOf(await this.#session.ask(request, { path: prefix, signal: options.signal }), 'ephemerals')
+      .paths
   }
 
   /**
@@ -527,12 +363,12 @@ export class Client implements AsyncDisposable {
    */
   async sync(path = '/', options: CallOptions = {}): Promise<Zxid> {
     const request = { kind: 'sync', path: this.#serverPath('sync', path) } as const
-    return (await this.#ask(request, { path, signal: options.signal })).zxid
+    return (await this.#session.ask(request, { path, signal: options.signal })).zxid
   }
 
   /** What this connection has authenticated as (servers from 3.7 on). */
   async whoAmI(options: CallOptions = {}): Promise<readonly ClientInfo[]> {
-    return bodyOf(await this.#ask({ kind: 'whoAmI' }, options), 'clientInfo').infos
+    return bodyOf(await this.#session.ask({ kind: 'whoAmI' }, options), 'clientInfo').infos
   }
 
   /** Begins a multi. */
@@ -543,7 +379,7 @@ export class Client implements AsyncDisposable {
   /** @throws TransactionError if any operation is refused: then nothing happened */
   async multi(ops: readonly TransactionOp[], options: CommitOptions = {}): Promise<MultiResult> {
     const request = { kind: 'multi', ops: ops.map(op => this.#multiOp(op)) } as const
-    const reply = await this.#ask(request, { signal: options.signal })
+    const reply = await this.#session.ask(request, { signal: options.signal })
     const results = this.#clientResults(bodyOf(reply, 'results').results)
     if (results.some(result => result.kind === 'error')) throw transactionError(ops, results, reply.zxid)
     return { results, zxid: reply.zxid }
@@ -556,7 +392,7 @@ export class Client implements AsyncDisposable {
       path: this.#serverPath('multiRead', path),
       watch: false,
     })
-    const reply = await this.#ask({ kind: 'multiRead', ops: ops.map(toRequest) }, options)
+    const reply = await this.#session.ask({ kind: 'multiRead', ops: ops.map(toRequest) }, options)
     return { results: bodyOf(reply, 'results').results, zxid: reply.zxid }
   }
 
@@ -579,7 +415,7 @@ export class Client implements AsyncDisposable {
       close: listener => this.unwatch(listener),
     })
     const kind = isRecursive ? 'recursive' : 'persistent'
-    await this.#ask(request, { path, signal: options.signal, watch: { kind, listener: watch } })
+    await this.#session.ask(request, { path, signal: options.signal, watch: { kind, listener: watch } })
     return watch
   }
 
@@ -587,9 +423,8 @@ export class Client implements AsyncDisposable {
    * Takes one listener away wherever it watches, and the watch at the server with it unless another listener of this
    * client needs that. Never throws: where the connection is gone, so is the server's watch.
    */
-  async unwatch(listener: WatchListener): Promise<void> {
-    const mine = [...this.#watchers].filter(([, watcher]) => watcher.listener === listener)
-    await Promise.all(mine.map(([id, watcher]) => this.#unwatch(id, watcher)))
+  unwatch(listener: WatchListener): Promise<void> {
+    return this.#session.unwatch(listener)
   }
 
   /**
@@ -601,10 +436,13 @@ export class Client implements AsyncDisposable {
     const type = watcherTypes[options.type ?? 'any']
     const serverPath = this.#serverPath('removeWatches', path)
     try {
-      await this.#ask({ kind: 'removeWatches', path: serverPath, type }, { path, signal: options.signal })
+      await this.#session.ask(
+        { kind: 'removeWatches', path: serverPath, type },
+        { path, signal: options.signal },
+      )
     } catch (error) {
       if (!(options.isLocal === true && error instanceof ConnectionLossError)) throw error
-      this.#driver.dispatch({ kind: 'forgetWatches', path: serverPath, type })
+      this.#session.forgetWatches(serverPath, type)
     }
   }
 
@@ -616,7 +454,7 @@ export class Client implements AsyncDisposable {
     const type = watcherTypes[options.type ?? 'any']
     try {
       const request = { kind: 'checkWatches', path: this.#serverPath('checkWatches', path), type } as const
-      await this.#ask(request, { path, signal: options.signal })
+      await this.#session.ask(request, { path, signal: options.signal })
       return true
     } catch (error) {
       if (error instanceof ZkError && error.code === ErrorCode.NoWatcher) return false
@@ -630,14 +468,7 @@ export class Client implements AsyncDisposable {
    * @throws AuthFailedError; the session is then over
    */
   addAuth(scheme: string, auth: Uint8Array | string, options: CallOptions = {}): Promise<void> {
-    const call = this.#nextId()
-    const bytes = bytesOf(auth)
-    return this.#begin(call, { op: 'auth', signal: options.signal }, () => ({
-      kind: 'auth',
-      call,
-      scheme,
-      auth: bytes,
-    })).then(() => undefined)
+    return this.#session.authenticate(scheme, bytesOf(auth), options)
   }
 
   /** The ensemble's configuration text, from outside any chroot. */
@@ -654,7 +485,7 @@ export class Client implements AsyncDisposable {
       newMembers: options.members?.join('\n') ?? null,
       configId: options.fromVersion ?? -1n,
     } as const
-    const reply = await this.#ask(request, { path: configPath, signal: options.signal })
+    const reply = await this.#session.ask(request, { path: configPath, signal: options.signal })
     const { data, stat } = bodyOf(reply, 'data')
     return { data, stat, zxid: reply.zxid }
   }
@@ -664,87 +495,17 @@ export class Client implements AsyncDisposable {
    * want exactly that. A watch flag in it registers nobody.
    */
   request(request: Request, options: CallOptions = {}): Promise<Reply> {
-    return this.#ask(request, { path: 'path' in request ? request.path : undefined, signal: options.signal })
+    return this.#session.ask(request, {
+      path: 'path' in request ? request.path : undefined,
+      signal: options.signal,
+    })
   }
-
-  // -- from calls to events
 
   async #getData(path: string, serverPath: string, options: WatchOptions): Promise<DataResult> {
     const request = { kind: 'getData', path: serverPath, watch: hasWatch(options) } as const
-    const reply = await this.#ask(request, asked(path, 'data', options))
+    const reply = await this.#session.ask(request, asked(path, 'data', options))
     const { data, stat } = bodyOf(reply, 'data')
     return { data, stat, zxid: reply.zxid }
-  }
-
-  #ask(request: Request, about: Asked): Promise<Reply> {
-    const call = this.#nextId()
-    const { watch } = about
-    const watcher = watch === undefined ? undefined : this.#nextId()
-    return this.#begin(call, { ...about, op: request.kind, request, watcher }, () => {
-      if (watch === undefined || watcher === undefined || !('path' in request)) {
-        return { kind: 'call', call, request }
-      }
-      const path = about.path ?? request.path
-      this.#watchers.set(watcher, {
-        listener: watch.listener,
-        kind: watch.kind,
-        path,
-        serverPath: request.path,
-      })
-      return { kind: 'call', call, request, watch: { kind: watch.kind, watcher } }
-    })
-  }
-
-  /** Hands an event to the machine, and waits until it settles the call. */
-  #begin(call: CallId, about: CallAbout, toEvent: () => SessionEvent): Promise<Reply> {
-    const { signal } = about
-    if (signal?.aborted === true) return Promise.reject(signal.reason)
-    return new Promise((resolve, reject) => {
-      const onAbort = (): void => {
-        this.#forget(call)
-        if (about.watcher !== undefined) this.#watchers.delete(about.watcher)
-        this.#driver.dispatch({ kind: 'abandon', call })
-        reject(signal?.reason)
-      }
-      signal?.addEventListener('abort', onAbort, { once: true })
-      this.#calls.set(call, { about, resolve, reject, onAbort })
-      this.#driver.dispatch(toEvent())
-    })
-  }
-
-  #forget(id: CallId): Call | undefined {
-    const call = this.#calls.get(id)
-    if (call === undefined) return undefined
-    this.#calls.delete(id)
-    call.about.signal?.removeEventListener('abort', call.onAbort)
-    return call
-  }
-
-  async #unwatch(watcher: WatcherId, { kind, serverPath: path }: Watcher): Promise<void> {
-    this.#watchers.delete(watcher)
-    const remove = (type: WatcherType): Promise<Reply> => {
-      const call = this.#nextId()
-      return this.#begin(call, { op: 'removeWatches', path }, () => ({
-        kind: 'unwatch',
-        call,
-        watcher,
-        path,
-        type,
-      }))
-    }
-    try {
-      await remove(watcherTypeOf[kind])
-    } catch (error) {
-      if (!(error instanceof ZkError)) throw error
-      // Servers before 3.9 cannot remove persistent watches alone, only everything at the path.
-      const isOldServer = error.code === ErrorCode.MarshallingError
-      if (isOldServer) await remove(WatcherType.Any).catch(() => undefined)
-    }
-  }
-
-  #nextId(): number {
-    this.#lastId += 1
-    return this.#lastId
   }
 
   #serverPath(op: string, path: string, isSequential = false): string {
@@ -797,125 +558,6 @@ export class Client implements AsyncDisposable {
         return unreachable(op)
     }
   }
-
-  // -- from effects to promises and listeners
-
-  #onEffect(effect: DriverEffect): void {
-    switch (effect.kind) {
-      case 'settled':
-        return this.#onSettled(effect.call, effect.outcome)
-      case 'fired':
-        return this.#onFired(effect)
-      case 'state':
-        return this.#onState(effect.state, effect.reason)
-      default:
-        return unreachable(effect)
-    }
-  }
-
-  #onSettled(id: CallId, outcome: Outcome): void {
-    const call = this.#forget(id)
-    if (call === undefined) return
-    const { op, path, watcher, request } = call.about
-    const isWatching = outcome.kind === 'reply' && outcome.isWatching
-    if (watcher !== undefined && !isWatching) this.#watchers.delete(watcher)
-    switch (outcome.kind) {
-      case 'reply': {
-        const { xid, zxid, err, body } = outcome
-        const { onReply } = this.#options
-        if (onReply !== undefined && request !== undefined) {
-          guarded(() => onReply({ request, xid, zxid, err, body }))
-        }
-        if (err === ErrorCode.Ok) call.resolve({ xid, zxid, body })
-        else call.reject(zkError(err, { op, path, zxid }))
-        return
-      }
-      case 'lost':
-        call.reject(zkError(outcome.code, { op, path, ...outcome }))
-        return
-      case 'done':
-        call.resolve({ xid: 0, zxid: this.lastZxid, body: { kind: 'none' } })
-        return
-      default:
-        unreachable(outcome)
-    }
-  }
-
-  #onFired(fired: Extract<DriverEffect, { kind: 'fired' }>): void {
-    const type = watchEventType(fired.type)
-    assert(type !== undefined, 'the machine passes on known events only')
-    const isRemoval = removals.has(type)
-    const { onEvent } = this.#options
-    if (onEvent !== undefined && !isRemoval) guarded(() => onEvent(fired))
-    const zxid = fired.zxid > 0n ? fired.zxid : undefined
-    for (const id of fired.watchers) {
-      const watcher = this.#watchers.get(id)
-      if (watcher === undefined) continue
-      if (isRemoval || !isPersistent(watcher)) this.#watchers.delete(id)
-      // Only a recursive watch hears of other paths than its own, which may lie outside the chroot (getConfig).
-      const path = watcher.kind === 'recursive' ? this.#clientPath(fired.path) : watcher.path
-      tell(watcher.listener, { type, path, zxid })
-    }
-  }
-
-  #onState(state: SessionState, reason: string | undefined): void {
-    const change: StateChange = { state, previous: this.#state, reason }
-    this.#state = state
-    if (isOver(state)) this.#endWatches(this.#overError(reason))
-    for (const listener of [...this.#stateListeners]) guarded(() => listener(change))
-    if (change.previous !== 'disconnected' || isOver(state)) return
-    for (const watcher of [...this.#watchers.values()]) {
-      if (isPersistent(watcher))
-        tell(watcher.listener, { type: 'Resumed', path: watcher.path, zxid: undefined })
-    }
-  }
-
-  #endWatches(error: ZkError): void {
-    const watchers = [...this.#watchers.values()]
-    this.#watchers.clear()
-    for (const { listener } of watchers) {
-      if (typeof listener !== 'function') guarded(() => listener.onWatchEnd(error))
-    }
-  }
-
-  #overError(reason?: string): ZkError {
-    switch (this.#state) {
-      case 'expired':
-        return zkError(ErrorCode.SessionExpired, { reason })
-      case 'authFailed':
-        return zkError(ErrorCode.AuthFailed, { reason })
-      default:
-        return zkError(ErrorCode.InvalidState, { reason: reason ?? 'the client is closed' })
-    }
-  }
-
-  #untilConnected(options: ConnectOptions): Promise<void> {
-    const { signal, timeoutMs = this.sessionTimeoutMs } = options
-    if (isConnected(this.#state)) return Promise.resolve()
-    if (isOver(this.#state)) return Promise.reject(this.#overError())
-    if (signal?.aborted === true) return Promise.reject(signal.reason)
-    return new Promise((resolve, reject) => {
-      const settle = (done: () => void): void => {
-        stopListening()
-        cancelTimer()
-        signal?.removeEventListener('abort', onAbort)
-        done()
-      }
-      const onAbort = (): void => settle(() => reject(signal?.reason))
-      const stopListening = this.onState(({ state, reason }) => {
-        if (isConnected(state)) settle(resolve)
-        else if (isOver(state)) settle(() => reject(this.#overError(reason)))
-      })
-      const cancelTimer = this.#timers.after(timeoutMs, () => settle(() => reject(this.#noServer(timeoutMs))))
-      signal?.addEventListener('abort', onAbort, { once: true })
-    })
-  }
-
-  #noServer(timeoutMs: number): ZkError {
-    const last = this.#machine.lastFailure
-    const reason = `no server answered within ${timeoutMs} ms${last === undefined ? '' : `, last ${last}`}`
-    return zkError(ErrorCode.ConnectionLoss, { op: 'connect', reason })
-  }
 }
 
 const watcherTypes: Readonly<Record<WatchSelection, WatcherType>> = {
@@ -924,24 +566,6 @@ const watcherTypes: Readonly<Record<WatchSelection, WatcherType>> = {
   any: WatcherType.Any,
   persistent: WatcherType.Persistent,
   persistentRecursive: WatcherType.PersistentRecursive,
-}
-
-const removals: ReadonlySet<WatchEventType> = new Set([
-  'DataWatchRemoved',
-  'ChildWatchRemoved',
-  'PersistentWatchRemoved',
-])
-
-function isOver(state: SessionState): boolean {
-  return state === 'expired' || state === 'authFailed' || state === 'closed'
-}
-
-function isConnected(state: SessionState): boolean {
-  return state === 'connected' || state === 'connectedReadOnly'
-}
-
-function isPersistent({ kind }: Watcher): boolean {
-  return kind === 'persistent' || kind === 'recursive'
 }
 
 function hasWatch(options: WatchOptions): boolean {
@@ -961,24 +585,6 @@ function bytesOf(data: Uint8Array | string | null | undefined): Uint8Array | nul
 function bodyOf<K extends ReplyBody['kind']>({ body }: Reply, kind: K): Extract<ReplyBody, { kind: K }> {
   assert(body.kind === kind, `a reply of kind ${kind}, not ${body.kind}`)
   return body as Extract<ReplyBody, { kind: K }>
-}
-
-function tell(listener: WatchListener, event: WatchEvent): void {
-  guarded(() => {
-    if (typeof listener === 'function') listener(event)
-    else listener.onWatchEvent(event)
-  })
-}
-
-/** A listener that throws is its owner's mistake: it becomes an uncaught error, and the session goes on. */
-function guarded(callListener: () => void): void {
-  try {
-    callListener()
-  } catch (error) {
-    queueMicrotask(() => {
-      throw error
-    })
-  }
 }
 
 /** The failed operation is the one with a code of its own: those before it were rolled back, those after not tried. */

@@ -17,6 +17,16 @@ export * from './client.ts'
 export * from './connect-string.ts'
 export type { CreateMode } from './create-mode.ts'
 export * from './errors.ts'
+export type {
+  AuthInfo,
+  CallOptions,
+  ClientOptions,
+  ConnectOptions,
+  ObservedEvent,
+  ObservedReply,
+  Reply,
+  StateChange,
+} from './session.ts'
 export {
   type CallId,
   type ConnectionId,

@@ -1,0 +1,498 @@
+/**
+ * A driven session as promises and listeners: every call becomes an event of the machine and a promise that its effect
+ * settles; every watcher a listener that its effect calls. Paths are server paths, except where a listener is told.
+ */
+import {
+  assert,
+  ErrorCode,
+  type ReplyBody,
+  type Request,
+  type SessionId,
+  stripChroot,
+  unreachable,
+  WatcherType,
+  type Zxid,
+} from '@corral/protocol'
+import type { ConnectString, ServerAddress } from './connect-string.ts'
+import { ZkError, zkError } from './errors.ts'
+import {
+  type CallId,
+  type Outcome,
+  type SessionEvent,
+  SessionMachine,
+  type SessionState,
+  type WatcherId,
+  type WatchKind,
+  watcherTypeOf,
+} from './session-machine.ts'
+import {
+  type DriverEffect,
+  nodeTimers,
+  type Random,
+  SocketDriver,
+  type Timers,
+  type Transport,
+  tcpTransport,
+  unseededRandom,
+} from './socket-driver.ts'
+import { type WatchEvent, type WatchEventType, type WatchListener, watchEventType } from './watch.ts'
+
+export interface ClientOptions {
+  /** Asked for; the server has limits of its own, see {@link Client.sessionTimeoutMs}. Default 30 000. */
+  readonly sessionTimeoutMs?: number | undefined
+  /** Accept a server that is cut off from its quorum: it serves reads only. Default false. */
+  readonly canBeReadOnly?: boolean | undefined
+  /** Sent on every connection before anything else. More can follow with {@link Client.addAuth}. */
+  readonly auth?: readonly AuthInfo[] | undefined
+  /** Takes over a session that an earlier client left without closing it. */
+  readonly session?: { readonly id: SessionId; readonly password: Uint8Array } | undefined
+  /**
+   * Longest frame accepted from a server; a longer one breaks the connection. Memory is taken as bytes come, never
+   * for an announced length. Default 64 MiB: servers do not limit their own replies, and a large child list must not
+   * make a client reconnect for ever.
+   */
+  readonly maxReplyBytes?: number | undefined
+  /** Longest random pause before a reconnect. Default 1000, as in the Java client. */
+  readonly maxReconnectPauseMs?: number | undefined
+  readonly onState?: ((change: StateChange) => void) | undefined
+  /** Every reply to a call, in order, before its promise settles: for history checkers and tracing. */
+  readonly onReply?: ((reply: ObservedReply) => void) | undefined
+  /** Every watch event as it came, watched by anyone or not, before any listener. */
+  readonly onEvent?: ((event: ObservedEvent) => void) | undefined
+  readonly transport?: Transport | undefined
+  readonly timers?: Timers | undefined
+  readonly random?: Random | undefined
+}
+
+export interface AuthInfo {
+  readonly scheme: string
+  readonly auth: Uint8Array | string
+}
+
+export interface StateChange {
+  readonly state: SessionState
+  readonly previous: SessionState
+  /** Why, for people: what broke the connection, for one. */
+  readonly reason: string | undefined
+}
+
+/** Paths are server paths, with the chroot. */
+export interface ObservedReply {
+  readonly request: Request
+  readonly xid: number
+  readonly zxid: Zxid
+  readonly err: number
+  readonly body: ReplyBody
+}
+
+/** `type` is an `EventType`; the path is a server path; the zxid is -1 where the server does not tell it. */
+export interface ObservedEvent {
+  readonly type: number
+  readonly path: string
+  readonly zxid: Zxid
+}
+
+export interface CallOptions {
+  /** Gives up waiting and rejects with the signal's reason. A request already sent may still take effect. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** A reply as it came. */
+export interface Reply {
+  readonly xid: number
+  readonly zxid: Zxid
+  readonly body: ReplyBody
+}
+
+export interface ConnectOptions extends CallOptions {
+  /** Default: the session timeout asked for. */
+  readonly timeoutMs?: number | undefined
+}
+
+/** What a call is about, besides its request. */
+export interface Asked {
+  /** For error messages: the path as the caller gave it. */
+  readonly path?: string | undefined
+  readonly signal?: AbortSignal | undefined
+  readonly watch?: { readonly kind: WatchKind; readonly listener: WatchListener } | undefined
+}
+
+const defaultSessionTimeoutMs = 30_000
+
+interface CallAbout {
+  readonly op: string
+  /** As the caller gave it, for error messages. */
+  readonly path?: string | undefined
+  readonly signal?: AbortSignal | undefined
+  readonly request?: Request
+  readonly watcher?: WatcherId | undefined
+}
+
+interface Call {
+  readonly about: CallAbout
+  resolve(reply: Reply): void
+  reject(error: unknown): void
+  onAbort(): void
+}
+
+interface Watcher {
+  readonly listener: WatchListener
+  readonly kind: WatchKind
+  /** As the caller gave it. */
+  readonly path: string
+  readonly serverPath: string
+  /** The request that registers it was answered. */
+  isSet: boolean
+}
+
+/** One session with an ensemble, from the first connection to its end. */
+export class Session {
+  readonly #chroot: string
+  readonly #options: ClientOptions
+  readonly #machine: SessionMachine
+  readonly #driver: SocketDriver
+  readonly #timers: Timers
+  readonly #calls: Map<CallId, Call> = new Map()
+  readonly #watchers: Map<WatcherId, Watcher> = new Map()
+  readonly #stateListeners: Set<(change: StateChange) => void> = new Set()
+  #lastId = 0
+  #state: SessionState = 'connecting'
+
+  /** Does no I/O: {@link connect} does. */
+  constructor(address: ConnectString, options: ClientOptions) {
+    this.#chroot = address.chroot
+    this.#options = options
+    this.#timers = options.timers ?? nodeTimers
+    this.#machine = new SessionMachine({
+      servers: address.servers,
+      sessionTimeoutMs: options.sessionTimeoutMs ?? defaultSessionTimeoutMs,
+      canBeReadOnly: options.canBeReadOnly ?? false,
+      session: options.session,
+      maxReplyBytes: options.maxReplyBytes,
+      maxReconnectPauseMs: options.maxReconnectPauseMs,
+      random: options.random ?? unseededRandom,
+    })
+    this.#driver = new SocketDriver({
+      machine: this.#machine,
+      transport: options.transport ?? tcpTransport,
+      timers: this.#timers,
+      onEffect: effect => this.#onEffect(effect),
+    })
+    if (options.onState !== undefined) this.#stateListeners.add(options.onState)
+  }
+
+  get state(): SessionState {
+    return this.#state
+  }
+
+  /** 0 until the first connection. */
+  get sessionId(): SessionId {
+    return this.#machine.sessionId
+  }
+
+  get sessionPassword(): Uint8Array {
+    return this.#machine.password
+  }
+
+  /** What the server granted; before that, what was asked for. */
+  get sessionTimeoutMs(): number {
+    return this.#machine.sessionTimeoutMs
+  }
+
+  /** The highest zxid any reply carried: no server that is behind it will be read from. */
+  get lastZxid(): Zxid {
+    return this.#machine.lastZxid
+  }
+
+  /** The server this session is connected to, or is trying. */
+  get server(): ServerAddress | undefined {
+    return this.#machine.server
+  }
+
+  /** @returns takes the listener away again */
+  onState(listener: (change: StateChange) => void): () => void {
+    this.#stateListeners.add(listener)
+    return () => this.#stateListeners.delete(listener)
+  }
+
+  /** Starts connecting, if that was not done yet, and waits until the session is connected. */
+  connect(options: ConnectOptions = {}): Promise<void> {
+    this.#driver.dispatch({ kind: 'start' })
+    return this.#untilConnected(options)
+  }
+
+  /**
+   * Ends the session: its ephemerals go at once. Calls already sent are answered first; later ones are refused with
+   * ClientClosedError. Without a connection the server finds out when the session times out. Never throws.
+   */
+  close(): Promise<void> {
+    return new Promise(resolve => {
+      if (isOver(this.#state)) return resolve()
+      const stop = this.onState(({ state }) => {
+        if (!isOver(state)) return
+        stop()
+        resolve()
+      })
+      this.#driver.dispatch({ kind: 'close' })
+    })
+  }
+
+  /** Sends a request; rejects with the {@link ZkError} of what came of it, or with the signal's reason. */
+  ask(request: Request, about: Asked): Promise<Reply> {
+    const call = this.#nextId()
+    const { watch } = about
+    const watcher = watch === undefined ? undefined : this.#nextId()
+    return this.#begin(call, { ...about, op: request.kind, request, watcher }, () => {
+      if (watch === undefined || watcher === undefined || !('path' in request)) {
+        return { kind: 'call', call, request }
+      }
+      const path = about.path ?? request.path
+      this.#watchers.set(watcher, {
+        listener: watch.listener,
+        kind: watch.kind,
+        path,
+        serverPath: request.path,
+        isSet: false,
+      })
+      return { kind: 'call', call, request, watch: { kind: watch.kind, watcher } }
+    })
+  }
+
+  /** Authenticates this and all later connections. */
+  async authenticate(scheme: string, auth: Uint8Array | null, options: CallOptions): Promise<void> {
+    const call = this.#nextId()
+    await this.#begin(call, { op: 'auth', signal: options.signal }, () => ({
+      kind: 'auth',
+      call,
+      scheme,
+      auth,
+    }))
+  }
+
+  /** Takes one listener away wherever it watches, here and where possible at the server. */
+  async unwatch(listener: WatchListener): Promise<void> {
+    const mine = [...this.#watchers].filter(([, watcher]) => watcher.listener === listener)
+    await Promise.all(mine.map(([id, watcher]) => this.#unwatch(id, watcher)))
+  }
+
+  /** Ends all watches on a path without asking the server. */
+  forgetWatches(path: string, type: WatcherType): void {
+    this.#driver.dispatch({ kind: 'forgetWatches', path, type })
+  }
+
+  /** Hands an event to the machine, and waits until it settles the call. */
+  #begin(call: CallId, about: CallAbout, toEvent: () => SessionEvent): Promise<Reply> {
+    const { signal } = about
+    if (signal?.aborted === true) return Promise.reject(signal.reason)
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => {
+        this.#forget(call)
+        if (about.watcher !== undefined) this.#watchers.delete(about.watcher)
+        this.#driver.dispatch({ kind: 'abandon', call })
+        reject(signal?.reason)
+      }
+      signal?.addEventListener('abort', onAbort, { once: true })
+      this.#calls.set(call, { about, resolve, reject, onAbort })
+      this.#driver.dispatch(toEvent())
+    })
+  }
+
+  #forget(id: CallId): Call | undefined {
+    const call = this.#calls.get(id)
+    if (call === undefined) return undefined
+    this.#calls.delete(id)
+    call.about.signal?.removeEventListener('abort', call.onAbort)
+    return call
+  }
+
+  async #unwatch(watcher: WatcherId, { kind, serverPath: path }: Watcher): Promise<void> {
+    this.#watchers.delete(watcher)
+    const remove = (type: WatcherType): Promise<Reply> => {
+      const call = this.#nextId()
+      return this.#begin(call, { op: 'removeWatches', path }, () => ({
+        kind: 'unwatch',
+        call,
+        watcher,
+        path,
+        type,
+      }))
+    }
+    try {
+      await remove(watcherTypeOf[kind])
+    } catch (error) {
+      if (!(error instanceof ZkError)) throw error
+      // Servers before 3.9 cannot remove persistent watches alone, only everything at the path.
+      const isOldServer = error.code === ErrorCode.MarshallingError
+      if (isOldServer) await remove(WatcherType.Any).catch(() => undefined)
+    }
+  }
+
+  #nextId(): number {
+    this.#lastId += 1
+    return this.#lastId
+  }
+
+  // -- from effects to promises and listeners
+
+  #onEffect(effect: DriverEffect): void {
+    switch (effect.kind) {
+      case 'settled':
+        return this.#onSettled(effect.call, effect.outcome)
+      case 'fired':
+        return this.#onFired(effect)
+      case 'state':
+        return this.#onState(effect.state, effect.reason)
+      default:
+        return unreachable(effect)
+    }
+  }
+
+  #onSettled(id: CallId, outcome: Outcome): void {
+    const call = this.#forget(id)
+    if (call === undefined) return
+    const { op, path, watcher, request } = call.about
+    if (watcher !== undefined) this.#onRegistered(watcher, outcome.kind === 'reply' && outcome.isWatching)
+    switch (outcome.kind) {
+      case 'reply': {
+        const { xid, zxid, err, body } = outcome
+        const { onReply } = this.#options
+        if (onReply !== undefined && request !== undefined) {
+          guarded(() => onReply({ request, xid, zxid, err, body }))
+        }
+        if (err === ErrorCode.Ok) call.resolve({ xid, zxid, body })
+        else call.reject(zkError(err, { op, path, zxid }))
+        return
+      }
+      case 'lost':
+        call.reject(zkError(outcome.code, { op, path, ...outcome }))
+        return
+      case 'done':
+        call.resolve({ xid: 0, zxid: this.lastZxid, body: { kind: 'none' } })
+        return
+      default:
+        unreachable(outcome)
+    }
+  }
+
+  #onRegistered(id: WatcherId, isWatching: boolean): void {
+    const watcher = this.#watchers.get(id)
+    if (watcher === undefined) return
+    if (isWatching) watcher.isSet = true
+    else this.#watchers.delete(id)
+  }
+
+  #onFired(fired: Extract<DriverEffect, { kind: 'fired' }>): void {
+    const type = watchEventType(fired.type)
+    assert(type !== undefined, 'the machine passes on known events only')
+    const isRemoval = removals.has(type)
+    const { onEvent } = this.#options
+    if (onEvent !== undefined && !isRemoval) {
+      const { path, zxid } = fired
+      guarded(() => onEvent({ type: fired.type, path, zxid }))
+    }
+    const zxid = fired.zxid > 0n ? fired.zxid : undefined
+    for (const id of fired.watchers) {
+      const watcher = this.#watchers.get(id)
+      if (watcher === undefined) continue
+      if (isRemoval || !isPersistent(watcher)) this.#watchers.delete(id)
+      // Only a recursive watch hears of other paths than its own, which may lie outside the chroot (getConfig).
+      const path = watcher.kind === 'recursive' ? stripChroot(this.#chroot, fired.path) : watcher.path
+      tell(watcher.listener, { type, path, zxid })
+    }
+  }
+
+  #onState(state: SessionState, reason: string | undefined): void {
+    const change: StateChange = { state, previous: this.#state, reason }
+    this.#state = state
+    if (isOver(state)) this.#endWatches(this.#overError(reason))
+    for (const listener of [...this.#stateListeners]) guarded(() => listener(change))
+    if (change.previous !== 'disconnected' || isOver(state)) return
+    for (const watcher of [...this.#watchers.values()]) {
+      if (isPersistent(watcher) && watcher.isSet)
+        tell(watcher.listener, { type: 'Resumed', path: watcher.path, zxid: undefined })
+    }
+  }
+
+  #endWatches(error: ZkError): void {
+    const watchers = [...this.#watchers.values()]
+    this.#watchers.clear()
+    for (const { listener } of watchers) {
+      if (typeof listener !== 'function') guarded(() => listener.onWatchEnd(error))
+    }
+  }
+
+  #overError(reason?: string): ZkError {
+    switch (this.#state) {
+      case 'expired':
+        return zkError(ErrorCode.SessionExpired, { reason })
+      case 'authFailed':
+        return zkError(ErrorCode.AuthFailed, { reason })
+      default:
+        return zkError(ErrorCode.InvalidState, { reason: reason ?? 'the client is closed' })
+    }
+  }
+
+  #untilConnected(options: ConnectOptions): Promise<void> {
+    const { signal, timeoutMs = this.sessionTimeoutMs } = options
+    if (isConnected(this.#state)) return Promise.resolve()
+    if (isOver(this.#state)) return Promise.reject(this.#overError())
+    if (signal?.aborted === true) return Promise.reject(signal.reason)
+    return new Promise((resolve, reject) => {
+      const settle = (done: () => void): void => {
+        stopListening()
+        cancelTimer()
+        signal?.removeEventListener('abort', onAbort)
+        done()
+      }
+      const onAbort = (): void => settle(() => reject(signal?.reason))
+      const stopListening = this.onState(({ state, reason }) => {
+        if (isConnected(state)) settle(resolve)
+        else if (isOver(state)) settle(() => reject(this.#overError(reason)))
+      })
+      const cancelTimer = this.#timers.after(timeoutMs, () => settle(() => reject(this.#noServer(timeoutMs))))
+      signal?.addEventListener('abort', onAbort, { once: true })
+    })
+  }
+
+  #noServer(timeoutMs: number): ZkError {
+    const last = this.#machine.lastFailure
+    const reason = `no server answered within ${timeoutMs} ms${last === undefined ? '' : `, last ${last}`}`
+    return zkError(ErrorCode.ConnectionLoss, { op: 'connect', reason })
+  }
+}
+
+const removals: ReadonlySet<WatchEventType> = new Set([
+  'DataWatchRemoved',
+  'ChildWatchRemoved',
+  'PersistentWatchRemoved',
+])
+
+function isOver(state: SessionState): boolean {
+  return state === 'expired' || state === 'authFailed' || state === 'closed'
+}
+
+function isConnected(state: SessionState): boolean {
+  return state === 'connected' || state === 'connectedReadOnly'
+}
+
+function isPersistent({ kind }: Watcher): boolean {
+  return kind === 'persistent' || kind === 'recursive'
+}
+
+function tell(listener: WatchListener, event: WatchEvent): void {
+  guarded(() => {
+    if (typeof listener === 'function') listener(event)
+    else listener.onWatchEvent(event)
+  })
+}
+
+/** A listener that throws is its owner's mistake: it becomes an uncaught error, and the session goes on. */
+function guarded(callListener: () => void): void {
+  try {
+    callListener()
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error
+    })
+  }
+}
