@@ -1,0 +1,39 @@
+/** The verdict on a place in a log where no record stands. Pure: what is known comes in, what to do comes out. */
+import type { Found } from './record-reader.ts'
+
+export interface Stop {
+  readonly found: Found
+  /** Where in the file. */
+  readonly at: number
+  /** Whole valid records behind it in the same file. */
+  readonly validBehind: number
+  /** Nothing but zeros from here to the end of the file. */
+  readonly isZeroToEnd: boolean
+  /** Zeros in the damaged record where a sector should be. */
+  readonly isMissingSector: boolean
+  /** No later log file holds a record. */
+  readonly isNewest: boolean
+  /** The file's mark; 0: written by the Java server. */
+  readonly mark: number
+  /** The last run of this server ended in order. */
+  readonly wasClean: boolean
+}
+
+/** end: of this file's records. torn: end, and what follows was never acknowledged. damaged: it may have been. */
+export type Verdict = 'end' | 'torn' | 'damaged'
+
+export function judge(stop: Stop): Verdict {
+  if (stop.isZeroToEnd) return 'end'
+  if (stop.found === 'bad payload') return 'damaged'
+  const isIncomplete = stop.found === 'cut' || stop.found === 'no end mark'
+  // The Java server leaves a torn tail where it is and goes on in a new file, whose first zxid is then the torn one:
+  // replay checks that. Nothing of ours is ever left torn.
+  if (!stop.isNewest) {
+    return (isIncomplete || stop.found === 'zeros') && stop.validBehind === 0 ? 'end' : 'damaged'
+  }
+  const isOurs = stop.mark > 0
+  if (isOurs && stop.wasClean) return 'damaged'
+  if (isIncomplete && stop.validBehind === 0) return 'torn'
+  // Behind the mark lies one batch at most that nobody was told of, whole records or not.
+  return isOurs && stop.at >= stop.mark && (isIncomplete || stop.isMissingSector) ? 'torn' : 'damaged'
+}

@@ -1,0 +1,143 @@
+/** Moves a window over one log file, and looks behind a damaged place. */
+import { fromWords, makeSpace, type Space, type Zxid, zxid } from '@corral/protocol'
+import { type Found, firstNonZero, hasMissingSector, isTxn, RecordReader } from './record-reader.ts'
+import { type OpenedFile, read, type Script } from './script.ts'
+
+const windowBytes = 1024 * 1024
+
+/** Whole valid records behind a damaged place. */
+export interface Survey {
+  readonly count: number
+  readonly first: Zxid | undefined
+  readonly last: Zxid | undefined
+}
+
+export class LogFileReader {
+  readonly file: OpenedFile
+  readonly #records: RecordReader
+  #space: Space = makeSpace(windowBytes)
+  /** Where in the file the window begins. */
+  #windowAt: number
+  #from = 0
+  #to = 0
+  #isEnd = false
+
+  /** @param given.at - where the first record begins */
+  constructor(given: { readonly file: OpenedFile; readonly maxPayloadBytes: number; readonly at: number }) {
+    this.file = given.file
+    this.#records = new RecordReader(given)
+    this.#windowAt = given.at
+  }
+
+  /** Where in the file the record in hand begins, or the place that is none. */
+  get at(): number {
+    return this.#windowAt + this.#from
+  }
+
+  get space(): Space {
+    return this.#space
+  }
+
+  get payloadFrom(): number {
+    return this.#records.payloadFrom
+  }
+
+  get payloadTo(): number {
+    return this.#records.payloadTo
+  }
+
+  get zxidHigh(): number {
+    return this.#records.zxidHigh
+  }
+
+  get zxidLow(): number {
+    return this.#records.zxidLow
+  }
+
+  /** What stands at {@link at}. After 'more' the caller refills and asks again. */
+  look(): Found {
+    return this.#records.read(this.#space, this.#from, this.#to, this.#isEnd)
+  }
+
+  /** Behind the record in hand. */
+  advance(): void {
+    this.#from = this.#records.end
+  }
+
+  *refill(): Script<void> {
+    const kept = this.#to - this.#from
+    const needed = this.#records.end - this.#from
+    const before = this.#space
+    if (needed > before.bytes.length) this.#space = makeSpace(Math.max(needed, 2 * before.bytes.length))
+    this.#space.bytes.set(before.bytes.subarray(this.#from, this.#to))
+    this.#windowAt += this.#from
+    this.#from = 0
+    this.#to = kept
+    const into = this.#space.bytes.subarray(kept)
+    const count = yield* read(this.file, this.#windowAt + kept, into)
+    this.#to += count
+    this.#isEnd = count < into.length
+  }
+
+  /** Whether nothing but zeros follows, from {@link at} to the end of the file. Moves the window. */
+  *isZeroToEnd(): Script<boolean> {
+    const back = this.at
+    for (;;) {
+      if (firstNonZero(this.#space.bytes, this.#from, this.#to) < this.#to) {
+        yield* this.#seek(back)
+        return false
+      }
+      if (this.#isEnd) return true
+      yield* this.#seek(this.#windowAt + this.#to)
+    }
+  }
+
+  /** Whether the record in hand, which is damaged, lacks what a device writes whole. */
+  isMissingSector(found: Found): boolean {
+    const extent = found === 'bad length' || found === 'zeros' ? 12 : this.#records.end - this.#from
+    const to = Math.min(this.#from + extent, this.#to)
+    return hasMissingSector(this.#space.bytes, { from: this.#from, to, fileAt: this.#windowAt })
+  }
+
+  /**
+   * Looks for whole records behind the damaged one in hand, at any offset: a damaged length says nothing about where
+   * the next one begins. Where it can be believed, the inside of the damaged record is passed over: a client may have
+   * stored bytes there that look like a record.
+   */
+  *survey(found: Found): Script<Survey> {
+    const isLengthSane = found === 'no end mark' || found === 'bad checksum' || found === 'bad payload'
+    this.#from = Math.min(isLengthSane ? this.#records.end : this.#from + 1, this.#to)
+    let count = 0
+    let first: Zxid | undefined
+    let last: Zxid | undefined
+    for (;;) {
+      const hit = this.#records.search(this.#space, this.#from, this.#to, this.#isEnd)
+      if (hit.at >= 0) {
+        last = zxid(fromWords(this.zxidHigh, this.zxidLow))
+        first ??= last
+        count++
+        this.#from = this.#records.end
+        continue
+      }
+      if (this.#isEnd) return { count, first, last }
+      this.#from = hit.resumeAt
+      // A candidate may need all the memory that a record may take; refill grows the window accordingly.
+      this.#records.read(this.#space, this.#from, this.#to, this.#isEnd)
+      yield* this.refill()
+    }
+  }
+
+  /** Whether the record in hand holds a txn that can be replayed. */
+  isTxn(): boolean {
+    return isTxn(this.#space, this.payloadFrom, this.payloadTo)
+  }
+
+  *#seek(at: number): Script<void> {
+    this.#windowAt = at
+    this.#from = 0
+    this.#to = 0
+    const count = yield* read(this.file, at, this.#space.bytes)
+    this.#to = count
+    this.#isEnd = count < this.#space.bytes.length
+  }
+}

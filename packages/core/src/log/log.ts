@@ -1,0 +1,254 @@
+/**
+ * Everything between the server and its files: recovery at start, the txn log while it runs, snapshots and purge
+ * beside it, an orderly stop. Composes `recovery.ts`, `txn-log.ts` and `snapshots.ts`; the order of their disk calls
+ * is in those files. It decides about files only: what a txn means is the server's and the tree's business.
+ *
+ * The session table is the server's. Recovery fills it; a snapshot writes it as it is, so it must hold the sessions as
+ * of the last txn applied.
+ */
+import {
+  assert,
+  noZxid,
+  type SessionId,
+  type Space,
+  type Writer,
+  type Zxid,
+} from '@corral/protocol'
+import type { ServerConfig } from '../config.ts'
+import type { DiskResult, OpId } from '../disk.ts'
+import type { Effect } from '../effects.ts'
+import type { Now } from '../events.ts'
+import type { Random } from '../random.ts'
+import type { DataTree } from '../tree/data-tree.ts'
+import { lengthLimit, type Recovered, recover, refuseUndeclared } from './recovery.ts'
+import { hasInitializeMarker, noteRun, removeInitializeMarker } from './run-state.ts'
+import { close, type DiskFailure, DiskOps, type OpenedFile, type Script, StorageRefusal } from './script.ts'
+import { Snapshots } from './snapshots.ts'
+import { TxnLog } from './txn-log.ts'
+
+export type LogReport =
+  | { readonly kind: 'none' }
+  /** Tree and sessions are filled. `maxSessionId`: highest id of this server's own making, 0n for none. */
+  | {
+      readonly kind: 'recovered'
+      readonly lastZxid: Zxid
+      readonly maxSessionId: SessionId | 0n
+      readonly replayedTxns: number
+    }
+  /** Records (checksum | length | payload | 0x42) that may be acknowledged now: valid until a txn is begun. */
+  | {
+      readonly kind: 'durable'
+      readonly space: Space
+      readonly from: number
+      readonly to: number
+      readonly count: number
+    }
+  | { readonly kind: 'stopped' }
+
+export interface LogGiven {
+  readonly config: ServerConfig
+  readonly random: Random
+  readonly sessions: Map<SessionId, number>
+  maybe(label: string): boolean
+  tree(): DataTree
+  replaceTree(tree: DataTree): void
+  makeTree(): DataTree
+  emit(effect: Effect): void
+}
+
+export interface LogCounters {
+  readonly syncs: number
+  readonly slowSyncs: number
+  readonly txnsLogged: number
+  readonly snapshots: number
+  readonly digestMismatches: number
+}
+
+type Phase = 'new' | 'recovering' | 'running' | 'stopping' | 'stopped' | 'failed'
+
+const nothing: LogReport = { kind: 'none' }
+/** Of the Java server: a txn log or snapshot could not be read or written. */
+const exitStorage = 10
+
+export class Log {
+  readonly #given: LogGiven
+  readonly #ops: DiskOps
+  readonly #txnLog: TxnLog
+  readonly #snapshots: Snapshots
+  #phase: Phase = 'new'
+  #report: LogReport = nothing
+  #durable: Zxid = noZxid
+  #digestMismatches = 0
+
+  constructor(given: LogGiven) {
+    const { config, emit } = given
+    this.#given = given
+    this.#ops = new DiskOps(emit)
+    this.#txnLog = new TxnLog({
+      config: config.storage,
+      maxPayloadBytes: lengthLimit(config),
+      random: given.random,
+      maybe: label => given.maybe(label),
+      ops: this.#ops,
+      owner: {
+        emit,
+        durable: (_now, batch) => {
+          this.#durable = batch.last
+          this.#report = batch
+        },
+        snapshotDue: now => this.#snapshots.request(now),
+        failed: failure => this.#fail(failure),
+        finished: now => this.#snapshots.stop(now),
+      },
+    })
+    this.#snapshots = new Snapshots({
+      config,
+      ops: this.#ops,
+      sessions: given.sessions,
+      emit,
+      maybe: label => given.maybe(label),
+      tree: () => given.tree(),
+      durableZxid: () => this.#durable,
+      stopped: now => this.#close(now),
+    })
+  }
+
+  /** Begins recovery, which ends in the report 'recovered' or in a `fatal` effect. */
+  start(now: Now): void {
+    assert(this.#phase === 'new', 'a log is started once')
+    this.#phase = 'recovering'
+    this.#ops.run(now, this.#recover(), {
+      done: (later, recovered) => this.#onRecovered(later, recovered),
+      failed: (_later, failure) => this.#fail(failure),
+    })
+  }
+
+  diskDone(now: Now, op: OpId, result: DiskResult): LogReport {
+    this.#ops.diskDone(now, op, result)
+    return this.#takeReport()
+  }
+
+  turnEnded(now: Now): LogReport {
+    if (this.#phase === 'running') this.#txnLog.turnEnded(now)
+    return this.#takeReport()
+  }
+
+  tick(now: Now): LogReport {
+    if (this.#phase === 'running') this.#snapshots.tick(now)
+    return this.#takeReport()
+  }
+
+  /** @returns where to write the payload, from its `at` on. The memory is the log's; the txn ends with {@link endTxn} or {@link abortTxn} */
+  beginTxn(): Writer {
+    return this.#txnLog.beginTxn()
+  }
+
+  /** Accepts what was written since {@link beginTxn}: it becomes durable with the next batch. */
+  endTxn(zxidHigh: number, zxidLow: number): void {
+    assert(this.#phase === 'running' || this.#phase === 'failed', 'txns are logged between start and stop')
+    this.#txnLog.endTxn(zxidHigh, zxidLow)
+  }
+
+  abortTxn(): void {
+    this.#txnLog.abortTxn()
+  }
+
+  /** Makes durable what was accepted (the reports of it still come), then notes an orderly end. Ends in 'stopped'. */
+  stop(now: Now): LogReport {
+    if (this.#phase === 'running') {
+      this.#phase = 'stopping'
+      this.#txnLog.finish(now)
+    } else if (this.#phase === 'new' || this.#phase === 'recovering') {
+      // What recovery does is safe to interrupt anywhere.
+      this.#ops.forgetAll()
+      this.#stopped()
+    }
+    return this.#takeReport()
+  }
+
+  /** Txns accepted that are not on their way to the disk yet. */
+  get stagedCount(): number {
+    return this.#txnLog.stagedCount
+  }
+
+  /** Of the last txn accepted. */
+  get lastZxid(): Zxid {
+    return this.#txnLog.lastZxid
+  }
+
+  get counters(): LogCounters {
+    return {
+      syncs: this.#txnLog.syncCount,
+      slowSyncs: this.#txnLog.slowSyncCount,
+      txnsLogged: this.#txnLog.loggedCount,
+      snapshots: this.#snapshots.takenCount,
+      digestMismatches: this.#digestMismatches,
+    }
+  }
+
+  *#recover(): Script<Recovered> {
+    const { config, sessions } = this.#given
+    const recovered = yield* recover({
+      config,
+      makeTree: () => this.#given.makeTree(),
+      say: (level, what, fields) => this.#given.emit({ kind: 'say', level, what, fields }),
+    })
+    const isDeclaredNew = yield* hasInitializeMarker()
+    if (recovered.isNew) refuseUndeclared({ config, isDeclaredNew })
+    this.#given.replaceTree(recovered.tree)
+    sessions.clear()
+    for (const [id, timeoutMs] of recovered.sessions) sessions.set(id, timeoutMs)
+    this.#durable = recovered.lastZxid
+    if (recovered.loaded !== undefined) this.#snapshots.noteVerified(recovered.loaded)
+    if (recovered.snapshot === 'now') yield* this.#snapshots.take()
+    yield* this.#snapshots.purge()
+    yield* noteRun('running')
+    if (isDeclaredNew) yield* removeInitializeMarker()
+    return recovered
+  }
+
+  #onRecovered(now: Now, recovered: Recovered): void {
+    this.#phase = 'running'
+    this.#digestMismatches = recovered.digestMismatches
+    this.#txnLog.begin(recovered.lastZxid)
+    if (recovered.snapshot === 'soon') this.#snapshots.request(now)
+    this.#report = {
+      kind: 'recovered',
+      lastZxid: recovered.lastZxid,
+      maxSessionId: recovered.maxSessionId,
+      replayedTxns: recovered.replayedTxns,
+    }
+  }
+
+  #close(now: Now): void {
+    this.#ops.run(now, endRun(this.#txnLog.takeSegment()), {
+      done: () => this.#stopped(),
+      failed: (_later, failure) => this.#fail(failure),
+    })
+  }
+
+  #stopped(): void {
+    this.#phase = 'stopped'
+    this.#report = { kind: 'stopped' }
+  }
+
+  /** Nothing is acknowledged and nothing is written any more; the note of an orderly end is never made. */
+  #fail(failure: DiskFailure | StorageRefusal): void {
+    if (this.#phase === 'failed') return
+    this.#phase = 'failed'
+    this.#ops.forgetAll()
+    const exitCode = failure instanceof StorageRefusal ? failure.exitCode : exitStorage
+    this.#given.emit({ kind: 'fatal', exitCode, reason: failure.message })
+  }
+
+  #takeReport(): LogReport {
+    const report = this.#report
+    this.#report = nothing
+    return report
+  }
+}
+
+function* endRun(segment: OpenedFile | undefined): Script<void> {
+  if (segment !== undefined) yield* close(segment)
+  yield* noteRun('clean')
+}

@@ -1,0 +1,146 @@
+/**
+ * Reads txn log records from memory and says what is wrong with bytes that are none.
+ *
+ *     checksum(8) | length(4) | payload | 0x42        payload: header(32) | body | digest
+ *
+ * Pure: no file, no verdict. Whether a damaged place is a torn tail or a lost acknowledged txn depends on what lies
+ * around it, which `recovery.ts` knows.
+ *
+ * Source: FileTxnLog.FileTxnIterator in the Java server; the order of the checks (end mark before checksum) is its.
+ */
+import {
+  adler32,
+  DecodeError,
+  decodeTxn,
+  endOfRecord,
+  logMagic,
+  logRecordHeadBytes,
+  type Space,
+  txnHeaderBytes,
+} from '@corral/protocol'
+
+/** What stands at a place of a log file. */
+export type Found =
+  | 'record'
+  /** The rest of the record, if there is more of the file, lies beyond the window. */
+  | 'more'
+  /** Nothing, or the zeros of a head without a record. What follows them is not looked at. */
+  | 'zeros'
+  /** The file ends inside the record. */
+  | 'cut'
+  /** The byte after the payload is not the end mark. */
+  | 'no end mark'
+  | 'bad length'
+  | 'bad checksum'
+  /** Intact bytes that no server may have logged. */
+  | 'bad payload'
+
+/** Offsets are into the space given to the last call of {@link read}. */
+export class RecordReader {
+  readonly #maxPayloadBytes: number
+  payloadFrom = 0
+  payloadTo = 0
+  /** Just behind the record found. After 'more': at least up to here the window must reach. */
+  end = 0
+  zxidHigh = 0
+  zxidLow = 0
+
+  constructor(given: { readonly maxPayloadBytes: number }) {
+    this.#maxPayloadBytes = given.maxPayloadBytes
+  }
+
+  /** @param isEnd - the file ends at `to` */
+  read(space: Space, from: number, to: number, isEnd: boolean): Found {
+    const { bytes, view } = space
+    this.end = from + logRecordHeadBytes
+    if (this.end > to) {
+      if (!isEnd) return 'more'
+      return isZero(bytes, from, to) ? 'zeros' : 'cut'
+    }
+    const length = view.getInt32(from + 8)
+    if (length === 0) return 'zeros'
+    if (length < 0 || length > this.#maxPayloadBytes) return 'bad length'
+    this.payloadFrom = from + logRecordHeadBytes
+    this.payloadTo = this.payloadFrom + length
+    this.end = this.payloadTo + 1
+    if (this.end > to) return isEnd ? 'cut' : 'more'
+    if (bytes[this.payloadTo] !== endOfRecord) return 'no end mark'
+    const checksum = adler32(bytes, this.payloadFrom, this.payloadTo)
+    if (view.getInt32(from) !== 0 || view.getUint32(from + 4) !== checksum) return 'bad checksum'
+    if (length < txnHeaderBytes) return 'bad payload'
+    this.zxidHigh = view.getInt32(this.payloadFrom + 12)
+    this.zxidLow = view.getInt32(this.payloadFrom + 16)
+    return 'record'
+  }
+
+  /**
+   * The first place in `from` … `to` where a whole valid record stands, at any alignment.
+   *
+   * @returns its offset, or -1. A candidate that reaches beyond `to` counts as none, unless it may be completed by
+   * reading on: then `resumeAt` is where to look again
+   */
+  search(space: Space, from: number, to: number, isEnd: boolean): { readonly at: number; readonly resumeAt: number } {
+    const { bytes, view } = space
+    let resumeAt = to
+    for (let at = from; at < to; at++) {
+      // Cheap refusals first: the upper half of the checksum is zero, the lower half and the length are not.
+      if (bytes[at] !== 0) continue
+      const found = at + logRecordHeadBytes <= to && view.getInt32(at) !== 0 ? 'bad checksum' : this.read(space, at, to, isEnd)
+      if (found === 'record' && isTxn(space, this.payloadFrom, this.payloadTo)) return { at, resumeAt: at }
+      if (found === 'more') resumeAt = Math.min(resumeAt, at)
+    }
+    return { at: -1, resumeAt }
+  }
+}
+
+/** Whether a log file's header is whole and right. */
+export function isLogHeader(space: Space, from: number): boolean {
+  return space.view.getInt32(from) === logMagic
+}
+
+/** Whether the payload is a txn that a server can have logged: it decodes to the end. */
+export function isTxn(space: Space, from: number, to: number): boolean {
+  try {
+    decodeTxn(space.bytes, from, to)
+    return true
+  } catch (error) {
+    if (error instanceof DecodeError) return false
+    throw error
+  }
+}
+
+export function isZero(bytes: Uint8Array, from: number, to: number): boolean {
+  return firstNonZero(bytes, from, to) === to
+}
+
+/** @returns its offset, or `to` */
+export function firstNonZero(bytes: Uint8Array, from: number, to: number): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  let at = from
+  while (at + 8 <= to && (view.getInt32(at) | view.getInt32(at + 4)) === 0) at += 8
+  while (at < to && bytes[at] === 0) at++
+  return at
+}
+
+const sectorBytes = 512
+
+/**
+ * Whether missing sectors explain what stands at `from` … `to`: a part of it that lies in one sector is zero. A
+ * device writes sectors whole, and before the write they held zeros, since a log file is only ever filled with zeros
+ * ahead of its end.
+ *
+ * @param fileAt - where in the file the space begins
+ */
+export function hasMissingSector(
+  bytes: Uint8Array,
+  range: { readonly from: number; readonly to: number; readonly fileAt: number },
+): boolean {
+  const { from, to, fileAt } = range
+  for (let at = from; at < to; ) {
+    const end = Math.min(to, at + sectorBytes - ((fileAt + at) % sectorBytes))
+    // The first four bytes of a record are always zero; a few zeros prove nothing, except in place of the end mark.
+    if ((end - at >= 8 || end === to) && isZero(bytes, at, end)) return true
+    at = end
+  }
+  return false
+}

@@ -1,0 +1,71 @@
+/** Reads one snapshot file into a fresh tree. */
+import { makeSpace, type SessionId, type Zxid } from '@corral/protocol'
+import type { DataTree } from '../tree/data-tree.ts'
+import type { SnapshotFile } from './file-names.ts'
+import { close, DiskFailure, open, read, type Script } from './script.ts'
+import { SnapshotReader, type SnapshotTrailer } from './snapshot-reader.ts'
+
+export interface LoadedSnapshot {
+  readonly zxid: Zxid
+  readonly tree: DataTree
+  readonly sessions: ReadonlyMap<SessionId, number>
+  readonly trailer: SnapshotTrailer
+}
+
+const windowBytes = 1024 * 1024
+
+/** @returns the tree as of the file's name, or what is wrong with the file */
+export function* loadSnapshot(given: {
+  readonly file: SnapshotFile
+  readonly tree: DataTree
+  readonly maxLengthBytes: number
+}): Script<LoadedSnapshot | string> {
+  const { tree } = given
+  const sessions = new Map<SessionId, number>()
+  const loader = tree.loader()
+  const reader = new SnapshotReader({
+    maxLengthBytes: given.maxLengthBytes,
+    sink: {
+      session: (id, timeoutMs) => void sessions.set(id, timeoutMs),
+      acl: (idHigh, idLow, source, from, to) => loader.acl(idHigh, idLow, source, from, to),
+      node: (source, at) => loader.node(source, at),
+    },
+  })
+  const trailer = yield* readWhole(given.file, reader)
+  if (typeof trailer === 'string') return trailer
+  const problem = loader.finish(given.file.zxid)
+  return problem ?? { zxid: given.file.zxid, tree, sessions, trailer }
+}
+
+function* readWhole(named: SnapshotFile, reader: SnapshotReader): Script<SnapshotTrailer | string> {
+  try {
+    const file = yield* open({ dir: 'data', name: named.name, mode: 'read', codec: named.codec })
+    const trailer = yield* readTo(file, reader)
+    yield* close(file)
+    return trailer ?? reader.problem ?? 'is damaged'
+  } catch (error) {
+    if (error instanceof DiskFailure) return error.message
+    throw error
+  }
+}
+
+function* readTo(
+  file: Parameters<typeof read>[0],
+  reader: SnapshotReader,
+): Script<SnapshotTrailer | undefined> {
+  let space = makeSpace(windowBytes)
+  let held = 0
+  for (let at = 0; ; ) {
+    const into = space.bytes.subarray(held)
+    const count = yield* read(file, at, into)
+    at += count
+    held += count
+    const from = reader.consume(space, 0, held)
+    if (reader.problem !== undefined) return undefined
+    if (count < into.length) return reader.finish(space, from, held)
+    const before = space
+    if (from === 0) space = makeSpace(2 * before.bytes.length)
+    space.bytes.set(before.bytes.subarray(from, held))
+    held -= from
+  }
+}

@@ -1,0 +1,445 @@
+/**
+ * The log while the server runs: append, group commit, roll, zero-fill.
+ *
+ *     header "ZKLG" | version(4) | mark(8)        then records: checksum(8) | length(4) | payload | 0x42, then zeros
+ *
+ * Two staging buffers, one filling and one flying; one write with a sync in flight. What is staged while it flies is
+ * the next batch, and its write leaves in the same step in which the last one came back. A record is encoded once, in
+ * the staging buffer, and applied from there.
+ *
+ * The mark is this server's use of the field that the Java server calls dbid, writes as 0 and never checks: how many
+ * bytes of this file were durable when the latest batch that touches more than one page was written. A power loss may
+ * keep any of that batch's pages, so behind a missing one there can be whole records that nobody was told of. Without
+ * the mark they could not be told from acknowledged records behind a damaged place. It is written before such a batch
+ * and made durable by the batch's own sync.
+ *
+ * A new segment is created, its header synced, its name synced, and only then is the first batch written to it; that
+ * batch begins after the last batch of the old segment was durable.
+ *
+ * Invariants: a zxid is appended only as the successor of the last one or in a later epoch. Nothing is reported
+ * durable before the sync that covers it returned. After a failed write or sync nothing is written any more.
+ *
+ * Source: FileTxnLog, SyncRequestProcessor in the Java server.
+ */
+import {
+  adler32,
+  assert,
+  endOfRecord,
+  fileHeaderBytes,
+  fileVersion,
+  fromWords,
+  hexOf,
+  logMagic,
+  logRecordHeadBytes,
+  makeSpace,
+  type Space,
+  Writer,
+  type Zxid,
+  zxid,
+} from '@corral/protocol'
+import type { StorageConfig } from '../config.ts'
+import type { DiskResult } from '../disk.ts'
+import type { Effect } from '../effects.ts'
+import type { Now } from '../events.ts'
+import { drawBelow, type Random } from '../random.ts'
+import { logName } from './file-names.ts'
+import { close, DiskFailure, type DiskOps, type OpenedFile, open, type Script, type StorageRefusal, sync, syncDir, write } from './script.ts'
+
+/** What came of a batch. */
+export interface DurableBatch {
+  readonly kind: 'durable'
+  /** Records, back to back, valid until the next call that begins a txn. */
+  readonly space: Space
+  readonly from: number
+  readonly to: number
+  readonly count: number
+  readonly last: Zxid
+}
+
+export interface TxnLogOwner {
+  emit(effect: Effect): void
+  durable(now: Now, batch: DurableBatch): void
+  /** Enough was logged since the last one. */
+  snapshotDue(now: Now): void
+  failed(failure: DiskFailure | StorageRefusal): void
+  /** Nothing is staged or in flight any more. Only after {@link TxnLog.finish}. */
+  finished(now: Now): void
+}
+
+const pageBytes = 4096
+const fillPieceBytes = 128 * 1024
+const fillAheadBytes = 4 * 1024 * 1024
+const stagingBytes = 64 * 1024
+/** A staging buffer that grew beyond this is given up after its batch. */
+const largestKeptStagingBytes = 4 * 1024 * 1024
+/** Where in the header the mark is. */
+const markAt = 8
+
+export class TxnLog {
+  readonly #config: StorageConfig
+  readonly #maxPayloadBytes: number
+  readonly #random: Random
+  readonly #maybe: (label: string) => boolean
+  readonly #ops: DiskOps
+  readonly #owner: TxnLogOwner
+
+  #filling: Writer = new Writer(makeSpace(stagingBytes))
+  #flying: Writer = new Writer(makeSpace(stagingBytes))
+  /** Where the record being written begins in `#filling`, or -1. */
+  #recordFrom = -1
+  #stagedCount = 0
+  #stagedFirst: Zxid = zxid(0n)
+  #flyingCount = 0
+  #flyingFirst: Zxid = zxid(0n)
+  #flyingLast: Zxid = zxid(0n)
+  #hasAskedTurn = false
+  #isFlying = false
+  #isHeldByFill = false
+  #isFinishing = false
+  #isBroken = false
+  #flownAtMs = 0
+
+  #lastHigh = 0
+  #lastLow = 0
+
+  #segment: OpenedFile | undefined
+  /** End of what is durable in the segment: where the next batch goes. */
+  #segmentEnd = 0
+  /** Up to here the segment holds zeros that are durable. */
+  #filledTo = 0
+  #fillFrom = 0
+  #isFillFlying = false
+  #isRollDue = false
+  readonly #mark: Space = makeSpace(8)
+
+  #recordsSinceRoll = 0
+  #bytesSinceSnapshot = 0
+  #snapshotAtRecords = 0
+  #snapshotAtBytes = 0
+
+  syncCount = 0
+  slowSyncCount = 0
+  loggedCount = 0
+
+  constructor(given: {
+    readonly config: StorageConfig
+    readonly maxPayloadBytes: number
+    readonly random: Random
+    readonly maybe: (label: string) => boolean
+    readonly ops: DiskOps
+    readonly owner: TxnLogOwner
+  }) {
+    this.#config = given.config
+    this.#maxPayloadBytes = given.maxPayloadBytes
+    this.#random = given.random
+    this.#maybe = given.maybe
+    this.#ops = given.ops
+    this.#owner = given.owner
+    this.#drawTrigger()
+  }
+
+  /** @param last - what recovery ended with: the next txn is its successor */
+  begin(last: Zxid): void {
+    this.#lastHigh = Number(last >> 32n) | 0
+    this.#lastLow = Number(BigInt.asIntN(32, last))
+  }
+
+  /** Txns appended whose batch has not been written yet. */
+  get stagedCount(): number {
+    return this.#stagedCount
+  }
+
+  /** Of the last txn appended, durable or not. */
+  get lastZxid(): Zxid {
+    return zxid(fromWords(this.#lastHigh, this.#lastLow))
+  }
+
+  /** @returns where to write the payload, from its present `at`; it belongs to the log */
+  beginTxn(): Writer {
+    assert(this.#recordFrom < 0, 'one txn is written at a time')
+    assert(!this.#isFinishing, 'no txn is begun after stop')
+    const out = this.#filling
+    this.#recordFrom = out.at
+    out.ensure(logRecordHeadBytes)
+    out.at += logRecordHeadBytes
+    return out
+  }
+
+  endTxn(zxidHigh: number, zxidLow: number): void {
+    const out = this.#filling
+    const from = this.#recordFrom
+    const payloadFrom = from + logRecordHeadBytes
+    const length = out.at - payloadFrom
+    assert(from >= 0, 'a txn was begun')
+    assert(length <= this.#maxPayloadBytes, 'a txn is not longer than what a reader accepts')
+    assert(
+      out.view.getInt32(payloadFrom + 12) === (zxidHigh | 0) && out.view.getInt32(payloadFrom + 16) === (zxidLow | 0),
+      'a txn carries the zxid it is logged with',
+    )
+    assert(this.#isNext(zxidHigh, zxidLow), 'a zxid is the successor of the last one or begins a later epoch')
+    out.byte(endOfRecord)
+    out.view.setInt32(from, 0)
+    out.view.setInt32(from + 4, adler32(out.bytes, payloadFrom, payloadFrom + length))
+    out.view.setInt32(from + 8, length)
+    this.#recordFrom = -1
+    this.#lastHigh = zxidHigh | 0
+    this.#lastLow = zxidLow | 0
+    if (this.#stagedCount++ === 0) {
+      this.#stagedFirst = this.lastZxid
+      this.#askTurn()
+    }
+  }
+
+  abortTxn(): void {
+    assert(this.#recordFrom >= 0, 'a txn was begun')
+    this.#filling.at = this.#recordFrom
+    this.#recordFrom = -1
+  }
+
+  turnEnded(now: Now): void {
+    this.#hasAskedTurn = false
+    this.#fly(now)
+  }
+
+  /** The next batch begins a new segment. */
+  rollSoon(): void {
+    this.#isRollDue = true
+  }
+
+  /** What is staged is written; nothing more is accepted. Ends in `finished`. */
+  finish(now: Now): void {
+    this.#isFinishing = true
+    this.#fly(now)
+    this.#finishIfQuiet(now)
+  }
+
+  #isNext(high: number, low: number): boolean {
+    if ((high | 0) === this.#lastHigh) return low >>> 0 === (this.#lastLow >>> 0) + 1
+    return (high | 0) > this.#lastHigh
+  }
+
+  #askTurn(): void {
+    if (this.#hasAskedTurn || this.#isFlying) return
+    this.#hasAskedTurn = true
+    this.#owner.emit({ kind: 'askTurn' })
+  }
+
+  /** Sends what is staged on its way, unless a batch is flying already. */
+  #fly(now: Now): void {
+    if (this.#isFlying || this.#isBroken || this.#stagedCount === 0) return
+    assert(this.#recordFrom < 0, 'a batch holds whole records')
+    const batch = this.#filling
+    this.#filling = this.#flying
+    this.#filling.at = 0
+    this.#flying = batch
+    this.#flyingCount = this.#stagedCount
+    this.#flyingFirst = this.#stagedFirst
+    this.#flyingLast = this.lastZxid
+    this.#stagedCount = 0
+    this.#isFlying = true
+    if (this.#segment === undefined || this.#isRollDue) this.#roll(now)
+    else this.#writeBatch(now)
+  }
+
+  #roll(now: Now): void {
+    if (this.#isFillFlying) {
+      this.#isHeldByFill = true
+      return
+    }
+    this.#isRollDue = false
+    this.#ops.run(now, openSegment({ old: this.#segment, first: this.#flyingFirst }), {
+      done: (later, segment) => {
+        this.#segment = segment
+        this.#segmentEnd = fileHeaderBytes
+        this.#filledTo = fileHeaderBytes
+        this.#writeBatch(later)
+      },
+      failed: (_later, failure) => this.#break(failure),
+    })
+  }
+
+  #writeBatch(now: Now): void {
+    const segment = this.#segment
+    assert(segment !== undefined, 'a batch is written to an open segment')
+    const from = this.#segmentEnd
+    const to = from + this.#flying.at
+    // Zeros on their way must not land on top of records.
+    if (this.#isFillFlying && to > this.#fillFrom) {
+      this.#isHeldByFill = true
+      return
+    }
+    if (Math.floor(from / pageBytes) !== Math.floor((to - 1) / pageBytes)) {
+      this.#mark.view.setUint32(4, from)
+      this.#mark.view.setUint32(0, Math.floor(from / 0x1_0000_0000))
+      this.#ops.issue(
+        { call: 'write', file: segment.file, at: markAt, pieces: [this.#mark.bytes], sync: false },
+        (_later, result) => {
+          if (!result.ok) this.#break(failureOf('writing', segment, markAt, result))
+        },
+      )
+    }
+    this.#flownAtMs = now.monotonicMs
+    this.#ops.issue(
+      {
+        call: 'write',
+        file: segment.file,
+        at: from,
+        pieces: [this.#flying.bytes.subarray(0, this.#flying.at)],
+        sync: this.#config.isSyncForced,
+      },
+      (later, result) => this.#onWritten(later, segment, result),
+    )
+    this.#fillAhead(to)
+  }
+
+  #onWritten(now: Now, segment: OpenedFile, result: DiskResult): void {
+    if (this.#isBroken) return
+    if (!result.ok) return this.#break(failureOf('writing and syncing', segment, this.#segmentEnd, result))
+    const batch = this.#flying
+    const count = this.#flyingCount
+    const lengthBytes = batch.at
+    this.#segmentEnd += lengthBytes
+    this.#isFlying = false
+    this.#measureSync(now, segment)
+    this.loggedCount += count
+    this.#countTowardsSnapshot(now, count, lengthBytes)
+    const durable: DurableBatch = {
+      kind: 'durable',
+      space: { bytes: batch.bytes, view: batch.view },
+      from: 0,
+      to: lengthBytes,
+      count,
+      last: this.#flyingLast,
+    }
+    if (batch.bytes.length > largestKeptStagingBytes) batch.attach(makeSpace(stagingBytes), 0)
+    this.#fly(now)
+    this.#owner.durable(now, durable)
+    this.#finishIfQuiet(now)
+  }
+
+  #measureSync(now: Now, segment: OpenedFile): void {
+    const tookMs = now.monotonicMs - this.#flownAtMs
+    this.syncCount++
+    if (tookMs < this.#config.fsyncWarningMs) return
+    this.slowSyncCount++
+    this.#owner.emit({
+      kind: 'say',
+      level: 'warn',
+      what: 'a sync of the txn log was slow',
+      fields: { file: segment.name, tookMs: Math.round(tookMs) },
+    })
+  }
+
+  /** Rolls, and asks for a snapshot, when the drawn number of records or bytes was passed. */
+  #countTowardsSnapshot(now: Now, count: number, lengthBytes: number): void {
+    this.#recordsSinceRoll += count
+    this.#bytesSinceSnapshot += lengthBytes
+    const { snapSizeLimitBytes, txnLogSizeLimitBytes } = this.#config
+    if (txnLogSizeLimitBytes > 0 && this.#segmentEnd > txnLogSizeLimitBytes) this.#isRollDue = true
+    if (this.#maybe('log: roll early')) this.#isRollDue = true
+    const isDue =
+      this.#recordsSinceRoll > this.#snapshotAtRecords ||
+      (snapSizeLimitBytes > 0 && this.#bytesSinceSnapshot > this.#snapshotAtBytes)
+    if (!isDue) return
+    this.#isRollDue = true
+    this.#recordsSinceRoll = 0
+    this.#bytesSinceSnapshot = 0
+    this.#drawTrigger()
+    this.#owner.snapshotDue(now)
+  }
+
+  /** At random in the upper half, so that the servers of an ensemble do not all take their snapshots together. */
+  #drawTrigger(): void {
+    const halfCount = Math.max(1, Math.floor(this.#config.snapCount / 2))
+    const halfBytes = Math.max(1, Math.floor(this.#config.snapSizeLimitBytes / 2))
+    this.#snapshotAtRecords = halfCount + drawBelow(this.#random, Math.min(halfCount, 0xffff_ffff))
+    this.#snapshotAtBytes = halfBytes + Math.floor((this.#random.u32() / 0x1_0000_0000) * halfBytes)
+  }
+
+  /** Keeps zeros ahead of the log's end, a piece at a time: a sync that need not change the file's size is cheaper. */
+  #fillAhead(end: number): void {
+    const { preAllocBytes } = this.#config
+    if (preAllocBytes <= 0 || this.#isFillFlying || this.#isFinishing || this.#isBroken) return
+    const segment = this.#segment
+    if (segment === undefined || this.#isRollDue) return
+    const from = Math.max(this.#filledTo, end)
+    if (from - end >= Math.min(fillAheadBytes, preAllocBytes)) return
+    const to = from - (from % pageBytes) + Math.min(fillPieceBytes, Math.max(preAllocBytes, pageBytes))
+    this.#isFillFlying = true
+    this.#fillFrom = from
+    this.#ops.issue({ call: 'fill', file: segment.file, at: from, lengthBytes: to - from }, (now, result) =>
+      this.#onFilled(now, { segment, to, result }),
+    )
+  }
+
+  #onFilled(
+    now: Now,
+    given: { readonly segment: OpenedFile; readonly to: number; readonly result: DiskResult },
+  ): void {
+    if (this.#isBroken) return
+    if (!given.result.ok) {
+      return this.#break(failureOf('filling with zeros', given.segment, this.#fillFrom, given.result))
+    }
+    this.#isFillFlying = false
+    this.#filledTo = given.to
+    if (this.#isHeldByFill) {
+      this.#isHeldByFill = false
+      if (this.#isRollDue) this.#roll(now)
+      else this.#writeBatch(now)
+    } else {
+      this.#fillAhead(this.#segmentEnd + (this.#isFlying ? this.#flying.at : 0))
+    }
+    this.#finishIfQuiet(now)
+  }
+
+  #finishIfQuiet(now: Now): void {
+    if (!this.#isFinishing || this.#isFlying || this.#isFillFlying || this.#isBroken || this.#stagedCount > 0) return
+    this.#owner.finished(now)
+  }
+
+  /** @returns the open segment, which the caller closes: nothing is written after `finished` */
+  takeSegment(): OpenedFile | undefined {
+    const segment = this.#segment
+    this.#segment = undefined
+    return segment
+  }
+
+  #break(failure: DiskFailure | StorageRefusal): void {
+    if (this.#isBroken) return
+    this.#isBroken = true
+    this.#owner.failed(failure)
+  }
+}
+
+function* openSegment(given: { readonly old: OpenedFile | undefined; readonly first: Zxid }): Script<OpenedFile> {
+  if (given.old !== undefined) yield* close(given.old)
+  const file = yield* open({ dir: 'log', name: logName(given.first), mode: 'create' })
+  const header = makeSpace(fileHeaderBytes)
+  header.view.setInt32(0, logMagic)
+  header.view.setInt32(4, fileVersion)
+  header.view.setUint32(markAt + 4, fileHeaderBytes)
+  yield* write(file, 0, header.bytes)
+  yield* sync(file)
+  yield* syncDir('log')
+  return file
+}
+
+function failureOf(
+  doing: string,
+  segment: OpenedFile,
+  at: number,
+  result: { readonly errno: string; readonly message: string },
+): DiskFailure {
+  return new DiskFailure({ what: `${doing} ${segment.name} at byte ${at}`, ...result })
+}
+
+/** @returns the mark in a log file's header: bytes known to be durable, or 0 if the Java server wrote it */
+export function markIn(space: Space, headerFrom: number): number {
+  const high = space.view.getUint32(headerFrom + markAt)
+  return high * 0x1_0000_0000 + space.view.getUint32(headerFrom + markAt + 4)
+}
+
+/** For messages: `0x` and lower-case hex. */
+export function zxidText(id: bigint): string {
+  return `0x${hexOf(id)}`
+}

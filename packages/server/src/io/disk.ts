@@ -1,0 +1,328 @@
+/**
+ * The real disk: carries out the calls of the log and reports each one's end, later, in a turn of its own.
+ *
+ * Calls on one file run one after another in the order given, except `fill`, which may run beside a write. A small
+ * batch is written and synced right here in the loop's thread while syncs are quick, which saves two hops to the
+ * thread pool; a synchronous sync stops everything, so the first slow one sends the next hundred through the pool.
+ * What the caller sees is the same both ways.
+ */
+import {
+  close,
+  fdatasync,
+  fdatasyncSync,
+  fstat,
+  fsync,
+  ftruncate,
+  open,
+  read,
+  readdir,
+  rename,
+  stat,
+  unlink,
+  write,
+  writeSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { performance } from 'node:perf_hooks'
+import type { Dir, DirEntry, DiskCall, DiskResult, FileId, OpId } from '@corral/core'
+import { type Encoder, makeEncoder, PlainReader } from './disk-codecs.ts'
+
+/** A disk as the driver sees it: real files, or memory. */
+export interface Disk {
+  /** Begins a call. Its end is reported once, never before this returned. */
+  perform(op: OpId, call: DiskCall): void
+  /** Closes what is open, without a word to the log: after a server ended without closing its files. */
+  close(): Promise<void>
+}
+
+export interface DiskGiven {
+  /** Told of the end of each call. */
+  report(op: OpId, result: DiskResult): void
+}
+
+/** Where each directory of the calls is. */
+export type DirPaths = Readonly<Record<Dir, string>>
+
+type CallOf<Kind extends DiskCall['call']> = Extract<DiskCall, { readonly call: Kind }>
+type FileCall = Extract<DiskCall, { readonly file: FileId }>
+type WriteCall = CallOf<'write'>
+type Callback = (result: DiskResult) => void
+
+interface OpenFile {
+  readonly fd: number
+  readonly path: string
+  readonly encoder: Encoder | undefined
+  readonly reader: PlainReader | undefined
+  readonly waiting: { readonly op: OpId; readonly call: FileCall }[]
+  isBusy: boolean
+  fillsRunning: number
+}
+
+/** A batch up to this size may be synced in the loop's thread. */
+const smallBatchBytes = 4096
+const quickSyncMs = 1
+/** Quick syncs in a row before the loop's thread is trusted with one. */
+const quickStreak = 100
+
+const ok: DiskResult = { ok: true }
+const zeros: Uint8Array = new Uint8Array(128 * 1024)
+
+export class FileDisk implements Disk {
+  readonly #paths: DirPaths
+  readonly #done: DiskGiven['report']
+  readonly #files: Map<FileId, OpenFile> = new Map()
+  #lastFile: FileId = 0
+  #finished: { readonly op: OpId; readonly result: DiskResult }[] = []
+  #quickSyncs = 0
+  /** Syncs done in the loop's thread, for measurements. */
+  syncsInLoop = 0
+
+  constructor(given: DiskGiven & { readonly paths: DirPaths }) {
+    this.#paths = given.paths
+    this.#done = (op, result) => given.report(op, result)
+  }
+
+  perform(op: OpId, call: DiskCall): void {
+    const report: Callback = result => this.#done(op, result)
+    switch (call.call) {
+      case 'open':
+        return this.#open(call, report)
+      case 'list':
+        return list(this.#paths[call.dir], report)
+      case 'syncDir':
+        return syncDir(this.#paths[call.dir], report)
+      case 'rename':
+        return rename(this.#path(call.dir, call.from), this.#path(call.dir, call.to), error => report(resultOf(error)))
+      case 'remove':
+        return unlink(this.#path(call.dir, call.name), error => report(resultOf(error)))
+      default:
+        return this.#startOnFile(op, call)
+    }
+  }
+
+  async close(): Promise<void> {
+    const files = [...this.#files.values()]
+    this.#files.clear()
+    await Promise.all(files.map(file => new Promise<void>(closed => close(file.fd, () => closed()))))
+  }
+
+  #path(dir: Dir, name: string): string {
+    return join(this.#paths[dir], name)
+  }
+
+  #open(call: CallOf<'open'>, report: Callback): void {
+    const path = this.#path(call.dir, call.name)
+    open(path, openFlags[call.mode], 0o644, (error, fd) => {
+      if (error !== null) return report(resultOf(error))
+      fstat(fd, (statError, stats) => {
+        if (statError !== null) return close(fd, () => report(resultOf(statError)))
+        const id = ++this.#lastFile
+        const isCoded = call.codec !== 'plain'
+        this.#files.set(id, {
+          fd,
+          path,
+          encoder: isCoded && call.mode === 'create' ? makeEncoder(call.codec, fd) : undefined,
+          reader: isCoded && call.mode === 'read' ? new PlainReader(call.codec, path) : undefined,
+          waiting: [],
+          isBusy: false,
+          fillsRunning: 0,
+        })
+        report({ ok: true, file: id, sizeBytes: stats.size })
+      })
+    })
+  }
+
+  #startOnFile(op: OpId, call: FileCall): void {
+    const file = this.#files.get(call.file)
+    if (file === undefined) return this.#later(op, { ok: false, errno: 'EBADF', message: `file ${call.file} is not open` })
+    if (call.call === 'fill') return this.#fill(file, op, call)
+    if (file.isBusy || (call.call === 'close' && file.fillsRunning > 0)) {
+      file.waiting.push({ op, call })
+      return
+    }
+    this.#run(file, op, call)
+  }
+
+  #run(file: OpenFile, op: OpId, call: Exclude<FileCall, CallOf<'fill'>>): void {
+    file.isBusy = true
+    const ended: Callback = result => {
+      this.#goOn(file)
+      this.#done(op, result)
+    }
+    switch (call.call) {
+      case 'write':
+        return this.#write(file, { op, call, ended })
+      case 'read':
+        if (file.reader !== undefined) return settle(file.reader.read(call.into), count => ({ ok: true, count }), ended)
+        return readAll(file.fd, { at: call.at, into: call.into, filled: 0 }, ended)
+      case 'sync':
+        if (file.encoder === undefined) return fsync(file.fd, error => ended(resultOf(error)))
+        return settle(file.encoder.finish(), () => ok, result => {
+          if (!result.ok) return ended(result)
+          fsync(file.fd, error => ended(resultOf(error)))
+        })
+      case 'truncate':
+        return ftruncate(file.fd, call.lengthBytes, error => ended(resultOf(error)))
+      case 'close':
+        this.#files.delete(call.file)
+        file.reader?.close()
+        return close(file.fd, error => ended(resultOf(error)))
+    }
+  }
+
+  /** The next call that waits for this file. */
+  #goOn(file: OpenFile): void {
+    file.isBusy = false
+    const next = file.waiting[0]
+    if (next === undefined || (next.call.call === 'close' && file.fillsRunning > 0)) return
+    file.waiting.shift()
+    // Fills never wait.
+    if (next.call.call !== 'fill') this.#run(file, next.op, next.call)
+  }
+
+  #write(
+    file: OpenFile,
+    { op, call, ended }: { readonly op: OpId; readonly call: WriteCall; readonly ended: Callback },
+  ): void {
+    if (file.encoder !== undefined) return settle(file.encoder.write(call.pieces), () => ok, ended)
+    const lengthBytes = call.pieces.reduce((sum, piece) => sum + piece.length, 0)
+    const isQuick = lengthBytes <= smallBatchBytes && (!call.sync || this.#quickSyncs >= quickStreak)
+    if (isQuick) {
+      const result = this.#writeHere(file, call)
+      this.#goOn(file)
+      return this.#later(op, result)
+    }
+    const from = performance.now()
+    writeAll(file.fd, call.pieces, call.at, result => {
+      if (!result.ok || !call.sync) return ended(result)
+      fdatasync(file.fd, error => {
+        this.#noteSync(performance.now() - from)
+        ended(resultOf(error))
+      })
+    })
+  }
+
+  #writeHere(file: OpenFile, call: WriteCall): DiskResult {
+    const from = performance.now()
+    try {
+      let at = call.at
+      for (const piece of call.pieces) {
+        for (let done = 0; done < piece.length; ) {
+          done += writeSync(file.fd, piece, done, piece.length - done, at + done)
+        }
+        at += piece.length
+      }
+      if (!call.sync) return ok
+      fdatasyncSync(file.fd)
+    } catch (error) {
+      return failureOf(error)
+    }
+    this.syncsInLoop++
+    this.#noteSync(performance.now() - from)
+    return ok
+  }
+
+  #noteSync(tookMs: number): void {
+    this.#quickSyncs = tookMs < quickSyncMs ? this.#quickSyncs + 1 : 0
+  }
+
+  #fill(file: OpenFile, op: OpId, call: CallOf<'fill'>): void {
+    file.fillsRunning++
+    const pieces: Uint8Array[] = []
+    for (let left = call.lengthBytes; left > 0; left -= zeros.length) pieces.push(zeros.subarray(0, left))
+    const ended = (result: DiskResult): void => {
+      file.fillsRunning--
+      if (!file.isBusy) this.#goOn(file)
+      this.#done(op, result)
+    }
+    writeAll(file.fd, pieces, call.at, result => {
+      if (!result.ok) return ended(result)
+      fdatasync(file.fd, error => ended(resultOf(error)))
+    })
+  }
+
+  /** In a turn of its own, as results that took time are. */
+  #later(op: OpId, result: DiskResult): void {
+    if (this.#finished.push({ op, result }) > 1) return
+    setImmediate(() => {
+      const finished = this.#finished
+      this.#finished = []
+      for (const end of finished) this.#done(end.op, end.result)
+    })
+  }
+}
+
+const openFlags = { create: 'w+', update: 'r+', read: 'r' } as const
+
+function resultOf(error: NodeJS.ErrnoException | null): DiskResult {
+  return error === null ? ok : failureOf(error)
+}
+
+/** @param error - of the file system or of zlib, whose codes mean a damaged stream; anything else is thrown on */
+function failureOf(error: unknown): DiskResult {
+  if (!(error instanceof Error)) throw error
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
+  if (code === undefined) throw error
+  return { ok: false, errno: code.startsWith('Z_') ? 'EBADMSG' : code, message: error.message }
+}
+
+function settle<T>(promise: Promise<T>, value: (from: T) => DiskResult, ended: Callback): void {
+  promise.then(value, failureOf).then(ended)
+}
+
+function readAll(
+  fd: number,
+  to: { readonly at: number; readonly into: Uint8Array; readonly filled: number },
+  ended: Callback,
+): void {
+  const { at, into, filled } = to
+  read(fd, into, filled, into.length - filled, at + filled, (error, count) => {
+    if (error !== null) return ended(resultOf(error))
+    const now = filled + count
+    if (count === 0 || now === into.length) return ended({ ok: true, count: now })
+    readAll(fd, { at, into, filled: now }, ended)
+  })
+}
+
+/** One piece after another: a short write is continued. */
+function writeAll(fd: number, pieces: readonly Uint8Array[], at: number, ended: Callback): void {
+  const [piece, ...rest] = pieces
+  if (piece === undefined) return ended(ok)
+  write(fd, piece, 0, piece.length, at, (error, count) => {
+    if (error !== null) return ended(resultOf(error))
+    const left = count < piece.length ? [piece.subarray(count), ...rest] : rest
+    if (left.length === 0) return ended(ok)
+    writeAll(fd, left, at + count, ended)
+  })
+}
+
+function syncDir(path: string, ended: Callback): void {
+  open(path, 'r', (error, fd) => {
+    if (error !== null) return ended(resultOf(error))
+    fsync(fd, syncError => close(fd, closeError => ended(resultOf(syncError ?? closeError))))
+  })
+}
+
+/** Plain files only. */
+function list(path: string, ended: Callback): void {
+  readdir(path, { withFileTypes: true }, (error, found) => {
+    if (error !== null) return ended(resultOf(error))
+    const names = found.filter(entry => entry.isFile()).map(entry => entry.name)
+    settle(
+      Promise.all(names.map(name => entryOf(path, name))),
+      entries => ({ ok: true, entries: entries.flat() }),
+      ended,
+    )
+  })
+}
+
+/** @returns nothing for a file that went away meanwhile */
+function entryOf(path: string, name: string): Promise<DirEntry[]> {
+  return new Promise((found, failed) => {
+    stat(join(path, name), (error, stats) => {
+      if (error === null) found([{ name, sizeBytes: stats.size }])
+      else if (error.code === 'ENOENT') found([])
+      else failed(error)
+    })
+  })
+}
