@@ -1,0 +1,570 @@
+/**
+ * Draws sequences of steps from a seed. A step names connections by slot, sessions by number and values that only a
+ * run can know by placeholders, so that any subset of a sequence is a sequence again: that is what makes failing ones
+ * shrinkable.
+ */
+import {
+  type Acl,
+  CreateFlags,
+  encodeUtf8,
+  type MultiOp,
+  type MultiReadOp,
+  OpCode,
+  openAcl,
+  type Request,
+  Xid,
+  zxid,
+} from '@corral/protocol'
+
+export const slotCount = 6
+
+/** An expected version: the one last seen in a Stat of that path. */
+export const seenVersion = -77
+
+/** A path that begins with it stands for a sequential node made during the run, by number: `@3`, `@3/x`. */
+export const madePrefix = '@'
+
+export type Mutation =
+  | { readonly kind: 'cut'; readonly keep: number }
+  | { readonly kind: 'append'; readonly byteCount: number }
+  | { readonly kind: 'nullPath' }
+  | { readonly kind: 'firstLength'; readonly value: number }
+  | { readonly kind: 'flip'; readonly at: number; readonly value: number }
+
+export interface Sent {
+  readonly request: Request
+  /** Instead of the next one in order. */
+  readonly xid?: number
+  /** Instead of the request's own. */
+  readonly op?: number
+  readonly mutation?: Mutation
+}
+
+export type ConnectHow = 'new' | 'resume' | 'steal' | 'wrongPassword' | 'unknown' | 'zxidAhead'
+
+export type Step =
+  /** Several are pipelined: written at once. */
+  | { readonly do: 'send'; readonly slot: number; readonly sent: readonly Sent[] }
+  | {
+      readonly do: 'connect'
+      readonly slot: number
+      readonly how: ConnectHow
+      /** Which of the sessions seen so far, modulo their count. */
+      readonly session: number
+      readonly timeoutMs: number
+      readonly hasReadOnly: boolean
+      readonly password: 'zeros' | 'null' | 'short'
+    }
+  | { readonly do: 'drop'; readonly slot: number }
+  /** A frame too short for a header, or of an impossible length: the server closes. */
+  | { readonly do: 'badFrame'; readonly slot: number; readonly hex: string }
+  /** Holds on one connection what 3.8.0 keeps in one entry and later versions apart; cleans up after itself. */
+  | { readonly do: 'mixWatchModes'; readonly slot: number; readonly path: string; readonly type: number }
+
+class Dice {
+  #state: number
+
+  constructor(seed: number) {
+    this.#state = seed >>> 0
+  }
+
+  /** Uniform in 0 … below - 1 (mulberry32). */
+  below(below: number): number {
+    this.#state = (this.#state + 0x6d2b79f5) >>> 0
+    let t = this.#state
+    t = Math.imul(t ^ (t >>> 15), t | 1)
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
+    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 0x1_0000_0000) * below)
+  }
+
+  chance(percent: number): boolean {
+    return this.below(100) < percent
+  }
+
+  of<T>(choices: readonly T[]): T {
+    const choice = choices[this.below(choices.length)]
+    if (choice === undefined) throw new Error('no choices')
+    return choice
+  }
+
+  /** Each choice as often as its weight says. */
+  weighted<T>(choices: readonly (readonly [number, T])[]): T {
+    let at = this.below(choices.reduce((sum, [weight]) => sum + weight, 0))
+    for (const [weight, choice] of choices) {
+      at -= weight
+      if (at < 0) return choice
+    }
+    throw new Error('no choices')
+  }
+}
+
+const tops = ['/a', '/b', '/c', '/e', '/q']
+const livePaths = [
+  ...tops,
+  ...['/a/x', '/a/y', '/a/x/z', '/a/x/z/w', '/b/x', '/b/y', '/b/x/y', '/c/x', '/c/ü', '/c/ ', '/c/...'],
+  ...['/e/p', '/e/p/q', '/q/n', '/q/n/m', '/q/o', '/c/\ud7ff', '/c/\uffef', '/c/\u00a0'],
+]
+const sequentialPrefixes = ['/a/s-', '/b/', '/e/s-', '/q/s', '/c/ü-', '/a/x/', '/']
+const oddPaths = [
+  ...['', 'a', '/', '/a/', '//', '/a//b', '/a/./b', '/a/../b', '/.', '/a/..', '/a\u0000b', '/a/\u0001'],
+  ...['/a/\u007f', '/a/\u009f', '/a/\ud800', '/a/\ue000', '/a/\ufff0', '/a/\uffff', '/a/\u{1f600}'],
+  ...[
+    '/zookeeper',
+    '/zookeeper/quota',
+    '/zookeeper/config',
+    '/zookeeper/config/x',
+    '/zookeeper/x',
+    'x/y',
+    '/foo/',
+  ],
+]
+const xids = [0, -3, -5, -8, 7, 0x7fffffff, -0x80000000]
+
+const userDigest = 'u:Jq7wMyA/w2Vd5WIDAKdu4OIIFEQ=' // u:p
+const acl = (perms: number, scheme: string | null, id: string | null): Acl => ({ perms, scheme, id })
+const goodAcls: readonly (readonly Acl[])[] = [
+  openAcl,
+  [acl(1, 'world', 'anyone')],
+  [acl(31, 'digest', userDigest)],
+  [acl(31, 'digest', userDigest), acl(1, 'world', 'anyone')],
+  [acl(15, 'digest', userDigest), acl(21, 'world', 'anyone')],
+  [acl(31, 'auth', '')],
+  [acl(31, 'auth', null), acl(1, 'world', 'anyone')],
+  [acl(31, 'ip', '127.0.0.1')],
+  [acl(30, 'ip', '127.0.0.0/8'), acl(1, 'ip', '10.0.0.1')],
+  [acl(31, 'ip', '0.0.0.0/0')],
+  [acl(31, 'ip', '10.1.2.3')],
+  [acl(-1, 'world', 'anyone')],
+  [acl(64, 'world', 'anyone'), acl(29, 'ip', '127.0.0.1/32')],
+  [acl(31, 'world', 'anyone'), acl(31, 'world', 'anyone'), acl(1, 'digest', 'a:b')],
+]
+const oddAcls: readonly (readonly Acl[] | null)[] = [
+  null,
+  [],
+  [acl(0, 'world', 'anyone')],
+  [acl(31, 'world', 'other')],
+  [acl(31, 'world', null)],
+  [acl(31, null, 'x')],
+  [acl(31, 'super', '')],
+  [acl(31, 'sasl', 'bob')],
+  [acl(31, 'x509', 'CN=x')],
+  [acl(31, 'nonsense', 'x')],
+  [acl(31, 'digest', 'foo')],
+  [acl(31, 'digest', ':b'), acl(31, 'world', 'anyone')],
+  [acl(31, 'digest', 'a:')],
+  [acl(31, 'digest', 'a:b:c')],
+  [acl(31, 'digest', 'a:b:'), acl(31, 'world', 'anyone')],
+  [acl(31, 'digest', 'ü:\u{1f600}'), acl(31, 'world', 'anyone')],
+  [acl(31, 'digest', null)],
+  [acl(31, 'ip', '10.0.0.1/33')],
+  [acl(31, 'ip', '10.0.0.1/-1')],
+  [acl(31, 'ip', '10.0.0')],
+  [acl(31, 'ip', '10.0.0.256')],
+  [acl(31, 'ip', '')],
+  [acl(31, 'ip', '10.0.0.1/'), acl(31, 'world', 'anyone')],
+  [acl(31, 'auth', 'ignored'), acl(31, 'auth', '')],
+]
+const newerAcls: readonly (readonly Acl[])[] = [[acl(31, 'ip', '::1')], [acl(31, 'ip', 'fe80::1/64')]]
+
+const identities: readonly (readonly [string, string])[] = [
+  ['digest', 'u:p'],
+  ['digest', 'v:q'],
+  ['digest', 'super:pw'],
+  ['digest', 'super:no'],
+  ['digest', 'nocolon'],
+  ['digest', ':'],
+  ['digest', ''],
+  ['ip', 'whatever'],
+]
+const refusedIdentities = ['world', 'auth', 'super', 'bogus', 'sasl', 'x509', '']
+
+const quotaNodes = ['/zookeeper/quota/q', '/zookeeper/quota/q/n', '/zookeeper/quota/a']
+const quotaLimits = [
+  'count=4,bytes=-1',
+  'count=-1,bytes=12',
+  'count=3,bytes=20',
+  'count=-1,bytes=-1=;byteHardLimit=20;countHardLimit=3',
+  'count=2,bytes=9=;byteHardLimit=12',
+  'count=-1,bytes=-1',
+]
+
+const plainFlags = [
+  CreateFlags.Persistent,
+  CreateFlags.Ephemeral,
+  CreateFlags.PersistentSequential,
+  CreateFlags.EphemeralSequential,
+]
+const ttls = [1_000_000_000, 0xff_ffff_ffff, 400_000_000]
+const badTtls = [0, -1, -5, 0x100_0000_0000, 2 ** 50]
+const versions = [-1, -1, -1, seenVersion, seenVersion, seenVersion, 0, 1, 2, -2, 0x7fffffff]
+
+/** Opcodes that no version has, and those that only servers use among themselves. */
+const unknownOps = [0, 10, 23, 99, 108, 1000, -1, -2, -12, 0x7fffffff, -0x80000000]
+
+export class Generator {
+  readonly #dice: Dice
+  readonly #isQuotaEnforced: boolean
+
+  constructor(seed: number, given: { isQuotaEnforced: boolean }) {
+    this.#dice = new Dice(seed)
+    this.#isQuotaEnforced = given.isQuotaEnforced
+  }
+
+  /** @param count - steps; a pipelined step is several operations */
+  steps(count: number): Step[] {
+    const steps: Step[] = []
+    for (let i = 0; i < count; i++) steps.push(this.#step())
+    return steps
+  }
+
+  #step(): Step {
+    const dice = this.#dice
+    const slot = dice.below(slotCount)
+    return dice.weighted<() => Step>([
+      [640, () => ({ do: 'send', slot, sent: [this.#sent()] })],
+      [90, () => ({ do: 'send', slot, sent: this.#pipeline() })],
+      [this.#isQuotaEnforced ? 90 : 25, () => ({ do: 'send', slot, sent: [{ request: this.#quota() }] })],
+      [25, () => this.#connect(slot)],
+      [8, () => ({ do: 'drop', slot })],
+      [4, () => ({ do: 'send', slot, sent: [{ request: { kind: 'closeSession' } }] })],
+      [
+        3,
+        () => ({
+          do: 'badFrame',
+          slot,
+          hex: dice.of(['00000000', '0000000400000001', 'ffffffff', '00100000']),
+        }),
+      ],
+      [3, () => ({ do: 'send', slot, sent: [this.#refusedAuth()] })],
+      [4, () => ({ do: 'send', slot, sent: [{ request: { kind: 'whoAmI' }, op: dice.of(unknownOps) }] })],
+      [6, () => ({ do: 'mixWatchModes', slot, path: dice.of(livePaths), type: 1 + dice.below(5) })],
+      [18, () => ({ do: 'send', slot, sent: [this.#auth()] })],
+      // One is enough: 3.8.0 never answers it, and each costs the time it takes to believe that.
+      [1, () => ({ do: 'send', slot, sent: [{ request: { kind: 'check', path: '/a', version: -1 } }] })],
+    ])()
+  }
+
+  #connect(slot: number): Step {
+    const dice = this.#dice
+    return {
+      do: 'connect',
+      slot,
+      how: dice.weighted<ConnectHow>([
+        [8, 'new'],
+        [8, 'resume'],
+        [5, 'steal'],
+        [2, 'wrongPassword'],
+        [2, 'unknown'],
+        [2, 'zxidAhead'],
+      ]),
+      session: dice.below(64),
+      timeoutMs: dice.of([600_000, 600_000, 600_000, 0x7fffffff, 300_000]),
+      hasReadOnly: dice.chance(75),
+      password: dice.of(['zeros', 'zeros', 'null', 'short']),
+    }
+  }
+
+  /**
+   * Nothing that Java answers out of order: no auth, no unknown opcode. And no write behind a setACL: Java checks it
+   * against the new ACL or the old one, whichever thread is faster.
+   */
+  #pipeline(): Sent[] {
+    const dice = this.#dice
+    const sent: Sent[] = []
+    let isWriting = true
+    for (let i = 2 + dice.below(6); i > 0; i--) {
+      const request = isWriting && dice.chance(70) ? this.#write() : this.#read()
+      sent.push({ request })
+      if (request.kind === 'setAcl') isWriting = false
+    }
+    if (dice.chance(4)) sent.push({ request: { kind: 'closeSession' } })
+    return sent
+  }
+
+  #sent(): Sent {
+    const dice = this.#dice
+    const request = dice.weighted<() => Request>([
+      [50, () => this.#write()],
+      [30, () => this.#read()],
+      [14, () => this.#watching()],
+      [6, () => this.#other()],
+    ])()
+    if (dice.chance(4)) return { request, mutation: this.#mutation(request) }
+    if (dice.chance(3)) return { request, xid: dice.of(xids) }
+    return { request }
+  }
+
+  #write(): Request {
+    const dice = this.#dice
+    return dice.weighted<() => Request>([
+      [40, () => this.#create()],
+      [8, () => this.#createTtl()],
+      [18, () => ({ kind: 'delete', path: this.#path(), version: dice.of(versions) })],
+      [20, () => ({ kind: 'setData', path: this.#path(), data: this.#data(), version: dice.of(versions) })],
+      [12, () => this.#setAcl()],
+      [22, () => ({ kind: 'multi', ops: this.#multiOps() })],
+    ])()
+  }
+
+  #read(): Request {
+    const dice = this.#dice
+    const path = this.#path()
+    const watch = dice.chance(40)
+    return dice.weighted<() => Request>([
+      [20, () => ({ kind: 'exists', path, watch })],
+      [20, () => ({ kind: 'getData', path, watch })],
+      [14, () => ({ kind: 'getChildren', path, watch })],
+      [14, () => ({ kind: 'getChildren2', path, watch })],
+      [10, () => ({ kind: 'getAcl', path })],
+      [5, () => ({ kind: 'getAllChildrenNumber', path })],
+      [5, () => ({ kind: 'getEphemerals', path: dice.of(['/', '', '/a', '/e', path]) })],
+      [4, () => ({ kind: 'sync', path })],
+      [4, () => ({ kind: 'whoAmI' })],
+      [3, () => ({ kind: 'ping' })],
+      [8, () => ({ kind: 'multiRead', ops: this.#multiReadOps() })],
+    ])()
+  }
+
+  #watching(): Request {
+    const dice = this.#dice
+    const path = this.#path()
+    return dice.weighted<() => Request>([
+      [
+        12,
+        () => ({
+          kind: 'addWatch',
+          path,
+          mode: dice.weighted([
+            [5, 0],
+            [5, 1],
+            [1, 2],
+            [1, -1],
+          ]),
+        }),
+      ],
+      [6, () => ({ kind: 'checkWatches', path, type: dice.of([1, 2, 3, 1, 2, 3, 4, 5, 0, 6]) })],
+      [6, () => ({ kind: 'removeWatches', path, type: dice.of([1, 2, 3, 1, 2, 3, 4, 5, 0, 6]) })],
+      [8, () => this.#setWatches()],
+    ])()
+  }
+
+  #other(): Request {
+    return this.#dice.of<Request>([
+      { kind: 'sasl', token: encodeUtf8('x') },
+      { kind: 'sasl', token: null },
+      { kind: 'reconfig', joiningServers: null, leavingServers: '2', newMembers: null, configId: -1n },
+      { kind: 'ping' },
+      { kind: 'whoAmI' },
+      { kind: 'getEphemerals', path: '/' },
+      { kind: 'getAllChildrenNumber', path: '/' },
+    ])
+  }
+
+  #create(): Request & MultiOp {
+    const dice = this.#dice
+    const op = dice.weighted<typeof OpCode.Create | typeof OpCode.Create2 | typeof OpCode.CreateContainer>([
+      [10, OpCode.Create],
+      [10, OpCode.Create2],
+      [3, OpCode.CreateContainer],
+    ])
+    const flags = dice.weighted<number>([
+      [40, op === OpCode.CreateContainer ? CreateFlags.Container : dice.of(plainFlags)],
+      [20, CreateFlags.Persistent],
+      [3, dice.of([0, 1, 2, 3, 4, 5, 6])],
+      [1, dice.of([7, -1, 100])],
+    ])
+    const isSequential = flags === 2 || flags === 3 || flags === 6
+    const path =
+      isSequential && dice.chance(70)
+        ? dice.of(sequentialPrefixes)
+        : dice.chance(15)
+          ? dice.of(tops)
+          : this.#path()
+    return { kind: 'create', op, path, data: this.#data(), acl: this.#aclForCreate(), flags }
+  }
+
+  #createTtl(): Request & MultiOp {
+    const dice = this.#dice
+    const flags = dice.weighted<number>([
+      [8, CreateFlags.PersistentWithTtl],
+      [5, CreateFlags.PersistentSequentialWithTtl],
+      [2, dice.of([0, 1, 2, 3, 4, 7])],
+    ])
+    const isTtlMode = flags === 5 || flags === 6
+    // A mode without TTL next to a negative ttl ends the Java server: `neverSent` in divergences.ts.
+    const ttlMs = isTtlMode && dice.chance(25) ? dice.of(badTtls) : dice.of(ttls)
+    const path = flags === 6 ? dice.of(sequentialPrefixes) : this.#path()
+    return { kind: 'createTtl', path, data: this.#data(), acl: this.#aclForCreate(), flags, ttlMs }
+  }
+
+  #setAcl(): Request {
+    const dice = this.#dice
+    // IPv6 entries are new in 3.9: only where the wrong version keeps either verdict from changing the tree.
+    if (dice.chance(8)) return { kind: 'setAcl', path: dice.of(tops), acl: dice.of(newerAcls), version: 9999 }
+    return {
+      kind: 'setAcl',
+      path: this.#path(),
+      acl: dice.chance(20) ? dice.of(oddAcls) : this.#acl(),
+      version: dice.of(versions),
+    }
+  }
+
+  #multiOps(): MultiOp[] {
+    const dice = this.#dice
+    const ops: MultiOp[] = []
+    const home = dice.of(tops)
+    for (let i = dice.below(6); i > 0; i--) {
+      const near = dice.chance(40) ? home : this.#path()
+      ops.push(
+        dice.weighted<() => MultiOp>([
+          [10, () => ({ ...this.#create(), ...(dice.chance(30) ? { path: near } : {}) })],
+          [3, () => this.#createTtl()],
+          [5, () => ({ kind: 'delete', path: near, version: dice.of(versions) })],
+          [8, () => ({ kind: 'setData', path: near, data: this.#data(), version: dice.of(versions) })],
+          [5, () => ({ kind: 'check', path: near, version: dice.of(versions) })],
+        ])(),
+      )
+    }
+    return ops
+  }
+
+  #multiReadOps(): MultiReadOp[] {
+    const dice = this.#dice
+    const ops: MultiReadOp[] = []
+    for (let i = dice.below(5); i > 0; i--) {
+      ops.push({
+        kind: dice.of(['getData', 'getChildren'] as const),
+        path: this.#path(),
+        watch: dice.chance(30),
+      })
+    }
+    return ops
+  }
+
+  #setWatches(): Request {
+    const dice = this.#dice
+    const list = (): string[] => {
+      const paths = new Set<string>()
+      for (let i = dice.below(4); i > 0; i--) paths.add(this.#path())
+      return [...paths]
+    }
+    const base = {
+      kind: 'setWatches',
+      relativeZxid: zxid(BigInt(-1 - dice.of([0, 1, 3, 10, 100, 100_000]))), // back from the present: resolved by the runner
+      data: list(),
+      exist: list(),
+      child: list(),
+    } as const
+    return dice.chance(50) ? base : { ...base, persistent: { plain: list(), recursive: list() } }
+  }
+
+  #auth(): Sent {
+    const [scheme, auth] = this.#dice.of(identities)
+    return { request: { kind: 'auth', scheme, auth: encodeUtf8(auth) }, xid: Xid.Auth }
+  }
+
+  #refusedAuth(): Sent {
+    const dice = this.#dice
+    if (dice.chance(25)) return { request: { kind: 'auth', scheme: 'digest', auth: null }, xid: Xid.Auth }
+    const scheme = dice.of(refusedIdentities)
+    return { request: { kind: 'auth', scheme, auth: encodeUtf8('x') }, xid: Xid.Auth }
+  }
+
+  #quota(): Request {
+    const dice = this.#dice
+    const node = dice.of(quotaNodes)
+    const create = (path: string, data: string): Request => ({
+      kind: 'create',
+      op: OpCode.Create,
+      path,
+      data: encodeUtf8(data),
+      acl: openAcl,
+      flags: 0,
+    })
+    return dice.weighted<() => Request>([
+      [4, () => create(node, '')],
+      [5, () => create(`${node}/zookeeper_limits`, dice.of(quotaLimits))],
+      [5, () => create(`${node}/zookeeper_stats`, 'count=0,bytes=0')],
+      [
+        4,
+        () => ({
+          kind: 'setData',
+          path: `${node}/zookeeper_limits`,
+          data: encodeUtf8(dice.of(quotaLimits)),
+          version: -1,
+        }),
+      ],
+      [8, () => ({ kind: 'getData', path: `${node}/zookeeper_stats`, watch: false })],
+      [1, () => ({ kind: 'delete', path: `${node}/zookeeper_limits`, version: -1 })],
+      [1, () => ({ kind: 'delete', path: `${node}/zookeeper_stats`, version: -1 })],
+      [1, () => ({ kind: 'delete', path: node, version: -1 })],
+      [6, () => ({ kind: 'setData', path: dice.of(['/q', '/q/n', '/a']), data: this.#data(), version: -1 })],
+      [6, () => create(dice.of(['/q', '/q/n', '/q/o', '/q/n/m', '/a/x']), 'quota')],
+    ])()
+  }
+
+  #path(): string {
+    const dice = this.#dice
+    return dice.weighted<() => string>([
+      [70, () => dice.of(livePaths)],
+      [20, () => `${madePrefix}${dice.below(1000)}`],
+      [4, () => `${madePrefix}${dice.below(1000)}/${dice.of(['x', 'y'])}`],
+      [8, () => dice.of(oddPaths)],
+    ])()
+  }
+
+  #data(): Uint8Array | null {
+    const dice = this.#dice
+    return dice.weighted<() => Uint8Array | null>([
+      [10, () => encodeUtf8('x'.repeat(dice.below(12)))],
+      [2, () => null],
+      [1, () => new Uint8Array(0)],
+      [1, () => new Uint8Array(700).fill(dice.below(256))],
+    ])()
+  }
+
+  #acl(): readonly Acl[] {
+    return this.#dice.of(goodAcls)
+  }
+
+  /** Mostly open: a tree that nobody may change any more tests nothing. */
+  #aclForCreate(): readonly Acl[] | null {
+    const dice = this.#dice
+    return dice.weighted<() => readonly Acl[] | null>([
+      [80, () => openAcl],
+      [14, () => this.#acl()],
+      [5, () => dice.of(oddAcls)],
+    ])()
+  }
+
+  #mutation(request: Request): Mutation {
+    const dice = this.#dice
+    const cut: Mutation = { kind: 'cut', keep: dice.below(1000) / 1000 }
+    // Flipped bytes only where no outcome can harm the oracle.
+    const isSafeToFlip = [
+      'exists',
+      'getData',
+      'getChildren',
+      'delete',
+      'getAcl',
+      'addWatch',
+      'sync',
+    ].includes(request.kind)
+    return dice.weighted<Mutation>([
+      [6, cut],
+      [2, { kind: 'append', byteCount: 1 + dice.below(9) }],
+      [2, isPathFirst(request) ? { kind: 'nullPath' } : cut],
+      [
+        2,
+        isPathFirst(request)
+          ? { kind: 'firstLength', value: dice.of([-2, 0x7fffffff, 0xfffff, 1_000_000]) }
+          : cut,
+      ],
+      [2, isSafeToFlip ? { kind: 'flip', at: dice.below(1000) / 1000, value: 1 + dice.below(255) } : cut],
+    ])
+  }
+}
+
+function isPathFirst(request: Request): boolean {
+  return 'path' in request
+}

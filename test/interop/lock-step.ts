@@ -1,0 +1,735 @@
+/** Drives two servers through the same steps and compares everything that comes back. */
+import {
+  AddWatchMode,
+  anyVersion,
+  ErrorCode,
+  encodeUtf8,
+  type MultiOp,
+  type MultiReadOp,
+  OpCode,
+  opOf,
+  type Request,
+  sessionId,
+  sessionPassword,
+  WatcherType,
+  Writer,
+  writeRequestFrame,
+  Xid,
+  zxid,
+} from '@corral/protocol'
+import { decodeConnected, decodeEvent, decodeReply, type Names, type Seen } from './decode.ts'
+import type { Divergence, Exchange, WatchClass } from './divergences.ts'
+import { type Mutation, madePrefix, type Sent, type Step, seenVersion, slotCount } from './generator.ts'
+import { fourLetterWord, type InteropServer } from './interop-server.ts'
+import { connectFrame, type Handshake, RawClient } from './raw-client.ts'
+
+const answerMs = 5_000
+/** For answers that one of the two is known to owe for ever. */
+const silenceMs = 300
+const closeMs = 2_000
+
+export interface Difference {
+  readonly index: number
+  readonly step: Step
+  readonly sent: readonly Sent[]
+  readonly oracle: readonly Seen[]
+  readonly subject: readonly Seen[]
+}
+
+export interface Outcome {
+  readonly difference: Difference | undefined
+  readonly operationCount: number
+  /** How often each divergence was met, by its id. */
+  readonly met: ReadonlyMap<string, number>
+  /** How often each pair of opcode and error code was seen. */
+  readonly coverage: ReadonlyMap<string, number>
+}
+
+/** One connection of one side. */
+class Connection {
+  readonly client: RawClient
+  /** Of the requests not answered yet. */
+  readonly ops: number[] = []
+  lastZxid = 0
+
+  constructor(client: RawClient) {
+    this.client = client
+  }
+
+  get isOpen(): boolean {
+    return !this.client.isClosed
+  }
+}
+
+class Side implements Names {
+  readonly server: InteropServer
+  readonly connections: (Connection | undefined)[] = []
+  readonly sessions: bigint[] = []
+  lastZxid = 0
+  readonly #times = new Map<bigint, bigint>([[0n, 0n]])
+
+  constructor(server: InteropServer) {
+    this.server = server
+  }
+
+  session(id: bigint): string {
+    if (id === 0n) return 'none'
+    const index = this.sessions.indexOf(id)
+    return index < 0 ? `unknown: ${id.toString(16)}` : `session ${index}`
+  }
+
+  time(zxidOfTxn: bigint, timeMs: bigint): string {
+    const known = this.#times.get(zxidOfTxn)
+    if (known === undefined) this.#times.set(zxidOfTxn, timeMs)
+    return known === undefined || known === timeMs ? 'of its txn' : `not of its txn: ${timeMs}, ${known}`
+  }
+
+  /** Takes frames up to the last awaited reply. */
+  async exchange(
+    connection: Connection,
+    bytes: Uint8Array,
+    ops: readonly number[],
+    waitMs: number,
+  ): Promise<Seen[]> {
+    connection.ops.push(...ops)
+    connection.client.send(bytes)
+    const { frames } = connection.client
+    let replies = 0
+    let scanned = 0
+    await connection.client.until(() => {
+      for (; scanned < frames.length && replies < ops.length; scanned++) {
+        if (xidOf(frames[scanned] as Uint8Array) !== Xid.Notification) replies++
+      }
+      return replies === ops.length
+    }, waitMs)
+    const seen = frames.splice(0, scanned).map(frame => this.#decode(connection, frame))
+    const last = seen.at(-1)
+    if (replies < ops.length) seen.push(connection.isOpen ? { kind: 'silent' } : { kind: 'closed' })
+    else if (last?.kind === 'reply' && isFarewell(last, ops.at(-1))) {
+      seen.push(...(await this.untilClosed(connection)))
+    }
+    return seen
+  }
+
+  async untilClosed(connection: Connection): Promise<Seen[]> {
+    await connection.client.until(() => connection.client.isClosed, closeMs)
+    const rest = connection.client.frames.splice(0).map(frame => this.#decode(connection, frame))
+    return [...rest, { kind: connection.isOpen ? 'silent' : 'closed' }]
+  }
+
+  #decode(connection: Connection, frame: Uint8Array): Seen {
+    const xid = xidOf(frame)
+    try {
+      if (xid === Xid.Notification) return decodeEvent(frame)
+      const op = connection.ops.shift() ?? OpCode.Ping
+      const seen = decodeReply(op, frame, this)
+      if (seen.kind === 'reply' && seen.zxid > 0) {
+        connection.lastZxid = seen.zxid
+        this.lastZxid = Math.max(this.lastZxid, seen.zxid)
+      }
+      return seen
+    } catch (error) {
+      return { kind: 'undecodable', hex: Buffer.from(frame).toString('hex'), why: String(error) }
+    }
+  }
+
+  async open(slot: number, handshake: Handshake): Promise<Seen[]> {
+    const client = await RawClient.open(this.server.port)
+    const connection = new Connection(client)
+    this.connections[slot] = connection
+    client.send(connectFrame(handshake))
+    const frame = await client.next(answerMs)
+    if (frame === undefined) return [{ kind: client.isClosed ? 'closed' : 'silent' }]
+    const id = Buffer.from(frame).readBigInt64BE(8)
+    if (id !== 0n && !this.sessions.includes(id)) this.sessions.push(id)
+    const seen = decodeConnected(frame, this, of => sessionPassword(sessionId(of)))
+    return id === 0n ? [seen, ...(await this.untilClosed(connection))] : [seen]
+  }
+
+  drop(slot: number): void {
+    this.connections[slot]?.client.drop()
+    this.connections[slot] = undefined
+  }
+}
+
+/** Replies after which the server closes the connection. */
+function isFarewell(reply: Seen & { kind: 'reply' }, op: number | undefined): boolean {
+  return (
+    op === OpCode.CloseSession ||
+    reply.err === ErrorCode.Unimplemented ||
+    (reply.err === ErrorCode.AuthFailed && op === OpCode.Auth)
+  )
+}
+
+function xidOf(frame: Uint8Array): number {
+  return new DataView(frame.buffer, frame.byteOffset).getInt32(0)
+}
+
+/** What both servers agree that a slot is. */
+interface SlotState {
+  session: number
+  nextXid: number
+  /** One class per path: 3.8.0 keeps only the last one registered. */
+  watches: Map<string, WatchClass>
+}
+
+/** The slot after the last is the runner's own: it evens out zxids. */
+const controlSlot = slotCount
+
+export class LockStep {
+  readonly #oracle: Side
+  readonly #subject: Side
+  readonly #divergences: readonly Divergence[]
+  readonly #barrierEvery: number
+  readonly #slots: (SlotState | undefined)[] = []
+  readonly #made: string[] = []
+  readonly #versions = new Map<string, number>()
+  readonly #met = new Map<string, number>()
+  readonly #coverage = new Map<string, number>()
+  #operationCount = 0
+  #hasDropped = false
+  #difference: Difference | undefined
+  #at = 0
+
+  /** @param barrierEvery - after so many steps every connection is pinged, so that late events are seen */
+  constructor(
+    oracle: InteropServer,
+    subject: InteropServer,
+    given: { divergences: readonly Divergence[]; barrierEvery: number },
+  ) {
+    this.#oracle = new Side(oracle)
+    this.#subject = new Side(subject)
+    this.#divergences = given.divergences
+    this.#barrierEvery = given.barrierEvery
+  }
+
+  /** Ends at the first difference that no divergence explains. */
+  async run(steps: readonly Step[]): Promise<Outcome> {
+    const start: Step = {
+      do: 'connect',
+      slot: controlSlot,
+      how: 'new',
+      session: 0,
+      timeoutMs: 600_000,
+      hasReadOnly: true,
+      password: 'zeros',
+    }
+    try {
+      await this.#step(start)
+      for (const [index, step] of steps.entries()) {
+        if (this.#difference !== undefined) break
+        this.#at = index
+        await this.#step(step)
+        if ((index + 1) % this.#barrierEvery === 0) await this.#barrier(step)
+      }
+      const last = steps.at(-1)
+      if (last !== undefined) await this.#barrier(last)
+    } finally {
+      for (const side of this.#sides) for (let slot = 0; slot <= controlSlot; slot++) side.drop(slot)
+    }
+    return {
+      difference: this.#difference,
+      operationCount: this.#operationCount,
+      met: this.#met,
+      coverage: this.#coverage,
+    }
+  }
+
+  get #sides(): readonly Side[] {
+    return [this.#oracle, this.#subject]
+  }
+
+  async #step(step: Step): Promise<void> {
+    if (step.do === 'connect') return this.#connect(step)
+    const state = this.#slots[step.slot]
+    if (state === undefined) {
+      if (step.do === 'drop') return
+      await this.#connect({
+        do: 'connect',
+        slot: step.slot,
+        how: 'new',
+        session: 0,
+        timeoutMs: 600_000,
+        hasReadOnly: true,
+        password: 'zeros',
+      })
+      if (this.#difference === undefined) await this.#step(step)
+      return
+    }
+    switch (step.do) {
+      case 'drop':
+        await this.#ping(step, step.slot)
+        return this.#forget(step.slot)
+      case 'badFrame':
+        await this.#ping(step, step.slot)
+        return this.#badFrame(step)
+      case 'mixWatchModes':
+        return this.#mixWatchModes(step, state)
+      case 'send':
+        return this.#send(step, state)
+    }
+  }
+
+  async #send(step: Step & { do: 'send' }, state: SlotState): Promise<void> {
+    const sent = step.sent.map(each => this.#resolve(each))
+    const conflicts = new Set<string>()
+    const wanted = new Map<string, WatchClass>()
+    for (const { request, mutation } of sent) {
+      if (mutation?.kind === 'flip' || mutation?.kind === 'cut') continue
+      for (const [path, watchClass] of watchesOf(request)) {
+        const held = wanted.get(path) ?? state.watches.get(path)
+        if (held !== undefined && held !== watchClass) conflicts.add(path)
+        wanted.set(path, watchClass)
+      }
+    }
+    for (const path of conflicts) await this.#forgetWatches(step, path)
+    if (this.#difference === undefined) await this.#exchange(step, sent)
+  }
+
+  /** Sends the same bytes to both, compares, learns. */
+  async #exchange(step: Step, sent: readonly Sent[]): Promise<void> {
+    const state = this.#slots[step.slot]
+    if (state === undefined || this.#difference !== undefined) return
+    const writer = new Writer()
+    for (const each of sent) writeSent(writer, each, each.xid ?? nextXid(state))
+    const bytes = writer.written()
+    const ops = sent.map(each => each.op ?? opOf(each.request))
+    const isCheck = ops.includes(OpCode.Check)
+    const before = this.#subject.connections[step.slot]?.lastZxid ?? 0
+    const [oracle, subject] = await Promise.all(
+      this.#sides.map(side => {
+        const connection = side.connections[step.slot]
+        if (connection === undefined) throw new Error(`slot ${step.slot} is not connected`)
+        return side.exchange(connection, bytes, ops, isCheck && side.server.isOracle ? silenceMs : answerMs)
+      }),
+    )
+    if (sent[0]?.request.kind !== 'ping') this.#operationCount += sent.length
+    await this.#compare(step, sent, oracle as Seen[], subject as Seen[], before)
+  }
+
+  async #compare(
+    step: Step,
+    sent: readonly Sent[],
+    oracle: Seen[],
+    subject: Seen[],
+    zxidBefore: number,
+  ): Promise<void> {
+    const raw = { oracle: structuredClone(oracle), subject: structuredClone(subject) }
+    const state = this.#slots[step.slot]
+    if (sent.some(({ request }) => request.kind === 'closeSession')) {
+      // The session's ephemerals go in the order of a hash set.
+      sortEvents(oracle)
+      sortEvents(subject)
+    }
+    const paths = new Set<string>()
+    let isEnded = false
+    const exchange: Exchange = {
+      step,
+      sent,
+      oracle,
+      subject,
+      zxidBefore,
+      zxidNow: Math.max(this.#subject.lastZxid, this.#oracle.lastZxid),
+      watchClass: path => state?.watches.get(path),
+      probe: request => this.#probe(step.slot, request),
+      forgetWatches: path => {
+        paths.add(path)
+      },
+      endConnections: () => {
+        isEnded = true
+      },
+    }
+    for (const divergence of this.#divergences) {
+      if (await divergence.settle(exchange)) {
+        this.#met.set(divergence.id, (this.#met.get(divergence.id) ?? 0) + 1)
+      }
+    }
+    this.#count(sent, oracle)
+    if (JSON.stringify(oracle) !== JSON.stringify(subject)) {
+      this.#difference = { index: this.#at, step, sent, ...raw }
+      return
+    }
+    this.#learn(step.slot, sent, oracle)
+    if (isEnded || oracle.some(seen => seen.kind === 'closed' || seen.kind === 'silent'))
+      this.#forget(step.slot)
+    else for (const path of paths) await this.#forgetWatches(step, path, false)
+    await this.#evenZxids()
+  }
+
+  /** Reads only: asks the oracle alone, without leaving a trace. */
+  async #probe(slot: number, request: Request): Promise<number> {
+    const connection = this.#oracle.connections[slot]
+    const state = this.#slots[slot]
+    if (connection === undefined || state === undefined || !connection.isOpen) return ErrorCode.ConnectionLoss
+    const writer = new Writer()
+    writeSent(writer, { request }, nextXid(state))
+    const seen = await this.#oracle.exchange(connection, writer.written(), [opOf(request)], answerMs)
+    const reply = seen.at(-1)
+    return reply?.kind === 'reply' ? reply.err : ErrorCode.ConnectionLoss
+  }
+
+  /** An allowed difference may cost one side a zxid: the other spends one on nothing. */
+  async #evenZxids(): Promise<void> {
+    const target = Math.max(this.#oracle.lastZxid, this.#subject.lastZxid)
+    for (const side of this.#sides) {
+      const connection = side.connections[controlSlot]
+      const state = this.#slots[controlSlot]
+      while (side.lastZxid < target && connection !== undefined && state !== undefined) {
+        const writer = new Writer()
+        writeSent(writer, { request: { kind: 'multi', ops: [] } }, nextXid(state))
+        await side.exchange(connection, writer.written(), [OpCode.Multi], answerMs)
+      }
+    }
+  }
+
+  #learn(slot: number, sent: readonly Sent[], seen: readonly Seen[]): void {
+    const state = this.#slots[slot]
+    const replies = seen.filter(each => each.kind === 'reply')
+    for (const [i, { request, mutation }] of sent.entries()) {
+      const reply = replies[i]
+      if (reply === undefined || state === undefined) continue
+      if (mutation === undefined) {
+        for (const [path, watchClass] of watchesOf(request)) state.watches.set(path, watchClass)
+        if (request.kind === 'removeWatches' && request.type === WatcherType.Any)
+          state.watches.delete(request.path)
+      }
+      if (reply.err !== 0) continue
+      const { stat } = reply.body
+      if (stat !== undefined && 'path' in request) {
+        this.#versions.set(request.path, request.kind === 'setAcl' ? stat.aversion : stat.version)
+      }
+      const made = reply.body.path
+      if (
+        typeof made === 'string' &&
+        request.kind !== 'sync' &&
+        'path' in request &&
+        made.length > request.path.length
+      ) {
+        this.#made.push(Buffer.from(made, 'latin1').toString('utf8'))
+      }
+    }
+  }
+
+  #count(sent: readonly Sent[], seen: readonly Seen[]): void {
+    const replies = seen.filter(each => each.kind === 'reply')
+    for (const [i, { request, op }] of sent.entries()) {
+      const reply = replies[i]
+      if (reply === undefined) continue
+      const name = op === undefined ? request.kind : 'unknown'
+      const key = `${name}${request.kind === 'create' ? request.op : ''} ${reply.err}`
+      this.#tally(key)
+      for (const result of reply.body.results ?? []) {
+        if (result.err === 0) continue
+        this.#tally(`in ${request.kind} ${result.err}`)
+      }
+    }
+    for (const each of seen) {
+      if (each.kind === 'event') this.#tally(`event ${each.type}`)
+    }
+  }
+
+  #tally(key: string): void {
+    this.#coverage.set(key, (this.#coverage.get(key) ?? 0) + 1)
+  }
+
+  async #connect(step: Step & { do: 'connect' }): Promise<void> {
+    const { slot, how } = step
+    if (this.#slots[slot] !== undefined) {
+      await this.#ping(step, slot)
+      const own = this.#slots[slot]?.session ?? 0
+      this.#forget(slot)
+      return this.#open(step, how === 'resume' ? own : step.session)
+    }
+    return this.#open(step, step.session)
+  }
+
+  async #open(step: Step & { do: 'connect' }, wantedSession: number): Promise<void> {
+    const { slot, how } = step
+    if (this.#difference !== undefined) return
+    const isReopening =
+      (how === 'resume' || how === 'steal' || how === 'wrongPassword') && this.#oracle.sessions.length > 1
+    // Session 0 is the runner's own.
+    const session = isReopening ? 1 + (wantedSession % (this.#oracle.sessions.length - 1)) : 0
+    const victim = isReopening ? this.#slots.findIndex(state => state?.session === session) : -1
+    if (victim >= 0) await this.#ping(step, victim)
+    if (isReopening && this.#hasDropped) await this.#untilDropsAreNoticed()
+    const now = Math.max(this.#oracle.lastZxid, this.#subject.lastZxid)
+    const handshakeOf = (side: Side): Handshake => {
+      const id = isReopening ? (side.sessions[session] as bigint) : how === 'unknown' ? 0x1234n : 0n
+      const password = sessionPassword(sessionId(id))
+      if (how === 'wrongPassword') password[3] = (password[3] as number) ^ 1
+      const newPassword = { zeros: new Uint8Array(16), null: null, short: new Uint8Array(3) }[step.password]
+      return {
+        timeoutMs: step.timeoutMs,
+        sessionId: id,
+        password: id === 0n ? newPassword : password,
+        lastZxidSeen: BigInt(how === 'zxidAhead' ? now + 1000 : isReopening ? now : 0),
+        readOnly: step.hasReadOnly ? false : undefined,
+      }
+    }
+    const [oracle, subject] = await Promise.all(this.#sides.map(side => side.open(slot, handshakeOf(side))))
+    this.#operationCount++
+    const seen = { oracle: oracle as Seen[], subject: subject as Seen[] }
+    const connected = seen.oracle[0]
+    const isUp = connected?.kind === 'connected' && connected.session !== 'none'
+    this.#tally(`connect ${how}: ${connected?.kind}${isUp ? '' : ', refused'}`)
+    if (isUp) {
+      const index = Number(connected.session.split(' ')[1])
+      this.#slots[slot] = { session: index, nextXid: 1, watches: new Map() }
+      if (!isReopening || how === 'wrongPassword') this.#raiseZxids()
+    }
+    if (victim >= 0) await this.#compareVictim(step, victim, isUp, seen)
+    await this.#compare(step, [], seen.oracle, seen.subject, 0)
+    if (isUp && this.#difference === undefined) await this.#ping(step, slot)
+    if (!isUp) this.#forget(slot)
+  }
+
+  /**
+   * The Java server forgets which connection a session has when it notices the end of an older one only after the
+   * session was reopened, and then leaves the connection open after a closeSession.
+   */
+  async #untilDropsAreNoticed(): Promise<void> {
+    const open = this.#oracle.connections.filter(connection => connection?.isOpen === true).length
+    for (const deadline = performance.now() + closeMs; performance.now() < deadline; ) {
+      const answer = await fourLetterWord(this.#oracle.server.port, 'srvr')
+      const count = Number(/^Connections: (\d+)$/m.exec(answer ?? '')?.[1])
+      if (count <= open + 1) break // the question is a connection too
+    }
+    this.#hasDropped = false
+  }
+
+  /** A handshake takes a zxid but does not say so; the ping that follows does. */
+  #raiseZxids(): void {
+    for (const side of this.#sides) side.lastZxid++
+  }
+
+  /** What became of the connection that held the session before. */
+  async #compareVictim(
+    step: Step & { do: 'connect' },
+    victim: number,
+    isTaken: boolean,
+    seen: { oracle: Seen[]; subject: Seen[] },
+  ): Promise<void> {
+    const ends = await Promise.all(
+      this.#sides.map(async side => {
+        const connection = side.connections[victim]
+        if (connection === undefined) return []
+        // Where the session was not taken over, one more answer shows that the connection lives.
+        if (isTaken) return side.untilClosed(connection)
+        const writer = new Writer()
+        writeRequestFrame(writer, Xid.Ping, { kind: 'ping' })
+        return side.exchange(connection, writer.written(), [OpCode.Ping], answerMs)
+      }),
+    )
+    seen.oracle.push(...(ends[0] ?? []))
+    seen.subject.push(...(ends[1] ?? []))
+    if (isTaken || step.how === 'wrongPassword') this.#forget(victim)
+  }
+
+  async #badFrame(step: Step & { do: 'badFrame' }): Promise<void> {
+    if (this.#difference !== undefined) return
+    const ends = await Promise.all(
+      this.#sides.map(side => {
+        const connection = side.connections[step.slot]
+        if (connection === undefined) throw new Error(`slot ${step.slot} is not connected`)
+        connection.client.send(Buffer.from(step.hex, 'hex'))
+        return side.untilClosed(connection)
+      }),
+    )
+    this.#operationCount++
+    await this.#compare(step, [], ends[0] ?? [], ends[1] ?? [], 0)
+    this.#forget(step.slot)
+  }
+
+  async #mixWatchModes(step: Step & { do: 'mixWatchModes' }, state: SlotState): Promise<void> {
+    const { path, type } = step
+    const requests: Request[] = [
+      { kind: 'removeWatches', path, type: WatcherType.Any },
+      { kind: 'addWatch', path, mode: AddWatchMode.Persistent },
+      { kind: 'addWatch', path, mode: AddWatchMode.PersistentRecursive },
+      { kind: 'checkWatches', path, type },
+      { kind: 'removeWatches', path, type },
+      { kind: 'checkWatches', path, type: WatcherType.Any },
+    ]
+    await this.#exchange(
+      step,
+      requests.map(request => ({ request })),
+    )
+    state.watches.set(path, 'recursive')
+    if (this.#difference === undefined) await this.#forgetWatches(step, path, false)
+  }
+
+  /** Removes every watch of the slot at `path` on both. */
+  async #forgetWatches(step: Step, path: string, isCompared = true): Promise<void> {
+    const request: Request = { kind: 'removeWatches', path, type: WatcherType.Any }
+    if (isCompared) return this.#exchange(step, [{ request }])
+    const state = this.#slots[step.slot]
+    if (state === undefined) return
+    const writer = new Writer()
+    writeSent(writer, { request }, nextXid(state))
+    await Promise.all(
+      this.#sides.map(async side => {
+        const connection = side.connections[step.slot]
+        if (connection !== undefined) {
+          await side.exchange(connection, writer.written(), [OpCode.RemoveWatches], answerMs)
+        }
+      }),
+    )
+    state.watches.delete(path)
+  }
+
+  async #barrier(step: Step): Promise<void> {
+    for (let slot = 0; slot < slotCount; slot++) await this.#ping(step, slot)
+  }
+
+  async #ping(step: Step, slot: number): Promise<void> {
+    if (this.#difference !== undefined) return
+    await this.#exchange({ do: 'send', slot, sent: [] }, [{ request: { kind: 'ping' }, xid: Xid.Ping }])
+    const difference = this.#difference as Difference | undefined
+    if (difference !== undefined) this.#difference = { ...difference, step }
+  }
+
+  #forget(slot: number): void {
+    this.#slots[slot] = undefined
+    this.#hasDropped = true
+    for (const side of this.#sides) side.drop(slot)
+  }
+
+  #resolve(sent: Sent): Sent {
+    return { ...sent, request: this.#resolveRequest(sent.request) }
+  }
+
+  #resolveRequest(request: Request): Request {
+    switch (request.kind) {
+      case 'multi':
+        return { kind: 'multi', ops: request.ops.map(op => this.#resolveRequest(op) as MultiOp) }
+      case 'multiRead':
+        return { kind: 'multiRead', ops: request.ops.map(op => this.#resolveRequest(op) as MultiReadOp) }
+      case 'setWatches':
+        return this.#resolveSetWatches(request)
+      case 'delete':
+      case 'setData':
+      case 'setAcl':
+      case 'check': {
+        const path = this.#resolvePath(request.path)
+        const version =
+          request.version === seenVersion ? (this.#versions.get(path) ?? anyVersion) : request.version
+        return { ...request, path, version }
+      }
+      default:
+        return 'path' in request ? { ...request, path: this.#resolvePath(request.path) } : request
+    }
+  }
+
+  /** Each path in lists of one class only: 3.8.0 would keep the last. */
+  #resolveSetWatches(request: Request & { kind: 'setWatches' }): Request {
+    const classes = new Map<string, WatchClass>()
+    const list = (paths: readonly string[], watchClass: WatchClass): string[] =>
+      paths
+        .map(path => this.#resolvePath(path))
+        .filter(path => {
+          const held = classes.get(path) ?? watchClass
+          classes.set(path, held)
+          return held === watchClass
+        })
+    const now = BigInt(Math.max(this.#oracle.lastZxid, this.#subject.lastZxid))
+    const back = now + request.relativeZxid + 1n
+    return {
+      kind: 'setWatches',
+      relativeZxid: zxid(back < 0n ? 0n : back),
+      data: list(request.data, 'standard'),
+      exist: list(request.exist, 'standard'),
+      child: list(request.child, 'standard'),
+      ...(request.persistent === undefined
+        ? {}
+        : {
+            persistent: {
+              plain: list(request.persistent.plain, 'persistent'),
+              recursive: list(request.persistent.recursive, 'recursive'),
+            },
+          }),
+    }
+  }
+
+  #resolvePath(path: string): string {
+    if (!path.startsWith(madePrefix)) return path
+    const cut = path.indexOf('/')
+    const number = Number(path.slice(madePrefix.length, cut < 0 ? undefined : cut))
+    const made = this.#made.length === 0 ? '/a' : (this.#made[number % this.#made.length] as string)
+    return cut < 0 ? made : made + path.slice(cut)
+  }
+}
+
+function nextXid(state: SlotState): number {
+  return state.nextXid++
+}
+
+function watchesOf(request: Request): [string, WatchClass][] {
+  switch (request.kind) {
+    case 'exists':
+    case 'getData':
+    case 'getChildren':
+    case 'getChildren2':
+      return request.watch ? [[request.path, 'standard']] : []
+    case 'addWatch':
+      return [[request.path, request.mode === AddWatchMode.Persistent ? 'persistent' : 'recursive']]
+    case 'setWatches': {
+      const { data, exist, child, persistent } = request
+      return [
+        ...[...data, ...exist, ...child].map((path): [string, WatchClass] => [path, 'standard']),
+        ...(persistent?.plain ?? []).map((path): [string, WatchClass] => [path, 'persistent']),
+        ...(persistent?.recursive ?? []).map((path): [string, WatchClass] => [path, 'recursive']),
+      ]
+    }
+    default:
+      return []
+  }
+}
+
+function sortEvents(seen: Seen[]): void {
+  const events = seen.filter(each => each.kind === 'event')
+  const rest = seen.filter(each => each.kind !== 'event')
+  const key = (each: Seen): string => JSON.stringify(each)
+  events.sort((a, b) => (key(a) < key(b) ? -1 : 1))
+  seen.splice(0, seen.length, ...events, ...rest)
+}
+
+/** Writes one frame, as it is asked for or damaged. */
+export function writeSent(writer: Writer, sent: Sent, xid: number): void {
+  const start = writer.at
+  writeRequestFrame(writer, xid, sent.request)
+  if (sent.op !== undefined) writer.view.setInt32(start + 8, sent.op)
+  if (sent.mutation === undefined) return
+  const header = writer.bytes.slice(start + 4, start + 12)
+  const body = mutate(writer.bytes.slice(start + 12, writer.at), sent.mutation)
+  writer.at = start
+  const frame = writer.beginFrame()
+  for (const part of [header, body]) {
+    writer.ensure(part.length)
+    writer.bytes.set(part, writer.at)
+    writer.at += part.length
+  }
+  writer.endFrame(frame)
+}
+
+function mutate(body: Uint8Array, mutation: Mutation): Uint8Array {
+  switch (mutation.kind) {
+    case 'cut':
+      return body.slice(0, Math.floor(body.length * mutation.keep))
+    case 'append':
+      return Buffer.concat([body, encodeUtf8('?'.repeat(mutation.byteCount))])
+    case 'nullPath':
+      return Buffer.concat([Buffer.from('ffffffff', 'hex'), body.slice(4 + Buffer.from(body).readInt32BE(0))])
+    case 'firstLength': {
+      const changed = Buffer.from(body)
+      changed.writeInt32BE(mutation.value, 0)
+      return changed
+    }
+    case 'flip': {
+      const changed = Uint8Array.from(body)
+      const at = Math.min(body.length - 1, Math.floor(body.length * mutation.at))
+      if (at >= 0) changed[at] = (changed[at] as number) ^ mutation.value
+      return changed
+    }
+  }
+}

@@ -1,0 +1,61 @@
+/** What of Apache ZooKeeper must be installed for a suite, and what happens where it is not. */
+import { existsSync } from 'node:fs'
+import { describe, test } from 'vitest'
+
+export interface Software {
+  readonly name: string
+  readonly files: readonly string[]
+  /** The line that installs it on Debian. */
+  readonly apt: string
+}
+
+export const java: Software = {
+  name: 'a Java runtime',
+  files: ['/usr/bin/java'],
+  apt: 'apt-get install default-jre-headless',
+}
+
+export const javaZooKeeper: Software = {
+  name: 'Apache ZooKeeper (Java)',
+  files: ['/usr/share/java/zookeeper.jar', '/usr/share/zookeeper/bin/zkCli.sh'],
+  apt: 'apt-get install zookeeper',
+}
+
+export const kazoo: Software = {
+  name: 'kazoo (Python)',
+  files: ['/usr/bin/python3', '/usr/lib/python3/dist-packages/kazoo/client.py'],
+  apt: 'apt-get install python3-kazoo',
+}
+
+export const cliMt: Software = {
+  name: 'the C client cli_mt',
+  files: ['/usr/lib/zookeeper/bin/cli_mt'],
+  apt: 'apt-get install zookeeper-bin',
+}
+
+export const cLibrary: Software = {
+  name: 'the C client library and a C compiler',
+  files: ['/usr/bin/gcc', '/usr/include/zookeeper/zookeeper.h'],
+  apt: 'apt-get install gcc libc6-dev libzookeeper-mt-dev',
+}
+
+/**
+ * A suite that needs other people's software. Where it is missing the suite fails under CI; elsewhere it is skipped,
+ * and both the report and the terminal say which line installs it.
+ */
+export function describeWith(needs: readonly Software[], name: string, body: () => void): void {
+  const missing = needs.filter(need => !need.files.every(file => existsSync(file)))
+  if (missing.length === 0) {
+    describe(name, body)
+    return
+  }
+  const reason = missing.map(need => `${need.name} is not installed; ${need.apt}`).join('; ')
+  if (process.env['CI'] === 'true') {
+    test(name, () => {
+      throw new Error(reason)
+    })
+    return
+  }
+  process.stderr.write(`\n  NOT RUN: ${name}\n  ${reason}\n\n`)
+  test(`${name} — not run: ${reason}`, context => context.skip(reason))
+}
