@@ -1,0 +1,446 @@
+/**
+ * The main judge: replies carry the zxid the server had reached, so the order of all writes is given and nothing has
+ * to be searched. The committed txns are replayed through the reference model; every txn must be what the model would
+ * have made of the request that asked for it, every reply must say what the model says at its zxid, and zxids must
+ * respect real time. Linear in the length of the history.
+ */
+import {
+  ErrorCode,
+  EventType,
+  type ReplyBody,
+  type SessionId,
+  type SetWatchesRequest,
+  type Txn,
+  type TxnBody,
+  type WatcherEvent,
+} from '@corral/protocol'
+import { brief, canonical } from '../canonical.ts'
+import type { Committed } from '../commit-log.ts'
+import {
+  type ConnectionRecord,
+  describe,
+  type History,
+  type Op,
+  sessionOf,
+  type Violation,
+} from '../history.ts'
+import {
+  type Asker,
+  digestIdentity,
+  type Identity,
+  isContainerOver,
+  isWrite,
+  prepare,
+  read,
+  writeReply,
+} from '../model/rules.ts'
+import { type Change, ModelTree } from '../model/znodes.ts'
+
+export interface WitnessInput {
+  readonly history: History
+  /** From zxid 1, without gaps. */
+  readonly committed: readonly Committed[]
+  readonly settings: WitnessSettings
+}
+
+export interface WitnessSettings {
+  readonly minSessionTimeoutMs: number
+  readonly maxSessionTimeoutMs: number
+  /** Rate of the server's clock against virtual time. */
+  readonly clockRate: number
+  /** `user:base64 sha1` that gives super rights. */
+  readonly superDigest: string | undefined
+  /** Sessions of which the history knows nothing may write (hostile clients ran). */
+  readonly hasStrangers: boolean
+}
+
+/** What a setWatches request found when it was carried out. */
+export interface SetWatchesOutcome {
+  readonly events: readonly WatcherEvent[]
+  readonly data: readonly string[]
+  readonly child: readonly string[]
+}
+
+export interface Replay {
+  readonly violations: readonly Violation[]
+  readonly tree: ModelTree
+  /** Index = zxid; what each txn changed. */
+  readonly changes: readonly (readonly Change[])[]
+  readonly setWatches: ReadonlyMap<Op, SetWatchesOutcome>
+  /** How many replies were compared with the model. */
+  readonly judged: number
+}
+
+export function replayHistory(input: WitnessInput): Replay {
+  return new Witness(input).run()
+}
+
+/** The identities a connection has when it sends `op`: auth packets take effect in their place in the order. */
+export function identitiesBefore(
+  connection: ConnectionRecord,
+  op: Op | undefined,
+  superDigest: string | undefined,
+): readonly Identity[] {
+  const identities: Identity[] = [{ scheme: 'ip', id: connection.address }]
+  for (const earlier of connection.ops) {
+    if (earlier === op) break
+    const { request } = earlier
+    if (request.kind !== 'auth' || request.scheme !== 'digest' || request.auth === null) continue
+    const identity = digestIdentity(request.auth)
+    if (identity.id === superDigest) identities.push({ scheme: 'super', id: '' })
+    identities.push(identity)
+  }
+  return identities
+}
+
+/** Errors with which a write may be answered without a txn. */
+const unloggedErrors: ReadonlySet<number> = new Set([
+  ErrorCode.MarshallingError,
+  ErrorCode.Unimplemented,
+  ErrorCode.SessionExpired,
+  ErrorCode.ThrottledOp,
+])
+
+class Witness {
+  readonly #input: WitnessInput
+  readonly #tree: ModelTree = new ModelTree()
+  readonly #violations: Violation[] = []
+  readonly #changes: (readonly Change[])[] = [[]]
+  readonly #setWatches: Map<Op, SetWatchesOutcome> = new Map()
+  /** Ops by session and xid; a client may use an xid again on another connection. */
+  readonly #bySession: Map<SessionId, Map<number, Op[]>> = new Map()
+  readonly #timeouts: Map<SessionId, number> = new Map()
+  readonly #ended: Set<SessionId> = new Set()
+  /** Ops that are answered at this zxid and made no txn. */
+  readonly #answeredAt: Map<bigint, Op[]> = new Map()
+  readonly #written: Set<Op> = new Set()
+  #judged = 0
+
+  constructor(input: WitnessInput) {
+    this.#input = input
+  }
+
+  run(): Replay {
+    this.#index()
+    this.#checkRealTime()
+    this.#judgeReadsAt(0n)
+    for (const committed of this.#input.committed) {
+      const { txn } = committed
+      this.#judgeTxn(committed)
+      this.#judgeReadsAt(txn.header.zxid)
+    }
+    this.#judgeLeftOvers()
+    return {
+      violations: this.#violations,
+      tree: this.#tree,
+      changes: this.#changes,
+      setWatches: this.#setWatches,
+      judged: this.#judged,
+    }
+  }
+
+  #index(): void {
+    for (const connection of this.#input.history.connections) {
+      const session = sessionOf(connection)
+      if (session === undefined) continue
+      const ops = this.#bySession.get(session) ?? new Map<number, Op[]>()
+      this.#bySession.set(session, ops)
+      for (const op of connection.ops) {
+        const same = ops.get(op.xid)
+        if (same === undefined) ops.set(op.xid, [op])
+        else same.push(op)
+        if (op.reply === undefined) continue
+        const at = this.#answeredAt.get(op.reply.header.zxid) ?? []
+        at.push(op)
+        this.#answeredAt.set(op.reply.header.zxid, at)
+      }
+    }
+  }
+
+  /**
+   * P1, P4, P11: a reply's zxid is not below any that somebody had seen before the request left, and a write's is
+   * above them all.
+   */
+  #checkRealTime(): void {
+    const moments: { readonly order: number; readonly op: Op; readonly isReply: boolean }[] = []
+    for (const op of this.#input.history.ops) {
+      moments.push({ order: op.invokedOrder, op, isReply: false })
+      if (op.reply !== undefined) moments.push({ order: op.reply.order, op, isReply: true })
+    }
+    moments.sort((a, b) => a.order - b.order)
+    let highest = 0n
+    const before = new Map<Op, bigint>()
+    for (const { op, isReply } of moments) {
+      if (!isReply) {
+        before.set(op, highest)
+        continue
+      }
+      const zxid = op.reply?.header.zxid ?? 0n
+      const bound = before.get(op) ?? 0n
+      // Answers to auth and sasl name no zxid.
+      if (op.request.kind === 'auth' || op.request.kind === 'sasl') continue
+      if (zxid < bound || (zxid === bound && isWrite(op.request) && !isUnlogged(op))) {
+        this.#violate('P1', `${describe(op)} is below zxid 0x${bound.toString(16)}, seen before it was sent`)
+      }
+      if (zxid > highest) highest = zxid
+    }
+  }
+
+  // -- txns
+
+  #judgeTxn(committed: Committed): void {
+    const { txn } = committed
+    const { header, body } = txn
+    const op = this.#opOf(committed)
+    if (header.session !== 0n && this.#ended.has(header.session)) {
+      this.#violate('S4', `${nameOf(txn)} comes after the end of its session`)
+    }
+    const expected = this.#expectedOf(committed, op)
+    if (expected !== undefined && canonical(expected) !== canonical(comparable(body))) {
+      const from = op === undefined ? 'no request' : describe(op)
+      this.#violate(
+        'Z1',
+        `${nameOf(txn)} should be ${brief(expected)} after ${from}, and is ${brief(comparable(body))}`,
+      )
+    }
+    const applied = this.#apply(txn)
+    if (txn.digest !== undefined && txn.digest.treeDigest !== this.#tree.digest) {
+      this.#violate(
+        'T1',
+        `${nameOf(txn)} carries digest ${txn.digest.treeDigest.toString(16)}, the model has ${this.#tree.digest.toString(16)}`,
+      )
+    }
+    if (op?.reply !== undefined) this.#judgeWriteReply(op, txn, applied.stats)
+  }
+
+  #apply(txn: Txn): ReturnType<ModelTree['apply']> {
+    try {
+      const applied = this.#tree.apply(txn.header, txn.body)
+      this.#changes.push(applied.changes)
+      return applied
+    } catch (error) {
+      if (!(error instanceof Error)) throw error
+      this.#violate('T8', `${nameOf(txn)} cannot be applied: ${error.message}`)
+      this.#changes.push([])
+      return { changes: [], stats: [] }
+    }
+  }
+
+  #opOf(committed: Committed): Op | undefined {
+    const { header } = committed.txn
+    if (header.type < 0 && header.cxid === 0) return undefined
+    const candidates = this.#bySession.get(header.session)?.get(header.cxid) ?? []
+    const fitting = candidates.filter(op => isWrite(op.request) && !this.#written.has(op))
+    const op =
+      fitting.find(candidate => candidate.reply?.header.zxid === header.zxid) ??
+      fitting.find(candidate => candidate.reply === undefined && candidate.invokedAt <= committed.writtenAt)
+    if (op !== undefined) this.#written.add(op)
+    return op
+  }
+
+  /** @returns the body that the txn must have, or undefined if the history cannot say */
+  #expectedOf(committed: Committed, op: Op | undefined): unknown {
+    const { txn, writtenAt } = committed
+    const { header, body } = txn
+    if (body.kind === 'createSession') {
+      this.#judgeNewSession(txn, body.timeoutMs)
+      return undefined
+    }
+    if (body.kind === 'closeSession') {
+      if (op === undefined) this.#judgeExpiry(header.session, writtenAt, nameOf(txn))
+      this.#ended.add(header.session)
+      return { kind: 'closeSession', paths: [...this.#tree.ephemeralsOf(header.session)].sort() }
+    }
+    if (body.kind === 'deleteContainer') {
+      const znode = this.#tree.find(body.path)
+      if (znode === undefined || !isContainerOver(znode, { nowMs: header.timeMs })) {
+        this.#violate('reaper', `${nameOf(txn)} removes ${body.path}, whose time has not come`)
+      }
+      return undefined
+    }
+    if (op === undefined) {
+      const isKnown = this.#bySession.has(header.session)
+      if (isKnown || !(this.#input.settings.hasStrangers || this.#isReaperRefusal(txn))) {
+        this.#violate('Z1', `${nameOf(txn)} was asked for by nobody: ${brief(body)}`)
+      }
+      return undefined
+    }
+    const verdict = prepare(this.#tree, this.#askerOf(op), op.request)
+    return comparable(verdict.kind === 'txn' ? verdict.body : { kind: 'error', err: verdict.err })
+  }
+
+  #isReaperRefusal(txn: Txn): boolean {
+    return txn.body.kind === 'error' && txn.header.session === 0n
+  }
+
+  #judgeNewSession(txn: Txn, timeoutMs: number): void {
+    const { session } = txn.header
+    const { minSessionTimeoutMs, maxSessionTimeoutMs } = this.#input.settings
+    if (this.#timeouts.has(session)) this.#violate('S7', `${nameOf(txn)} uses a session id again`)
+    if (timeoutMs < minSessionTimeoutMs || timeoutMs > maxSessionTimeoutMs) {
+      this.#violate('session', `${nameOf(txn)} has a timeout of ${timeoutMs} ms`)
+    }
+    this.#timeouts.set(session, timeoutMs)
+  }
+
+  /**
+   * S5: whoever was answered was heard, at the earliest when the request was sent; an expiry earlier than a timeout
+   * after that is wrong.
+   */
+  #judgeExpiry(session: SessionId, writtenAt: number, name: string): void {
+    for (const connection of this.#input.history.connections) {
+      if (sessionOf(connection) !== session) continue
+      const timeoutMs = connection.response?.timeoutMs ?? 0
+      for (let i = connection.ops.length - 1; i >= 0; i--) {
+        const op = connection.ops[i] as Op
+        if (op.reply === undefined || op.request.kind === 'auth') continue
+        const silentMs = (writtenAt - op.invokedAt) * this.#input.settings.clockRate
+        if (silentMs < timeoutMs) {
+          this.#violate(
+            'S5',
+            `${name} expires a session heard ${silentMs} ms ago, its timeout is ${timeoutMs} ms`,
+          )
+        }
+        break
+      }
+    }
+  }
+
+  #judgeWriteReply(op: Op, txn: Txn, stats: Parameters<typeof writeReply>[2]): void {
+    const reply = op.reply
+    if (reply === undefined) return
+    this.#judged++
+    const err = txn.body.kind === 'error' ? txn.body.err : 0
+    const body: ReplyBody = err === 0 ? writeReply(op.request, txn.body, stats) : { kind: 'none' }
+    if (reply.header.zxid !== txn.header.zxid) {
+      this.#violate('C1', `${describe(op)} was logged at zxid 0x${txn.header.zxid.toString(16)}`)
+    }
+    this.#compare('C1', op, err, body)
+  }
+
+  // -- replies without a txn
+
+  #judgeReadsAt(zxid: bigint): void {
+    for (const op of this.#answeredAt.get(zxid) ?? []) {
+      if (this.#written.has(op)) continue
+      if (op.request.kind === 'setWatches') {
+        this.#setWatches.set(op, this.#setWatchesOutcome(op.request))
+        continue
+      }
+      const verdict = read(this.#tree, this.#askerOf(op), op.request)
+      if (verdict === undefined) continue
+      this.#judged++
+      this.#compare('C2', op, verdict.err, verdict.body)
+    }
+  }
+
+  #setWatchesOutcome(request: SetWatchesRequest): SetWatchesOutcome {
+    const events: WatcherEvent[] = []
+    const event = (type: number, path: string): void => {
+      events.push({ type, state: 3, path })
+    }
+    const data: string[] = []
+    const child: string[] = []
+    for (const path of request.data) {
+      const znode = this.#tree.find(path)
+      if (znode === undefined) event(EventType.NodeDeleted, path)
+      else if (znode.mzxid > request.relativeZxid) event(EventType.NodeDataChanged, path)
+      else data.push(path)
+    }
+    for (const path of request.exist) {
+      if (this.#tree.find(path) === undefined) data.push(path)
+      else event(EventType.NodeCreated, path)
+    }
+    for (const path of request.child) {
+      const znode = this.#tree.find(path)
+      if (znode === undefined) event(EventType.NodeDeleted, path)
+      else if (znode.pzxid > request.relativeZxid) event(EventType.NodeChildrenChanged, path)
+      else child.push(path)
+    }
+    return { events, data, child }
+  }
+
+  /** Answers above the last txn, and writes that were answered without one. */
+  #judgeLeftOvers(): void {
+    const end = BigInt(this.#input.committed.length)
+    for (const op of this.#input.history.ops) {
+      if (op.reply === undefined) continue
+      if (op.reply.header.zxid > end) {
+        this.#violate(
+          'P5',
+          `${describe(op)} names a zxid that is not in the log, which ends at 0x${end.toString(16)}`,
+        )
+      } else if (isWrite(op.request) && !this.#written.has(op) && !isUnlogged(op)) {
+        this.#violate('C1', `${describe(op)} was answered, and no txn is its own`)
+      }
+    }
+  }
+
+  // -- comparing
+
+  #compare(rule: string, op: Op, err: number, body: ReplyBody): void {
+    const { header, body: said } = op.reply as NonNullable<Op['reply']>
+    if (header.err !== err) this.#violate(rule, `${describe(op)} should be answered with err ${err}`)
+    else if (err === 0 && canonical(unordered(said)) !== canonical(unordered(body))) {
+      this.#violate(
+        rule,
+        `${describe(op)} should be ${brief(unordered(body))}, and is ${brief(unordered(said))}`,
+      )
+    }
+  }
+
+  #askerOf(op: Op): Asker {
+    const session = sessionOf(op.connection)
+    return {
+      session: session as SessionId,
+      identities: identitiesBefore(op.connection, op, this.#input.settings.superDigest),
+    }
+  }
+
+  #violate(rule: string, message: string): void {
+    this.#violations.push({ rule, message })
+  }
+}
+
+function isUnlogged(op: Op): boolean {
+  return unloggedErrors.has(op.reply?.header.err ?? 0)
+}
+
+function nameOf(txn: Txn): string {
+  return `txn 0x${txn.header.zxid.toString(16)} (${txn.body.kind} of session 0x${BigInt.asUintN(64, txn.header.session).toString(16)}, xid ${txn.header.cxid})`
+}
+
+/** Lists whose order is nobody's promise are sorted before they are compared. */
+function unordered(body: ReplyBody): unknown {
+  switch (body.kind) {
+    case 'children':
+      return { ...body, children: [...body.children].sort() }
+    case 'ephemerals':
+      return { ...body, paths: [...body.paths].sort() }
+    case 'results':
+      return {
+        ...body,
+        results: body.results.map(result =>
+          result.kind === 'children' ? { ...result, children: [...result.children].sort() } : result,
+        ),
+      }
+    default:
+      return body
+  }
+}
+
+/** The order of a closing session's ephemerals is free, and so is the log's choice between create and create2. */
+function comparable(body: TxnBody): unknown {
+  switch (body.kind) {
+    case 'closeSession':
+      return { kind: body.kind, paths: [...(body.paths ?? [])].sort() }
+    case 'create': {
+      const { type: _type, ...rest } = body
+      return rest
+    }
+    case 'multi':
+      return { kind: body.kind, txns: body.txns.map(comparable) }
+    default:
+      return body
+  }
+}

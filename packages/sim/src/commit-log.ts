@@ -1,0 +1,130 @@
+/**
+ * The txns that the server wrote, read from its simulated disk as they arrive: the one order of all writes is known
+ * exactly. What a recovery did not bring back is dropped, and that is judged here too.
+ */
+import { decodeTxn, fileHeaderBytes, hexOf, logRecordHeadBytes, type Txn } from '@corral/protocol'
+import type { DiskObserver, SimDisk } from './disk.ts'
+import type { Violation } from './history.ts'
+
+export interface Committed {
+  readonly txn: Txn
+  readonly payload: Uint8Array
+  /** Virtual time at which it reached the page cache for the first time. */
+  readonly writtenAt: number
+  /** Which start of the server wrote it. */
+  readonly boot: number
+}
+
+const logName = /^log\.[0-9a-f]+$/
+
+export class CommitLog implements DiskObserver {
+  readonly violations: Violation[] = []
+  /** The boot that writes now. */
+  boot = 0
+  readonly #disk: SimDisk
+  readonly #nowMs: () => number
+  readonly #byZxid: Map<bigint, Committed> = new Map()
+  /** Per file: how far it was read. */
+  readonly #scanned: Map<string, number> = new Map()
+  readonly #lastIn: Map<string, bigint> = new Map()
+  #durableZxid = 0n
+
+  constructor(disk: SimDisk, nowMs: () => number) {
+    this.#disk = disk
+    this.#nowMs = nowMs
+  }
+
+  get count(): number {
+    return this.#byZxid.size
+  }
+
+  /** Everything up to here survives a power loss, by the disk's own truth. */
+  get durableZxid(): bigint {
+    return this.#durableZxid
+  }
+
+  get(zxid: bigint): Committed | undefined {
+    return this.#byZxid.get(zxid)
+  }
+
+  /** All txns from zxid 1, in order, up to the first that is missing. */
+  inOrder(): readonly Committed[] {
+    const txns: Committed[] = []
+    for (let zxid = 1n; ; zxid++) {
+      const committed = this.#byZxid.get(zxid)
+      if (committed === undefined) return txns
+      txns.push(committed)
+    }
+  }
+
+  written(dir: string, name: string): void {
+    if (dir === 'log' && logName.test(name)) this.#scan(name)
+  }
+
+  truncated(dir: string, name: string, lengthBytes: number): void {
+    if (dir !== 'log' || !logName.test(name)) return
+    if (lengthBytes < (this.#scanned.get(name) ?? 0)) this.#scanned.set(name, 0)
+    this.#scan(name)
+  }
+
+  /**
+   * A recovery ended at `lastZxid`: what is above it never happened.
+   *
+   * @returns the highest zxid that was written before
+   */
+  recovered(lastZxid: bigint): void {
+    for (const zxid of this.#byZxid.keys()) if (zxid > lastZxid) this.#byZxid.delete(zxid)
+    this.#durableZxid = lastZxid
+    this.#scanned.clear()
+    this.#lastIn.clear()
+  }
+
+  /** Records are appended, so a file whose name and content are safe carries its last record to safety. */
+  synced(dir: string): void {
+    if (dir !== 'log') return
+    let newest: string | undefined
+    for (const name of this.#scanned.keys()) {
+      if (newest === undefined || fileZxid(name) > fileZxid(newest)) newest = name
+    }
+    if (newest === undefined) return
+    const last = this.#lastIn.get(newest) ?? 0n
+    if (last > this.#durableZxid && this.#disk.isDurable('log', newest)) this.#durableZxid = last
+  }
+
+  #scan(name: string): void {
+    const content = this.#disk.content('log', name)
+    if (content === undefined) return
+    const view = new DataView(content.buffer, content.byteOffset, content.byteLength)
+    let at = this.#scanned.get(name) ?? 0
+    if (at === 0) at = fileHeaderBytes
+    while (at + logRecordHeadBytes <= content.length) {
+      const length = view.getInt32(at + 8)
+      const end = at + logRecordHeadBytes + length + 1
+      if (length <= 0 || end > content.length || content[end - 1] !== 0x42) break
+      this.#add(content.slice(at + logRecordHeadBytes, end - 1), name)
+      at = end
+    }
+    this.#scanned.set(name, at)
+  }
+
+  #add(payload: Uint8Array, name: string): void {
+    const txn = decodeTxn(payload)
+    const { zxid } = txn.header
+    this.#lastIn.set(name, zxid)
+    const known = this.#byZxid.get(zxid)
+    if (known === undefined) {
+      this.#byZxid.set(zxid, { txn, payload, writtenAt: this.#nowMs(), boot: this.boot })
+      return
+    }
+    if (known.payload.length === payload.length && known.payload.every((byte, i) => byte === payload[i]))
+      return
+    this.violations.push({
+      rule: 'X3',
+      message: `zxid 0x${hexOf(zxid)} has two contents, the second in ${name}`,
+    })
+  }
+}
+
+function fileZxid(name: string): bigint {
+  return BigInt(`0x${name.slice('log.'.length)}`)
+}

@@ -1,0 +1,151 @@
+/** What one run is like: everything drawn from its seed, printed when it fails. */
+import { defaultConfig, type Random, type ServerConfig } from '@corral/core'
+import { between, chance, pick } from './chance.ts'
+import { type Mix, type Work, works } from './clients/generator.ts'
+import type { ClientHabits } from './clients/wire-client.ts'
+import { type DiskOptions, healthyDisk } from './disk.ts'
+import type { DriverOptions } from './driver.ts'
+import type { NetworkOptions } from './network.ts'
+
+/** Classes of faults; each is on in half of the runs. */
+export const faultClasses = [
+  'network',
+  'kill',
+  'powerLoss',
+  'disk',
+  'clock',
+  'stall',
+  'clients',
+  'hostile',
+] as const
+export type FaultClass = (typeof faultClasses)[number]
+
+export interface RunOptions {
+  readonly seed: number
+  readonly operations: number
+  readonly faults: readonly FaultClass[]
+  readonly wireClients: number
+  readonly libraryClients: number
+  readonly hostileClients: number
+  readonly mix: Mix
+  readonly maxValueBytes: number
+  readonly habits: ClientHabits
+  readonly network: NetworkOptions
+  readonly disk: DiskOptions
+  readonly driver: DriverOptions
+  /** Mean time between faults of the plan (crashes, stalls, clock steps, storms). */
+  readonly meanFaultMs: number
+  readonly config: ServerConfig
+}
+
+/** `super:secret`, SHA-1, Base64: who the auditor is. */
+export const superSecret = 'super:secret'
+export const superDigest = 'super:lK75jTNcA+U9vtVEw5vB51mj/w4='
+
+/** @param wanted - what the command line fixes; the rest is drawn */
+export function drawOptions(
+  random: Random,
+  wanted: { readonly seed: number; readonly operations?: number; readonly faults?: readonly FaultClass[] },
+): RunOptions {
+  const drawn = faultClasses.filter(() => chance(random, 0.5))
+  const faults = wanted.faults ?? drawn
+  const has = (fault: FaultClass): boolean => faults.includes(fault)
+  const tickTimeMs = pick(random, [20, 100, 500, 2000])
+  const config: ServerConfig = {
+    ...defaultConfig,
+    tickTimeMs,
+    minSessionTimeoutMs: 2 * tickTimeMs,
+    maxSessionTimeoutMs: 20 * tickTimeMs,
+    maxClientCnxns: 0,
+    sessionlessTimeoutMs: pick(random, [500, 10_000]),
+    globalOutstandingLimit: pick(random, [5, 100, 1000]),
+    auth: { ...defaultConfig.auth, superDigest },
+    container: {
+      checkIntervalMs: pick(random, [50, 1000, 60_000]),
+      maxPerMinute: pick(random, [10_000, 1_000_000]),
+      maxNeverUsedIntervalMs: 0,
+    },
+    storage: {
+      ...defaultConfig.storage,
+      preAllocBytes: pick(random, [0, 4096, 65_536]),
+      snapCount: pick(random, [3, 10, 50, 100_000]),
+      txnLogSizeLimitBytes: pick(random, [0, 0, 4096, 20_000]),
+      snapshotCodec: 'plain',
+      purge: chance(random, 0.7) ? { retainCount: between(random, 1, 4) } : undefined,
+    },
+  }
+  const habits: ClientHabits = {
+    sessionTimeoutMs: tickTimeMs * between(random, 2, 20),
+    meanThinkMs: pick(random, [1, 10, 50]),
+    maxPipelined: pick(random, [1, 4, 30]),
+    hangUp: has('clients') ? 0.02 : 0,
+    letExpire: has('clients') ? 0.01 : 0,
+    closeSession: has('clients') ? 0.01 : 0,
+    readSlowly: has('clients') ? 0.02 : 0,
+  }
+  return {
+    seed: wanted.seed,
+    operations: wanted.operations ?? pick(random, [200, 500, 1000]),
+    faults,
+    wireClients: between(random, 1, 5),
+    libraryClients: between(random, 0, 3),
+    hostileClients: has('hostile') ? between(random, 1, 3) : 0,
+    mix: drawMix(random),
+    maxValueBytes: pick(random, [100, 5000, 50_000]),
+    habits,
+    network: drawNetwork(random, has('network')),
+    disk: drawDisk(random, has('disk')),
+    driver: {
+      turnMs: pick(random, [0, 0.2, 2]),
+      isPortOpenEarly: chance(random, 0.5),
+      wallOffsetMs: has('clock') ? between(random, -300_000_000, 300_000_000) * 1000 : 0,
+      clockRate: has('clock') ? between(random, 90, 110) / 100 : 1,
+      hasMarks: chance(random, 0.5),
+      restartMs: pick(random, [1, 200, 3000]),
+    },
+    meanFaultMs: pick(random, [100, 500, 2000]),
+    config,
+  }
+}
+
+function drawMix(random: Random): Mix {
+  const weights = new Map<Work, number>()
+  for (const work of works) weights.set(work, chance(random, 0.7) ? between(random, 1, 10) : 0)
+  weights.set('register', Math.max(1, weights.get('register') ?? 0))
+  weights.set('reads', Math.max(1, weights.get('reads') ?? 0))
+  return Object.fromEntries(weights) as Mix
+}
+
+function drawNetwork(random: Random, isFaulty: boolean): NetworkOptions {
+  return {
+    minLatencyMs: pick(random, [0, 0.1, 2]),
+    meanLatencyMs: pick(random, [0.1, 1, 20]),
+    segmentation: pick(random, ['whole', 'mixed', 'mixed', 'bytes'] as const),
+    windowBytes: pick(random, [64, 4096, 1_000_000]),
+    clog: isFaulty ? pick(random, [0, 0.002, 0.01]) : 0,
+    maxClogMs: pick(random, [50, 2000]),
+    break: isFaulty ? pick(random, [0.0005, 0.003]) : 0,
+    halfOpen: pick(random, [0, 0.5]),
+    refuse: isFaulty ? pick(random, [0, 0.2]) : 0,
+  }
+}
+
+function drawDisk(random: Random, isFaulty: boolean): DiskOptions {
+  const base: DiskOptions = {
+    ...healthyDisk,
+    meanLatencyMs: pick(random, [0.01, 0.1, 2]),
+    meanSyncMs: pick(random, [0.1, 1, 10]),
+  }
+  if (!isFaulty) return base
+  const rate = (): number => (chance(random, 0.5) ? pick(random, [0.001, 0.01]) : 0)
+  return {
+    ...base,
+    slowSync: rate(),
+    slowSyncMs: pick(random, [50, 1000]),
+    writeError: rate(),
+    syncError: rate(),
+    readError: rate(),
+    noSpace: rate(),
+    errorBudget: between(random, 1, 4),
+  }
+}
