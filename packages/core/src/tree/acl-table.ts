@@ -1,0 +1,175 @@
+/**
+ * ACLs by number: each distinct list is kept once, as its wire bytes, with a count of the znodes that use it and of
+ * whoever else holds it. Number 0 is the open ACL, which snapshots call -1 and which is in no table.
+ *
+ * A list that nobody uses any more stays readable until {@link AclTable.sweep}, which the tree calls before each txn:
+ * the events of a delete are still checked against the deleted znode's ACL. While a snapshot is being written no
+ * number is given out again, since znodes already written refer to it.
+ */
+import { type Acl, openAcl, Reader, readAclList, type Space, Writer, writeAclList } from '@corral/protocol'
+import type { Arena } from './arena.ts'
+import { PathIndex } from './path-index.ts'
+
+/** 0 is the open ACL (world:anyone, all permissions). */
+export type AclIndex = number
+
+export const OpenAcl: AclIndex = 0
+
+/** Decoded lists kept for {@link AclTable.entries}. */
+const maxDecoded = 1024
+
+export class AclTable {
+  readonly #index: PathIndex
+  /** By number: place in the index (0: free), uses by znodes, holds of others. */
+  #entries = new Int32Array(16)
+  #uses = new Int32Array(16)
+  #holds = new Int32Array(16)
+  #end = 1
+  #freed: number[] = []
+  /** Numbers that may have become unused. */
+  #unused: number[] = []
+  #frozen = 0
+  #last: AclIndex = OpenAcl
+  readonly #decoded = new Map<AclIndex, readonly Acl[]>()
+  readonly #open: Writer
+
+  constructor(given: { readonly arena: Arena; readonly seed: number }) {
+    this.#index = new PathIndex(given)
+    this.#open = new Writer()
+    writeAclList(this.#open, openAcl)
+    this.#decoded.set(OpenAcl, openAcl)
+  }
+
+  /** Lists in the table, the open ACL not counted. */
+  get count(): number {
+    return this.#index.count
+  }
+
+  /** Numbers are below this. */
+  get end(): AclIndex {
+    return this.#end
+  }
+
+  /**
+   * The number of a list; a new list is added.
+   *
+   * @param from - start of the vector, count included; a null vector is the open ACL
+   * @returns valid until the next {@link sweep} unless it is used or retained
+   */
+  intern(source: Space, from: number, to: number): AclIndex {
+    if (source.view.getInt32(from) === -1) return OpenAcl
+    const last = this.#last
+    if (last !== OpenAcl && this.#index.isKey(this.#entries[last] as number, source, from, to)) return last
+    const entry = this.#index.entry(source, from, to)
+    const index = entry === 0 ? this.#add(source, from, to) : this.#index.valueOf(entry)
+    this.#last = index
+    return index
+  }
+
+  /** One more znode has this ACL. */
+  use(index: AclIndex): void {
+    if (index !== OpenAcl) this.#uses[index] = (this.#uses[index] as number) + 1
+  }
+
+  unuse(index: AclIndex): void {
+    if (index === OpenAcl) return
+    const uses = (this.#uses[index] as number) - 1
+    this.#uses[index] = uses
+    if (uses === 0 && this.#holds[index] === 0) this.#unused.push(index)
+  }
+
+  /** Keeps a number for somebody who is not a znode; to be given back with {@link release}. */
+  retain(index: AclIndex): void {
+    if (index !== OpenAcl) this.#holds[index] = (this.#holds[index] as number) + 1
+  }
+
+  release(index: AclIndex): void {
+    if (index === OpenAcl) return
+    const holds = (this.#holds[index] as number) - 1
+    this.#holds[index] = holds
+    if (holds === 0 && this.#uses[index] === 0) this.#unused.push(index)
+  }
+
+  /** How many znodes have this ACL; 0 for the open one, which is not counted. */
+  usesOf(index: AclIndex): number {
+    return index === OpenAcl ? 0 : (this.#uses[index] as number)
+  }
+
+  isKnown(index: AclIndex): boolean {
+    return index === OpenAcl || (index > 0 && index < this.#end && this.#entries[index] !== 0)
+  }
+
+  /** The list as objects; the same array each time while it is in memory. */
+  entries(index: AclIndex): readonly Acl[] {
+    const known = this.#decoded.get(index)
+    if (known !== undefined) return known
+    const out = new Writer()
+    this.writeInto(index, out)
+    const list: readonly Acl[] = readAclList(new Reader(out.bytes, 0, out.at)) ?? []
+    if (this.#decoded.size >= maxDecoded) {
+      this.#decoded.clear()
+      this.#decoded.set(OpenAcl, openAcl)
+    }
+    this.#decoded.set(index, list)
+    return list
+  }
+
+  /** Writes the vector, count included. */
+  writeInto(index: AclIndex, out: Writer): void {
+    if (index === OpenAcl) out.raw(this.#open, 0, this.#open.at)
+    else this.#index.keyInto(this.#entries[index] as number, out)
+  }
+
+  /** Writes a snapshot's ACL section: count, then id(8) | vector for each. The id is the number. */
+  writeCacheInto(out: Writer): void {
+    out.int32(this.#index.count)
+    for (let index = 1; index < this.#end; index++) {
+      if (this.#entries[index] === 0) continue
+      out.words(0, index)
+      this.writeInto(index, out)
+    }
+  }
+
+  /** Forgets the lists that nobody uses. */
+  sweep(): void {
+    if (this.#unused.length === 0 || this.#frozen > 0) return
+    for (const index of this.#unused) {
+      if (this.#entries[index] === 0 || this.#uses[index] !== 0 || this.#holds[index] !== 0) continue
+      this.#index.removeEntry(this.#entries[index] as number)
+      this.#entries[index] = 0
+      this.#decoded.delete(index)
+      if (this.#last === index) this.#last = OpenAcl
+      this.#freed.push(index)
+    }
+    this.#unused.length = 0
+  }
+
+  /** Until as many {@link thaw}: no number is forgotten. */
+  freeze(): void {
+    this.#frozen++
+  }
+
+  thaw(): void {
+    this.#frozen--
+  }
+
+  #add(source: Space, from: number, to: number): AclIndex {
+    const index = this.#freed.pop() ?? this.#end++
+    if (index >= this.#entries.length) {
+      this.#entries = doubled(this.#entries)
+      this.#uses = doubled(this.#uses)
+      this.#holds = doubled(this.#holds)
+    }
+    this.#entries[index] = this.#index.insert(source, from, to, index)
+    this.#uses[index] = 0
+    this.#holds[index] = 0
+    this.#unused.push(index)
+    return index
+  }
+}
+
+function doubled(array: Int32Array): Int32Array<ArrayBuffer> {
+  const larger = new Int32Array(2 * array.length)
+  larger.set(array)
+  return larger
+}

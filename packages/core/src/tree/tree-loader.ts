@@ -1,0 +1,178 @@
+/**
+ * Fills a fresh tree from the records of a snapshot. Each method returns what is wrong with its record, or undefined;
+ * after a problem the tree is of no use.
+ *
+ * Snapshots may be fuzzy: a znode may refer to an ACL that the table, written before it, does not have. Such a znode
+ * gets an ACL that lets nobody in; replay of the txn that set its ACL puts that right.
+ *
+ * Source: DataTree.deserialize, ReferenceCountedACLCache in the Java server.
+ */
+import { fromWords, hexOf, type Space, statPersistedBytes, Writer, writeAclList } from '@corral/protocol'
+import { type AclIndex, OpenAcl } from './acl-table.ts'
+import { contentCrcOf, pathCrc } from './digest.ts'
+import { equalBytes, lastSlash } from './raw-bytes.ts'
+import type { TreeParts } from './tree-parts.ts'
+import { ConfigId, Flag, RootId, Row, rowBytes, type ZnodeId, ZookeeperId } from './znode-rows.ts'
+import { ZnodeKind } from './znodes.ts'
+
+const leadingStatBytes = Row.dataLength - Row.stat
+
+export class TreeLoader {
+  readonly #parts: TreeParts
+  readonly #acls = new Map<bigint, AclIndex>()
+  /** The last id met, and what it stands for. */
+  #aclHigh = -1
+  #aclLow = -1
+  #acl: AclIndex = OpenAcl
+  #danglingCount = 0
+  /** The znodes that a fresh tree has and that have not been met yet. */
+  readonly #untouched: Set<ZnodeId> = new Set([RootId, ZookeeperId, 3, ConfigId])
+  /** Path of the last record's parent: its siblings follow. */
+  readonly #parentPath = new Writer()
+  #parent: ZnodeId = RootId
+  readonly #ranges = { pathFrom: 0, pathTo: 0, dataFrom: -1, dataTo: -1 }
+
+  constructor(parts: TreeParts) {
+    this.#parts = parts
+  }
+
+  /** Records that refer to an ACL which is not in the table. */
+  get danglingAclCount(): number {
+    return this.#danglingCount
+  }
+
+  /** An entry of the ACL table. @param from - start of the vector, count included */
+  acl(idHigh: number, idLow: number, source: Space, from: number, to: number): string | undefined {
+    const id = fromWords(idHigh, idLow)
+    if (this.#acls.has(id)) return `ACL ${id} is in the table twice`
+    const index = this.#parts.acls.intern(source, from, to)
+    this.#parts.acls.retain(index)
+    this.#acls.set(id, index)
+    return undefined
+  }
+
+  /**
+   * A znode; all ranges lie in `source`.
+   *
+   * @param dataFrom - -1 for null
+   * @param statFrom - start of the 60 bytes of StatPersisted
+   */
+  node(
+    source: Space,
+    pathFrom: number,
+    pathTo: number,
+    dataFrom: number,
+    dataTo: number,
+    aclHigh: number,
+    aclLow: number,
+    statFrom: number,
+  ): string | undefined {
+    const ownerHigh = source.view.getInt32(statFrom + Row.owner - Row.stat)
+    if (this.#parts.isTtlEnabled && ownerHigh >>> 24 === 0xff && ownerHigh >>> 8 !== 0xff_0000) {
+      return `a znode has the reserved owner 0x${hexOf(fromWords(ownerHigh, source.view.getInt32(statFrom + Row.owner - Row.stat + 4)))}`
+    }
+    const ranges = this.#ranges
+    ranges.pathFrom = pathFrom
+    ranges.pathTo = pathTo
+    ranges.dataFrom = dataFrom
+    ranges.dataTo = dataTo
+    const id = this.#place(source)
+    if (typeof id === 'string') return id
+    this.#fill(id, source, statFrom)
+    this.#parts.setAcl(id, this.#aclOf(aclHigh, aclLow))
+    return undefined
+  }
+
+  /** All records were given. @param zxidHigh - of the snapshot's zxid, which its name tells */
+  finish(zxidHigh: number, zxidLow: number): string | undefined {
+    if (this.#untouched.has(RootId)) return 'the snapshot has no root'
+    const { acls, quotas } = this.#parts
+    for (const index of this.#acls.values()) acls.release(index)
+    acls.sweep()
+    quotas.rebuild()
+    this.#parts.lastZxidHigh = zxidHigh | 0
+    this.#parts.lastZxidLow = zxidLow | 0
+    return undefined
+  }
+
+  /** @returns the row for the record, with path and data, or the problem */
+  #place(source: Space): ZnodeId | string {
+    const { znodes } = this.#parts
+    const { pathFrom, pathTo } = this.#ranges
+    if (pathFrom === pathTo) return this.#touch(RootId, source)
+    const cut = lastSlash(source.bytes, pathFrom, pathTo)
+    if (cut < 0 || cut + 1 === pathTo) return 'a path without a name'
+    const parent = this.#parentAt(source, pathFrom, cut)
+    if (parent === 0) return 'a znode comes before its parent, or its parent is missing'
+    const hash = znodes.hashOf(source, pathFrom, pathTo)
+    const existing = znodes.findHashed(hash, source, pathFrom, pathTo)
+    if (existing !== 0) return this.#touch(existing, source)
+    const id = znodes.insert(parent, hash, source, this.#ranges, cut + 1)
+    if (parent === ZookeeperId || znodes.rows.hasFlag(parent, Flag.Undigested)) {
+      znodes.rows.addFlags(id, Flag.Undigested)
+    }
+    return id
+  }
+
+  /** A znode that the fresh tree has: the record replaces it. */
+  #touch(id: ZnodeId, source: Space): ZnodeId | string {
+    if (!this.#untouched.delete(id)) return 'a znode is there twice'
+    this.#parts.digest.subtract(this.#digestOf(id))
+    this.#parts.znodes.setData(id, source, this.#ranges.dataFrom, this.#ranges.dataTo)
+    return id
+  }
+
+  #parentAt(source: Space, from: number, to: number): ZnodeId {
+    const known = this.#parentPath
+    const length = to - from
+    if (length === known.at && equalBytes(source, from, known, 0, length)) return this.#parent
+    const parent = this.#parts.znodes.find(source, from, to)
+    known.at = 0
+    known.raw(source, from, to)
+    this.#parent = parent
+    return parent
+  }
+
+  #fill(id: ZnodeId, source: Space, statFrom: number): void {
+    const { znodes } = this.#parts
+    const row = znodes.rows.at(id)
+    const { view } = znodes.rows.space(id)
+    for (let i = 0; i < leadingStatBytes; i += 4)
+      view.setInt32(row + Row.stat + i, source.view.getInt32(statFrom + i))
+    for (let i = Row.pzxid; i < rowBytes; i += 4) {
+      view.setInt32(row + i, source.view.getInt32(statFrom + statPersistedBytes - rowBytes + i))
+    }
+    if (this.#parts.isDigestEnabled && !znodes.rows.hasFlag(id, Flag.Undigested)) {
+      const { pathFrom, pathTo, dataFrom, dataTo } = this.#ranges
+      const crc = contentCrcOf(pathCrc(source, pathFrom, pathTo), source, dataFrom, dataTo)
+      view.setInt32(row + Row.contentCrc, crc)
+    }
+    this.#parts.digest.add(this.#digestOf(id))
+    if (znodes.kind(id) !== ZnodeKind.Persistent) this.#parts.enlist(id)
+  }
+
+  #digestOf(id: ZnodeId): number {
+    return this.#parts.isDigestEnabled ? this.#parts.digestOf(id) : 0
+  }
+
+  #aclOf(high: number, low: number): AclIndex {
+    if (high === this.#aclHigh && low === this.#aclLow) {
+      return this.#acl
+    }
+    const known = high === -1 && low === -1 ? OpenAcl : this.#acls.get(fromWords(high, low))
+    this.#aclHigh = high
+    this.#aclLow = low
+    this.#acl = known ?? this.#dangling(high, low)
+    return this.#acl
+  }
+
+  #dangling(high: number, low: number): AclIndex {
+    this.#danglingCount++
+    const nobody = new Writer()
+    writeAclList(nobody, [{ perms: 0, scheme: 'world', id: 'anyone' }])
+    const index = this.#parts.acls.intern(nobody, 0, nobody.at)
+    this.#parts.acls.retain(index)
+    this.#acls.set(fromWords(high, low), index)
+    return index
+  }
+}

@@ -1,0 +1,360 @@
+/**
+ * Applies txns, live and in replay, straight from their log bytes. Nothing but the tree and the txn decides what
+ * happens: all checks were made when the txn was prepared.
+ *
+ * Replay starts from snapshots that were written while txns were applied, so each txn must also be right over a tree
+ * that has its effect already, and over one that has the effects of later ones. Hence a create of what exists still
+ * sets the ACL and raises the parent, a delete of what is gone still raises the parent, and values come from the txn.
+ *
+ * Source: DataTree.processTxn in the Java server, ZOOKEEPER-3125, 3127, 3144, 3145, 4846.
+ */
+import {
+  assert,
+  digestVersion,
+  ErrorCode,
+  OpCode,
+  type Space,
+  txnDigestBytes,
+  txnHeaderBytes,
+  Writer,
+} from '@corral/protocol'
+import { OpenAcl } from './acl-table.ts'
+import { contentCrcOf, pathCrc } from './digest.ts'
+import type { FiredWatches } from './fired-watches.ts'
+import { MultiResults } from './multi-results.ts'
+import { isLess, lastSlash } from './raw-bytes.ts'
+import type { TreeParts } from './tree-parts.ts'
+import { subTxnHeadBytes, TxnView } from './txn-view.ts'
+import { ConfigId, Flag, Row, type ZnodeId, ZookeeperId } from './znode-rows.ts'
+
+export class TxnApplier {
+  readonly results: MultiResults = new MultiResults()
+  /** Take the digest that a txn carries instead of computing it: for the server that prepared it. */
+  adoptsDigests = false
+  /** The znode that the last plain create, setData or setACL made or changed. */
+  lastPathId: ZnodeId = 0
+  readonly #parts: TreeParts
+  readonly #body = new TxnView()
+  readonly #path = new Writer()
+  /** The txn being applied. */
+  #txn: Space
+  #sessionHigh = 0
+  #sessionLow = 0
+  #zxidHigh = 0
+  #zxidLow = 0
+  #timeHigh = 0
+  #timeLow = 0
+  /** The digest is computed, not adopted or switched off. */
+  #isDigesting = false
+
+  constructor(parts: TreeParts) {
+    this.#parts = parts
+    this.#txn = this.#path
+  }
+
+  /** @param from - start of a log payload: header | body | digest. @returns as the client sees it; 0 for a multi that changed the tree */
+  apply(txn: Space, from: number, to: number, fired: FiredWatches): ErrorCode {
+    const parts = this.#parts
+    const body = this.#body
+    parts.acls.sweep()
+    this.results.clear()
+    this.lastPathId = 0
+    assert(body.readPayload(txn, from, to), 'the bytes of a txn to apply are well-formed')
+    this.#begin(txn, from)
+    const digestAt = to - body.end >= txnDigestBytes ? body.end : -1
+    const isAdopting = this.adoptsDigests && digestAt >= 0 && txn.view.getInt32(digestAt) === digestVersion
+    this.#isDigesting = parts.isDigestEnabled && !isAdopting
+
+    const code = this.#applyBody(txn.view.getInt32(from + 28), fired)
+
+    if (isAdopting) parts.digest.set(txn.view.getInt32(digestAt + 4), txn.view.getInt32(digestAt + 8))
+    parts.raiseLastZxid(this.#zxidHigh, this.#zxidLow)
+    return code
+  }
+
+  #begin(txn: Space, from: number): void {
+    const { view } = txn
+    assert(view.byteLength - from >= txnHeaderBytes, 'a txn has a header')
+    this.#txn = txn
+    this.#sessionHigh = view.getInt32(from)
+    this.#sessionLow = view.getInt32(from + 4)
+    this.#zxidHigh = view.getInt32(from + 12)
+    this.#zxidLow = view.getInt32(from + 16)
+    this.#timeHigh = view.getInt32(from + 20)
+    this.#timeLow = view.getInt32(from + 24)
+  }
+
+  #applyBody(type: number, fired: FiredWatches): ErrorCode {
+    const body = this.#body
+    switch (type) {
+      case OpCode.Create:
+      case OpCode.Create2:
+        return body.isEphemeral
+          ? this.#create(this.#sessionHigh, this.#sessionLow, fired)
+          : this.#create(0, 0, fired)
+      case OpCode.CreateContainer:
+        return this.#create(-0x8000_0000, 0, fired)
+      case OpCode.CreateTtl:
+        return this.#create(0xff00_0000 | (body.ttlHigh & 0xff), body.ttlLow, fired)
+      case OpCode.Delete:
+      case OpCode.DeleteContainer:
+        return this.#delete(this.#txn, body.pathFrom, body.pathTo, fired)
+      case OpCode.SetData:
+      case OpCode.Reconfig:
+        return this.#setData(fired)
+      case OpCode.SetAcl:
+        return this.#setAcl()
+      case OpCode.Multi:
+        return this.#multi(fired)
+      case OpCode.CloseSession:
+        return this.#closeSession(fired)
+      case OpCode.Error:
+        return body.err as ErrorCode
+      default:
+        return ErrorCode.Ok // check and createSession change nothing here
+    }
+  }
+
+  #create(ownerHigh: number, ownerLow: number, fired: FiredWatches): ErrorCode {
+    const { znodes, acls, quotas, watches } = this.#parts
+    const body = this.#body
+    const txn = this.#txn
+    const { pathFrom: from, pathTo: to } = body
+    const cut = lastSlash(txn.bytes, from, to)
+    if (cut < 0) return ErrorCode.NoNode
+    if (cut + 1 === to) return cut === from ? ErrorCode.NodeExists : ErrorCode.NoNode
+    const parent = znodes.find(txn, from, cut)
+    if (parent === 0) return ErrorCode.NoNode
+
+    const acl = body.aclCount < 0 ? OpenAcl : acls.intern(txn, body.aclFrom, body.aclTo)
+    const hash = znodes.hashOf(txn, from, to)
+    const existing = znodes.findHashed(hash, txn, from, to)
+    if (existing !== 0) {
+      this.#parts.setAcl(existing, acl)
+      this.#raiseParent(parent)
+      return ErrorCode.NodeExists
+    }
+    const id = znodes.insert(parent, hash, txn, body, cut + 1)
+    this.#fillRow(id, parent, ownerHigh, ownerLow)
+    this.#parts.setAcl(id, acl)
+    this.#parts.enlist(id)
+    this.#dropChildList(parent)
+    this.#raiseParent(parent)
+    quotas.created(id, txn, from, to)
+    watches.created(id, txn, from, to, fired)
+    this.lastPathId = id
+    return ErrorCode.Ok
+  }
+
+  /** A new row holds zeros but for its links, name and data. */
+  #fillRow(id: ZnodeId, parent: ZnodeId, ownerHigh: number, ownerLow: number): void {
+    const { rows } = this.#parts.znodes
+    const isUndigested = parent === ZookeeperId || rows.hasFlag(parent, Flag.Undigested)
+    rows.setWords(id, Row.czxid, this.#zxidHigh, this.#zxidLow)
+    rows.setWords(id, Row.mzxid, this.#zxidHigh, this.#zxidLow)
+    rows.setWords(id, Row.ctime, this.#timeHigh, this.#timeLow)
+    rows.setWords(id, Row.mtime, this.#timeHigh, this.#timeLow)
+    rows.setWords(id, Row.owner, ownerHigh, ownerLow)
+    rows.setWords(id, Row.pzxid, this.#zxidHigh, this.#zxidLow)
+    if (isUndigested) rows.addFlags(id, Flag.Undigested)
+    this.#setContentCrc(id)
+    this.#added(id)
+  }
+
+  /** The stored cversion counts creations and never goes back, nor does it come twice from one txn. */
+  #raiseParent(parent: ZnodeId): void {
+    const { rows } = this.#parts.znodes
+    const stored = rows.get(parent, Row.cversion)
+    const given = this.#body.parentCversion === -1 ? (stored + 1) | 0 : this.#body.parentCversion
+    if (given <= stored) return
+    this.#leaving(parent)
+    rows.set(parent, Row.cversion, given)
+    rows.setWords(parent, Row.pzxid, this.#zxidHigh, this.#zxidLow)
+    this.#added(parent)
+  }
+
+  #delete(path: Space, from: number, to: number, fired: FiredWatches): ErrorCode {
+    const { znodes } = this.#parts
+    const cut = lastSlash(path.bytes, from, to)
+    if (cut < 0 || cut + 1 === to) return ErrorCode.NoNode
+    const hash = znodes.hashOf(path, from, to)
+    const id = znodes.findHashed(hash, path, from, to)
+    if (id !== 0) return this.#remove(id, hash, path, from, to, fired)
+    const parent = znodes.find(path, from, cut)
+    if (parent !== 0) this.#raisePzxid(parent)
+    return ErrorCode.NoNode
+  }
+
+  #remove(id: ZnodeId, hash: number, path: Space, from: number, to: number, fired: FiredWatches): ErrorCode {
+    const { znodes, acls, quotas, watches, walks } = this.#parts
+    const { rows } = znodes
+    // No leader prepares either; Java would leave children that no path leads to.
+    if (id <= ConfigId || rows.get(id, Row.childCount) !== 0) return ErrorCode.DataInconsistency
+    const parent = rows.get(id, Row.parent)
+    quotas.deleting(id, path, from, to)
+    watches.deleting(id, path, from, to, fired)
+    if (walks.size > 0) for (const walk of walks) walk.leave(id)
+    this.#leaving(id)
+    this.#parts.delist(id)
+    acls.unuse(rows.acl(id))
+    znodes.remove(id, hash, to - from)
+    this.#dropChildList(parent)
+    this.#raisePzxid(parent)
+    return ErrorCode.Ok
+  }
+
+  #removeById(id: ZnodeId, fired: FiredWatches): void {
+    const path = this.#path
+    path.at = 0
+    this.#parts.znodes.rawPathInto(id, path)
+    this.#remove(id, this.#parts.znodes.hashOf(path, 0, path.at), path, 0, path.at, fired)
+  }
+
+  #raisePzxid(parent: ZnodeId): void {
+    const { rows } = this.#parts.znodes
+    const high = rows.get(parent, Row.pzxid)
+    const low = rows.get(parent, Row.pzxid + 4)
+    if (!isLess(high, low, this.#zxidHigh, this.#zxidLow)) return
+    this.#leaving(parent)
+    rows.setWords(parent, Row.pzxid, this.#zxidHigh, this.#zxidLow)
+    this.#added(parent)
+  }
+
+  #setData(fired: FiredWatches): ErrorCode {
+    const { znodes, quotas, watches } = this.#parts
+    const { rows } = znodes
+    const body = this.#body
+    const txn = this.#txn
+    const { pathFrom: from, pathTo: to } = body
+    const id = znodes.find(txn, from, to)
+    if (id === 0) return ErrorCode.NoNode
+    const oldLength = rows.get(id, Row.dataLength)
+    this.#leaving(id)
+    znodes.setData(id, txn, body.dataFrom, body.dataTo)
+    rows.setWords(id, Row.mzxid, this.#zxidHigh, this.#zxidLow)
+    rows.setWords(id, Row.mtime, this.#timeHigh, this.#timeLow)
+    rows.set(id, Row.version, body.version)
+    this.#setContentCrc(id)
+    this.#added(id)
+    quotas.changed(id, txn, from, to, 0, rows.get(id, Row.dataLength) - oldLength)
+    watches.dataChanged(id, txn, from, to, fired)
+    this.lastPathId = id
+    return ErrorCode.Ok
+  }
+
+  #setAcl(): ErrorCode {
+    const { znodes, acls } = this.#parts
+    const body = this.#body
+    const id = znodes.find(this.#txn, body.pathFrom, body.pathTo)
+    if (id === 0) return ErrorCode.NoNode
+    const acl = body.aclCount < 0 ? OpenAcl : acls.intern(this.#txn, body.aclFrom, body.aclTo)
+    this.#parts.setAcl(id, acl)
+    this.#leaving(id)
+    znodes.rows.set(id, Row.aversion, body.version)
+    this.#added(id)
+    this.lastPathId = id
+    return ErrorCode.Ok
+  }
+
+  #multi(fired: FiredWatches): ErrorCode {
+    const { count, listFrom } = this.#body
+    return this.#hasFailed(count, listFrom)
+      ? this.#reportFailed(count, listFrom)
+      : this.#applyAll(count, listFrom, fired)
+  }
+
+  #hasFailed(count: number, listFrom: number): boolean {
+    const { view } = this.#txn
+    let at = listFrom
+    for (let i = 0; i < count; i++) {
+      if (view.getInt32(at) === OpCode.Error) return true
+      at += subTxnHeadBytes + view.getInt32(at + 4)
+    }
+    return false
+  }
+
+  /** Nothing changes. Those before the one that failed were fine, those after it were not tried. */
+  #reportFailed(count: number, listFrom: number): ErrorCode {
+    let at = listFrom
+    let first: ErrorCode = ErrorCode.Ok
+    let isAfter = false
+    for (let i = 0; i < count; i++) {
+      let code: ErrorCode = isAfter ? ErrorCode.RuntimeInconsistency : ErrorCode.Ok
+      if (this.#readSubTxn(at) === OpCode.Error) {
+        code = this.#body.err as ErrorCode
+        isAfter = true
+      }
+      if (first === ErrorCode.Ok) first = code
+      this.results.addFailure(code)
+      at += subTxnHeadBytes + this.#txn.view.getInt32(at + 4)
+    }
+    return first
+  }
+
+  #applyAll(count: number, listFrom: number, fired: FiredWatches): ErrorCode {
+    let at = listFrom
+    let first: ErrorCode = ErrorCode.Ok
+    for (let i = 0; i < count; i++) {
+      const type = this.#readSubTxn(at)
+      this.lastPathId = 0
+      const code = this.#applyBody(type, fired)
+      if (first === ErrorCode.Ok) first = code
+      this.results.add(type, code, this.#body, this.lastPathId, this.#parts.znodes)
+      at += subTxnHeadBytes + this.#txn.view.getInt32(at + 4)
+    }
+    this.lastPathId = 0
+    return first
+  }
+
+  /** @returns its type */
+  #readSubTxn(at: number): number {
+    const { view } = this.#txn
+    const type = view.getInt32(at)
+    const from = at + subTxnHeadBytes
+    assert(
+      this.#body.readSubTxn(this.#txn, type, from, from + view.getInt32(at + 4)),
+      'the bytes of a sub-txn to apply are well-formed',
+    )
+    return type
+  }
+
+  /** The znodes listed when the session was closed, then whatever else it owns here. */
+  #closeSession(fired: FiredWatches): ErrorCode {
+    const { view } = this.#txn
+    const { count, listFrom } = this.#body
+    let at = listFrom
+    for (let i = 0; i < count; i++) {
+      const to = at + 4 + view.getInt32(at)
+      this.#delete(this.#txn, at + 4, to, fired)
+      at = to
+    }
+    const { ephemerals } = this.#parts
+    if (ephemerals.firstOf(this.#sessionHigh, this.#sessionLow) === 0) return ErrorCode.Ok
+    for (const id of ephemerals.of(this.#sessionHigh, this.#sessionLow)) this.#removeById(id, fired)
+    return ErrorCode.Ok
+  }
+
+  #dropChildList(parent: ZnodeId): void {
+    if (this.#parts.znodes.rows.hasFlag(parent, Flag.CachedChildren)) this.#parts.childLists.drop(parent)
+  }
+
+  /** Needed by the next change of the Stat even while digests are adopted. */
+  #setContentCrc(id: ZnodeId): void {
+    const { rows } = this.#parts.znodes
+    if (!this.#parts.isDigestEnabled || rows.hasFlag(id, Flag.Undigested)) return
+    const { pathFrom, pathTo, dataFrom, dataTo } = this.#body
+    rows.set(
+      id,
+      Row.contentCrc,
+      contentCrcOf(pathCrc(this.#txn, pathFrom, pathTo), this.#txn, dataFrom, dataTo),
+    )
+  }
+
+  #leaving(id: ZnodeId): void {
+    if (this.#isDigesting) this.#parts.digest.subtract(this.#parts.digestOf(id))
+  }
+
+  #added(id: ZnodeId): void {
+    if (this.#isDigesting) this.#parts.digest.add(this.#parts.digestOf(id))
+  }
+}
