@@ -52,7 +52,9 @@ export function snapshotFiles(entries: readonly DirEntry[]): SnapshotFile[] {
 
 /** Names that are no files of ours but that the Java server would read as a log or a snapshot, such as `log.5.fixed`. */
 export function strayNames(entries: readonly DirEntry[], prefix: 'log' | 'snapshot'): string[] {
-  const ours = new Set((prefix === 'log' ? logFiles(entries) : snapshotFiles(entries)).map(({ name }) => name))
+  const ours = new Set(
+    (prefix === 'log' ? logFiles(entries) : snapshotFiles(entries)).map(({ name }) => name),
+  )
   const java = new RegExp(`^${prefix}\\.[-+]?[0-9a-fA-F]+(?:\\.|$)`)
   return entries.map(({ name }) => name).filter(name => java.test(name) && !ours.has(name))
 }

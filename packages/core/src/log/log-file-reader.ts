@@ -1,6 +1,6 @@
 /** Moves a window over one log file, and looks behind a damaged place. */
 import { fromWords, makeSpace, type Space, type Zxid, zxid } from '@corral/protocol'
-import { type Found, firstNonZero, hasMissingSector, isTxn, RecordReader } from './record-reader.ts'
+import { type Found, firstNonZero, hasMissingSector, RecordReader } from './record-reader.ts'
 import { type OpenedFile, read, type Script } from './script.ts'
 
 const windowBytes = 1024 * 1024
@@ -129,7 +129,7 @@ export class LogFileReader {
 
   /** Whether the record in hand holds a txn that can be replayed. */
   isTxn(): boolean {
-    return isTxn(this.#space, this.payloadFrom, this.payloadTo)
+    return this.#records.isTxn(this.#space)
   }
 
   *#seek(at: number): Script<void> {

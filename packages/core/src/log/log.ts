@@ -6,14 +6,7 @@
  * The session table is the server's. Recovery fills it; a snapshot writes it as it is, so it must hold the sessions as
  * of the last txn applied.
  */
-import {
-  assert,
-  noZxid,
-  type SessionId,
-  type Space,
-  type Writer,
-  type Zxid,
-} from '@corral/protocol'
+import { assert, noZxid, type SessionId, type Space, type Writer, type Zxid } from '@corral/protocol'
 import type { ServerConfig } from '../config.ts'
 import type { DiskResult, OpId } from '../disk.ts'
 import type { Effect } from '../effects.ts'

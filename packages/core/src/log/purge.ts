@@ -26,7 +26,9 @@ export function planPurge(given: {
   readonly retainCount: number
 }): PurgePlan {
   const snapshots = snapshotFiles(given.data)
-  const oldestKept = snapshots.filter(({ name }) => given.verified.has(name)).at(-Math.max(1, given.retainCount))
+  const oldestKept = snapshots
+    .filter(({ name }) => given.verified.has(name))
+    .at(-Math.max(1, given.retainCount))
   if (oldestKept === undefined) return { logs: [], snapshots: [] }
   return {
     logs: logsBefore(given.log, oldestKept.zxid),

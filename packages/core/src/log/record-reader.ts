@@ -10,14 +10,13 @@
  */
 import {
   adler32,
-  DecodeError,
-  decodeTxn,
   endOfRecord,
   logMagic,
   logRecordHeadBytes,
   type Space,
   txnHeaderBytes,
 } from '@corral/protocol'
+import { TxnView } from '../tree/txn-view.ts'
 
 /** What stands at a place of a log file. */
 export type Found =
@@ -38,6 +37,7 @@ export type Found =
 /** Offsets are into the space given to the last call of {@link read}. */
 export class RecordReader {
   readonly #maxPayloadBytes: number
+  readonly #txn = new TxnView()
   payloadFrom = 0
   payloadTo = 0
   /** Just behind the record found. After 'more': at least up to here the window must reach. */
@@ -73,20 +73,33 @@ export class RecordReader {
     return 'record'
   }
 
+  /** Whether the payload of the record found is a txn that can be replayed. */
+  isTxn(space: Space): boolean {
+    return this.#txn.readPayload(space, this.payloadFrom, this.payloadTo)
+  }
+
   /**
    * The first place in `from` … `to` where a whole valid record stands, at any alignment.
    *
    * @returns its offset, or -1. A candidate that reaches beyond `to` counts as none, unless it may be completed by
    * reading on: then `resumeAt` is where to look again
    */
-  search(space: Space, from: number, to: number, isEnd: boolean): { readonly at: number; readonly resumeAt: number } {
+  search(
+    space: Space,
+    from: number,
+    to: number,
+    isEnd: boolean,
+  ): { readonly at: number; readonly resumeAt: number } {
     const { bytes, view } = space
     let resumeAt = to
     for (let at = from; at < to; at++) {
       // Cheap refusals first: the upper half of the checksum is zero, the lower half and the length are not.
       if (bytes[at] !== 0) continue
-      const found = at + logRecordHeadBytes <= to && view.getInt32(at) !== 0 ? 'bad checksum' : this.read(space, at, to, isEnd)
-      if (found === 'record' && isTxn(space, this.payloadFrom, this.payloadTo)) return { at, resumeAt: at }
+      const found =
+        at + logRecordHeadBytes <= to && view.getInt32(at) !== 0
+          ? 'bad checksum'
+          : this.read(space, at, to, isEnd)
+      if (found === 'record' && this.isTxn(space)) return { at, resumeAt: at }
       if (found === 'more') resumeAt = Math.min(resumeAt, at)
     }
     return { at: -1, resumeAt }
@@ -96,17 +109,6 @@ export class RecordReader {
 /** Whether a log file's header is whole and right. */
 export function isLogHeader(space: Space, from: number): boolean {
   return space.view.getInt32(from) === logMagic
-}
-
-/** Whether the payload is a txn that a server can have logged: it decodes to the end. */
-export function isTxn(space: Space, from: number, to: number): boolean {
-  try {
-    decodeTxn(space.bytes, from, to)
-    return true
-  } catch (error) {
-    if (error instanceof DecodeError) return false
-    throw error
-  }
 }
 
 export function isZero(bytes: Uint8Array, from: number, to: number): boolean {

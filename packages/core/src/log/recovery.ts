@@ -19,6 +19,8 @@
 import {
   fileHeaderBytes,
   fromWords,
+  highWord,
+  lowWord,
   makeSpace,
   OpCode,
   type SessionId,
@@ -31,11 +33,13 @@ import {
 import type { ServerConfig } from '../config.ts'
 import type { Dir, DirEntry } from '../disk.ts'
 import type { Fields, Level } from '../effects.ts'
-import { type DataTree, FiredWatches } from '../tree/data-tree.ts'
+import type { DataTree } from '../tree/data-tree.ts'
+import { FiredWatches } from '../tree/fired-watches.ts'
 import { judge } from './damage.ts'
 import { type LogFile, logFiles, type SnapshotFile, snapshotFiles, strayNames } from './file-names.ts'
 import { LogFileReader } from './log-file-reader.ts'
 import { type Found, isLogHeader } from './record-reader.ts'
+import { type LastRun, readLastRun } from './run-state.ts'
 import {
   close,
   isTemporaryName,
@@ -53,7 +57,6 @@ import {
   write,
 } from './script.ts'
 import { type LoadedSnapshot, loadSnapshot } from './snapshot-loading.ts'
-import { type LastRun, readLastRun } from './run-state.ts'
 import { markIn, zxidText } from './txn-log.ts'
 
 export interface RecoveryGiven {
@@ -98,7 +101,8 @@ export function* recover(given: RecoveryGiven): Script<Recovered> {
   yield* makeDurable({ logs: end.read, newest: end.newest, lastRun, snapshot: start.file })
 
   const orphans = removeOrphans(start.tree, replay.sessions, replay.last)
-  if (orphans > 0) given.say('info', 'removed ephemerals of sessions that no longer exist', { znodes: orphans })
+  if (orphans > 0)
+    given.say('info', 'removed ephemerals of sessions that no longer exist', { znodes: orphans })
   const isManyReplayed = replay.count > config.storage.snapCount / 2
   return {
     tree: start.tree,
@@ -109,7 +113,8 @@ export function* recover(given: RecoveryGiven): Script<Recovered> {
     digestMismatches: replay.digestMismatches,
     loaded: start.file,
     isNew: start.file === undefined && logs.length === 0,
-    snapshot: start.file === undefined || orphans > 0 ? 'now' : start.isFallback || isManyReplayed ? 'soon' : 'none',
+    snapshot:
+      start.file === undefined || orphans > 0 ? 'now' : start.isFallback || isManyReplayed ? 'soon' : 'none',
   }
 }
 
@@ -123,7 +128,9 @@ function* withoutLeftovers(dir: Dir): Script<readonly DirEntry[]> {
 
 function reportStrays(given: RecoveryGiven, data: readonly DirEntry[], log: readonly DirEntry[]): void {
   for (const name of [...strayNames(data, 'snapshot'), ...strayNames(log, 'log')]) {
-    given.say('warn', 'ignored a file that the Java server would read; move it out of the directory', { file: name })
+    given.say('warn', 'ignored a file that the Java server would read; move it out of the directory', {
+      file: name,
+    })
   }
 }
 
@@ -132,7 +139,10 @@ function* dropEmptyLogs(given: RecoveryGiven, logs: readonly LogFile[]): Script<
   let kept = logs
   for (let newest = kept.at(-1); newest !== undefined; newest = kept.at(-1)) {
     if (!(yield* isRecordless(newest))) break
-    given.say('warn', 'removed the newest log file: it holds no record', { file: newest.name, sizeBytes: newest.sizeBytes })
+    given.say('warn', 'removed the newest log file: it holds no record', {
+      file: newest.name,
+      sizeBytes: newest.sizeBytes,
+    })
     yield* remove('log', newest.name)
     yield* syncDir('log')
     kept = kept.slice(0, -1)
@@ -145,7 +155,11 @@ function* isRecordless(log: LogFile): Script<boolean> {
   const file = yield* open({ dir: 'log', name: log.name, mode: 'read' })
   const header = makeSpace(fileHeaderBytes)
   yield* read(file, 0, header.bytes)
-  const reader = new LogFileReader({ file, maxPayloadBytes: 0, at: isLogHeader(header, 0) ? fileHeaderBytes : 0 })
+  const reader = new LogFileReader({
+    file,
+    maxPayloadBytes: 0,
+    at: isLogHeader(header, 0) ? fileHeaderBytes : 0,
+  })
   yield* reader.refill()
   const isEmpty = yield* reader.isZeroToEnd()
   yield* close(file)
@@ -172,7 +186,11 @@ function* chooseStart(
 ): Script<Start> {
   let isFallback = false
   for (const file of snapshots.toReversed()) {
-    const loaded = yield* loadSnapshot({ file, tree: given.makeTree(), maxLengthBytes: lengthLimit(given.config) })
+    const loaded = yield* loadSnapshot({
+      file,
+      tree: given.makeTree(),
+      maxLengthBytes: lengthLimit(given.config),
+    })
     if (typeof loaded !== 'string') {
       checkSnapshotDigest(given, file, loaded)
       if (loaded.trailer.unknownBytes > 0) {
@@ -199,7 +217,8 @@ function startEmpty(
         'If this server never had a snapshot (before ZooKeeper 3.5), set snapshot.trust.empty=true once',
     )
   }
-  if (oldest === undefined && found.hadSnapshots) throw refusal('none of the snapshots is usable, and there is no txn log')
+  if (oldest === undefined && found.hadSnapshots)
+    throw refusal('none of the snapshots is usable, and there is no txn log')
   return {
     tree: given.makeTree(),
     sessions: new Map(),
@@ -247,9 +266,10 @@ class Replay {
     this.#given = given
     this.#tree = start.tree
     this.#startedAt = start.zxid
-    this.#lastHigh = Number(start.zxid >> 32n) | 0
-    this.#lastLow = Number(BigInt.asIntN(32, start.zxid))
-    this.#pendingDigest = start.digest !== undefined && start.digest.zxid > start.zxid ? start.digest : undefined
+    this.#lastHigh = highWord(start.zxid)
+    this.#lastLow = lowWord(start.zxid)
+    this.#pendingDigest =
+      start.digest !== undefined && start.digest.zxid > start.zxid ? start.digest : undefined
     this.sessions = new Map(start.sessions)
     for (const id of start.sessions.keys()) this.#noteSession(id)
   }
@@ -267,7 +287,8 @@ class Replay {
       const step = (zxidLow >>> 0) - (this.#lastLow >>> 0)
       if (step < 0) return this.#skipped(zxidHigh, zxidLow)
       // The Java server logs a request that it could not parse under the zxid of the one before.
-      if (step === 0) return this.count === 0 || type === OpCode.Error ? undefined : 'repeats the zxid before it'
+      if (step === 0)
+        return this.count === 0 || type === OpCode.Error ? undefined : 'repeats the zxid before it'
       if (step > 1) return `follows ${zxidText(this.last)}: the txns between are missing`
     }
     if (!reader.isTxn()) return 'is not a txn'
@@ -316,7 +337,8 @@ class Replay {
     const isCompared = pending === undefined || pending.zxid <= this.last
     if (!isCompared) return
     this.#pendingDigest = undefined
-    const isRight = pending?.zxid === this.last ? pending.treeDigest === digestOf(this.#tree) : isTxnDigestRight
+    const isRight =
+      pending?.zxid === this.last ? pending.treeDigest === digestOf(this.#tree) : isTxnDigestRight
     if (isRight) return
     this.digestMismatches++
     if (this.digestMismatches > 1) return
@@ -328,7 +350,9 @@ interface ReplayEnd {
   /** Files read, oldest first. */
   readonly read: readonly LogFile[]
   /** The newest of them, and where its valid records end. */
-  readonly newest: { readonly name: string; readonly validBytes: number; readonly isTorn: boolean } | undefined
+  readonly newest:
+    | { readonly name: string; readonly validBytes: number; readonly isTorn: boolean }
+    | undefined
 }
 
 function* replayLogs(
@@ -345,14 +369,22 @@ function* replayLogs(
   let newest: ReplayEnd['newest']
   for (const log of files) {
     const isNewest = log === files.at(-1)
-    newest = { name: log.name, ...(yield* replayFile(given, { log, isNewest, replay, wasClean: lastRun === 'clean' })) }
+    newest = {
+      name: log.name,
+      ...(yield* replayFile(given, { log, isNewest, replay, wasClean: lastRun === 'clean' })),
+    }
   }
   return { read: files, newest }
 }
 
 function* replayFile(
   given: RecoveryGiven,
-  on: { readonly log: LogFile; readonly isNewest: boolean; readonly replay: Replay; readonly wasClean: boolean },
+  on: {
+    readonly log: LogFile
+    readonly isNewest: boolean
+    readonly replay: Replay
+    readonly wasClean: boolean
+  },
 ): Script<{ readonly validBytes: number; readonly isTorn: boolean }> {
   const { log, replay } = on
   const file = yield* open({ dir: 'log', name: log.name, mode: 'read' })
@@ -383,7 +415,9 @@ function* replayFile(
       behind?.first === undefined
         ? ''
         : `; ${behind.count} whole records follow, ${zxidText(behind.first)} to ${zxidText(behind.last ?? behind.first)}`
-    throw refusal(damageText({ name: log.name, at, what: `is damaged (${found})${range}`, after: replay.last }))
+    throw refusal(
+      damageText({ name: log.name, at, what: `is damaged (${found})${range}`, after: replay.last }),
+    )
   }
   if (verdict === 'torn') {
     given.say('warn', 'cut a torn record, never acknowledged, off the end of the log', {
@@ -408,14 +442,24 @@ function* replayRecords(reader: LogFileReader, replay: Replay): Script<Found> {
     if (problem !== undefined) {
       const id = zxidText(zxid(fromWords(reader.zxidHigh, reader.zxidLow)))
       throw refusal(
-        damageText({ name: reader.file.name, at: reader.at, what: `is damaged: its record ${id} ${problem}`, after: replay.last }),
+        damageText({
+          name: reader.file.name,
+          at: reader.at,
+          what: `is damaged: its record ${id} ${problem}`,
+          after: replay.last,
+        }),
       )
     }
     reader.advance()
   }
 }
 
-function damageText(given: { readonly name: string; readonly at: number; readonly what: string; readonly after: Zxid }): string {
+function damageText(given: {
+  readonly name: string
+  readonly at: number
+  readonly what: string
+  readonly after: Zxid
+}): string {
   return (
     `${given.name} ${given.what}, at byte ${given.at}, after zxid ${zxidText(given.after)}. Acknowledged txns may be ` +
     'affected, so the server does not start. To cut the log there and keep the rest aside: ./corral repair-log'
@@ -427,7 +471,10 @@ function refusal(reason: string): StorageRefusal {
 }
 
 /** Refuses an empty directory where one must be expressly declared new. */
-export function refuseUndeclared(given: { readonly config: ServerConfig; readonly isDeclaredNew: boolean }): void {
+export function refuseUndeclared(given: {
+  readonly config: ServerConfig
+  readonly isDeclaredNew: boolean
+}): void {
   if (given.config.storage.isDbAutocreated || given.isDeclaredNew) return
   throw new StorageRefusal({
     exitCode: exitNoData,
@@ -476,7 +523,11 @@ function* rewritePrefix(name: string, lengthBytes: number): Script<void> {
   const fresh = yield* open({ dir: 'log', name: temporaryName(name), mode: 'create' })
   const space = makeSpace(Math.min(lengthBytes, 1024 * 1024))
   for (let at = 0; at < lengthBytes; ) {
-    const count = yield* read(old, at, space.bytes.subarray(0, Math.min(space.bytes.length, lengthBytes - at)))
+    const count = yield* read(
+      old,
+      at,
+      space.bytes.subarray(0, Math.min(space.bytes.length, lengthBytes - at)),
+    )
     if (count === 0) throw refusal(`${name} became shorter while it was read`)
     yield* write(fresh, at, space.bytes.subarray(0, count))
     at += count
@@ -495,7 +546,7 @@ function removeOrphans(tree: DataTree, sessions: ReadonlyMap<SessionId, number>,
   const before = tree.znodeCount
   const fired = new FiredWatches()
   for (const owner of [...tree.ephemeralOwners()]) {
-    const id = sessionId(owner)
+    const id = sessionId(fromWords(owner.high, owner.low))
     if (sessions.has(id)) continue
     const txn = new Writer()
     txn.int64(id)

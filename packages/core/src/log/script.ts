@@ -109,7 +109,8 @@ export function* open(given: {
 }): Script<OpenedFile> {
   const { dir, name, mode, codec = 'plain' } = given
   const result = yield* must(`opening ${name}`, { call: 'open', dir, name, mode, codec })
-  if (result.file === undefined) throw new DiskFailure({ what: `opening ${name}`, errno: 'EBADF', message: 'no file' })
+  if (result.file === undefined)
+    throw new DiskFailure({ what: `opening ${name}`, errno: 'EBADF', message: 'no file' })
   return { file: result.file, name, sizeBytes: result.sizeBytes ?? 0 }
 }
 
@@ -127,7 +128,12 @@ export function* syncDir(dir: Dir): Script<void> {
 
 /** @returns bytes read: less than `into` only at the end of the file */
 export function* read(file: OpenedFile, at: number, into: Uint8Array): Script<number> {
-  const result = yield* must(`reading ${file.name} at byte ${at}`, { call: 'read', file: file.file, at, into })
+  const result = yield* must(`reading ${file.name} at byte ${at}`, {
+    call: 'read',
+    file: file.file,
+    at,
+    into,
+  })
   return result.count ?? 0
 }
 
@@ -142,7 +148,11 @@ export function* write(file: OpenedFile, at: number, bytes: Uint8Array): Script<
 }
 
 export function* truncate(file: OpenedFile, lengthBytes: number): Script<void> {
-  yield* must(`cutting ${file.name} at byte ${lengthBytes}`, { call: 'truncate', file: file.file, lengthBytes })
+  yield* must(`cutting ${file.name} at byte ${lengthBytes}`, {
+    call: 'truncate',
+    file: file.file,
+    lengthBytes,
+  })
 }
 
 /** Gone is gone: a file that is not there counts as removed. */

@@ -1,5 +1,5 @@
 /** Reads one snapshot file into a fresh tree. */
-import { makeSpace, type SessionId, type Zxid } from '@corral/protocol'
+import { highWord, lowWord, makeSpace, type SessionId, type Zxid } from '@corral/protocol'
 import type { DataTree } from '../tree/data-tree.ts'
 import type { SnapshotFile } from './file-names.ts'
 import { close, DiskFailure, open, read, type Script } from './script.ts'
@@ -28,13 +28,24 @@ export function* loadSnapshot(given: {
     sink: {
       session: (id, timeoutMs) => void sessions.set(id, timeoutMs),
       acl: (idHigh, idLow, source, from, to) => loader.acl(idHigh, idLow, source, from, to),
-      node: (source, at) => loader.node(source, at),
+      node: (source, at) =>
+        loader.node(
+          source,
+          at.pathFrom,
+          at.pathTo,
+          at.dataFrom,
+          at.dataTo,
+          at.aclHigh,
+          at.aclLow,
+          at.statFrom,
+        ),
     },
   })
   const trailer = yield* readWhole(given.file, reader)
   if (typeof trailer === 'string') return trailer
-  const problem = loader.finish(given.file.zxid)
-  return problem ?? { zxid: given.file.zxid, tree, sessions, trailer }
+  const { zxid } = given.file
+  const problem = loader.finish(highWord(zxid), lowWord(zxid))
+  return problem ?? { zxid, tree, sessions, trailer }
 }
 
 function* readWhole(named: SnapshotFile, reader: SnapshotReader): Script<SnapshotTrailer | string> {

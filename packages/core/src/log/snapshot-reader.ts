@@ -19,9 +19,9 @@ import {
   digestVersion,
   fileHeaderBytes,
   fromWords,
-  sealBytes,
   type SessionId,
   type Space,
+  sealBytes,
   sessionId,
   snapshotMagic,
   statPersistedBytes,
@@ -60,7 +60,16 @@ export interface SnapshotTrailer {
   readonly unknownBytes: number
 }
 
-type Section = 'header' | 'session count' | 'sessions' | 'ACL count' | 'ACLs' | 'nodes' | 'seal' | 'trailer' | 'damaged'
+type Section =
+  | 'header'
+  | 'session count'
+  | 'sessions'
+  | 'ACL count'
+  | 'ACLs'
+  | 'nodes'
+  | 'seal'
+  | 'trailer'
+  | 'damaged'
 
 const digestTrailerBytes: number = 8 + txnDigestBytes + sealBytes
 const lastZxidTrailerBytes: number = 8 + sealBytes
@@ -70,7 +79,15 @@ const smallestAclBytes = 12
 export class SnapshotReader {
   readonly #sink: SnapshotSink
   readonly #maxLengthBytes: number
-  readonly #node: NodeAt = { pathFrom: 0, pathTo: 0, dataFrom: 0, dataTo: 0, aclHigh: 0, aclLow: 0, statFrom: 0 }
+  readonly #node: NodeAt = {
+    pathFrom: 0,
+    pathTo: 0,
+    dataFrom: 0,
+    dataTo: 0,
+    aclHigh: 0,
+    aclLow: 0,
+    statFrom: 0,
+  }
   #section: Section = 'header'
   #itemsLeft = 0
   #checksum = 1
@@ -148,7 +165,11 @@ export class SnapshotReader {
     return { ...none, unknownBytes: left }
   }
 
-  #lastZxidTrailer(space: Space, from: number, to: number): { readonly lastZxid: Zxid | undefined } | undefined {
+  #lastZxidTrailer(
+    space: Space,
+    from: number,
+    to: number,
+  ): { readonly lastZxid: Zxid | undefined } | undefined {
     if (from === to) return { lastZxid: undefined }
     return this.#isSealed(space, from, to) ? { lastZxid: zxid(wordsAt(space, from)) } : undefined
   }
@@ -207,7 +228,8 @@ export class SnapshotReader {
     if (to - at < 12) return at
     let end = at + 12
     const count = space.view.getInt32(at + 8)
-    if (count * smallestAclBytes > this.#maxLengthBytes) return this.#damage(`has an ACL of ${count} entries`, at)
+    if (count * smallestAclBytes > this.#maxLengthBytes)
+      return this.#damage(`has an ACL of ${count} entries`, at)
     for (let i = 0; i < count; i++) {
       end += 4
       for (let part = 0; part < 2; part++) {
@@ -230,7 +252,8 @@ export class SnapshotReader {
     const node = this.#node
     const pathBytes = this.#lengthAt(space, at, to)
     if (pathBytes === notYet) return at
-    if (pathBytes === unreasonable || pathBytes < 0) return this.#damage('has a path of an unreasonable length', at)
+    if (pathBytes === unreasonable || pathBytes < 0)
+      return this.#damage('has a path of an unreasonable length', at)
     node.pathFrom = at + 4
     node.pathTo = node.pathFrom + pathBytes
     if (node.pathTo > to) return at

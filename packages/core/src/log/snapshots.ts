@@ -146,7 +146,8 @@ export class Snapshots {
     yield* purge(plan)
     for (const name of plan.snapshots) this.#verified.delete(name)
     const files = plan.logs.length + plan.snapshots.length
-    if (files > 0) this.#say('info', 'purged old files', { logs: plan.logs.length, snapshots: plan.snapshots.length })
+    if (files > 0)
+      this.#say('info', 'purged old files', { logs: plan.logs.length, snapshots: plan.snapshots.length })
   }
 
   /** @returns the zxid at which the writing began, or undefined if it was given up */

@@ -29,8 +29,10 @@ import {
   fileVersion,
   fromWords,
   hexOf,
+  highWord,
   logMagic,
   logRecordHeadBytes,
+  lowWord,
   makeSpace,
   type Space,
   Writer,
@@ -43,7 +45,18 @@ import type { Effect } from '../effects.ts'
 import type { Now } from '../events.ts'
 import { drawBelow, type Random } from '../random.ts'
 import { logName } from './file-names.ts'
-import { close, DiskFailure, type DiskOps, type OpenedFile, open, type Script, type StorageRefusal, sync, syncDir, write } from './script.ts'
+import {
+  close,
+  DiskFailure,
+  type DiskOps,
+  type OpenedFile,
+  open,
+  type Script,
+  type StorageRefusal,
+  sync,
+  syncDir,
+  write,
+} from './script.ts'
 
 /** What came of a batch. */
 export interface DurableBatch {
@@ -140,8 +153,8 @@ export class TxnLog {
 
   /** @param last - what recovery ended with: the next txn is its successor */
   begin(last: Zxid): void {
-    this.#lastHigh = Number(last >> 32n) | 0
-    this.#lastLow = Number(BigInt.asIntN(32, last))
+    this.#lastHigh = highWord(last)
+    this.#lastLow = lowWord(last)
   }
 
   /** Txns appended whose batch has not been written yet. */
@@ -173,7 +186,8 @@ export class TxnLog {
     assert(from >= 0, 'a txn was begun')
     assert(length <= this.#maxPayloadBytes, 'a txn is not longer than what a reader accepts')
     assert(
-      out.view.getInt32(payloadFrom + 12) === (zxidHigh | 0) && out.view.getInt32(payloadFrom + 16) === (zxidLow | 0),
+      out.view.getInt32(payloadFrom + 12) === (zxidHigh | 0) &&
+        out.view.getInt32(payloadFrom + 16) === (zxidLow | 0),
       'a txn carries the zxid it is logged with',
     )
     assert(this.#isNext(zxidHigh, zxidLow), 'a zxid is the successor of the last one or begins a later epoch')
@@ -393,7 +407,8 @@ export class TxnLog {
   }
 
   #finishIfQuiet(now: Now): void {
-    if (!this.#isFinishing || this.#isFlying || this.#isFillFlying || this.#isBroken || this.#stagedCount > 0) return
+    if (!this.#isFinishing || this.#isFlying || this.#isFillFlying || this.#isBroken || this.#stagedCount > 0)
+      return
     this.#owner.finished(now)
   }
 
@@ -411,7 +426,10 @@ export class TxnLog {
   }
 }
 
-function* openSegment(given: { readonly old: OpenedFile | undefined; readonly first: Zxid }): Script<OpenedFile> {
+function* openSegment(given: {
+  readonly old: OpenedFile | undefined
+  readonly first: Zxid
+}): Script<OpenedFile> {
   if (given.old !== undefined) yield* close(given.old)
   const file = yield* open({ dir: 'log', name: logName(given.first), mode: 'create' })
   const header = makeSpace(fileHeaderBytes)

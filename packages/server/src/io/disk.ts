@@ -92,7 +92,9 @@ export class FileDisk implements Disk {
       case 'syncDir':
         return syncDir(this.#paths[call.dir], report)
       case 'rename':
-        return rename(this.#path(call.dir, call.from), this.#path(call.dir, call.to), error => report(resultOf(error)))
+        return rename(this.#path(call.dir, call.from), this.#path(call.dir, call.to), error =>
+          report(resultOf(error)),
+        )
       case 'remove':
         return unlink(this.#path(call.dir, call.name), error => report(resultOf(error)))
       default:
@@ -134,7 +136,8 @@ export class FileDisk implements Disk {
 
   #startOnFile(op: OpId, call: FileCall): void {
     const file = this.#files.get(call.file)
-    if (file === undefined) return this.#later(op, { ok: false, errno: 'EBADF', message: `file ${call.file} is not open` })
+    if (file === undefined)
+      return this.#later(op, { ok: false, errno: 'EBADF', message: `file ${call.file} is not open` })
     if (call.call === 'fill') return this.#fill(file, op, call)
     if (file.isBusy || (call.call === 'close' && file.fillsRunning > 0)) {
       file.waiting.push({ op, call })
@@ -153,14 +156,19 @@ export class FileDisk implements Disk {
       case 'write':
         return this.#write(file, { op, call, ended })
       case 'read':
-        if (file.reader !== undefined) return settle(file.reader.read(call.into), count => ({ ok: true, count }), ended)
+        if (file.reader !== undefined)
+          return settle(file.reader.read(call.into), count => ({ ok: true, count }), ended)
         return readAll(file.fd, { at: call.at, into: call.into, filled: 0 }, ended)
       case 'sync':
         if (file.encoder === undefined) return fsync(file.fd, error => ended(resultOf(error)))
-        return settle(file.encoder.finish(), () => ok, result => {
-          if (!result.ok) return ended(result)
-          fsync(file.fd, error => ended(resultOf(error)))
-        })
+        return settle(
+          file.encoder.finish(),
+          () => ok,
+          result => {
+            if (!result.ok) return ended(result)
+            fsync(file.fd, error => ended(resultOf(error)))
+          },
+        )
       case 'truncate':
         return ftruncate(file.fd, call.lengthBytes, error => ended(resultOf(error)))
       case 'close':

@@ -19,7 +19,24 @@ export class SnappyError extends Error {
   override readonly name: string = 'SnappyError'
 }
 
-export const snappyStreamHeader: Uint8Array = Uint8Array.of(0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0, 0, 0, 0, 1, 0, 0, 0, 1)
+export const snappyStreamHeader: Uint8Array = Uint8Array.of(
+  0x82,
+  0x53,
+  0x4e,
+  0x41,
+  0x50,
+  0x50,
+  0x59,
+  0,
+  0,
+  0,
+  0,
+  1,
+  0,
+  0,
+  0,
+  1,
+)
 /** Plain bytes per block that we write; readers must take up to {@link largestSnappyBlockBytes}. */
 export const snappyBlockBytes: number = 32 * 1024
 export const largestSnappyBlockBytes: number = 1024 * 1024
@@ -91,7 +108,11 @@ function writeLiteral(bytes: Uint8Array, into: Uint8Array, at: number): number {
 }
 
 /** Offsets stay below 64 KiB, as blocks do. */
-function writeCopies(copy: { readonly offset: number; readonly length: number }, into: Uint8Array, at: number): number {
+function writeCopies(
+  copy: { readonly offset: number; readonly length: number },
+  into: Uint8Array,
+  at: number,
+): number {
   let left = copy.length
   let to = at
   while (left > 0) {
