@@ -1,0 +1,550 @@
+import { ErrorCode, EventType, type ReplyBody, WatcherType, Xid } from '@corral/protocol'
+import { describe, expect, test, vi } from 'vitest'
+import { dataBody, replyFrame, someStat, statBody } from '../test/machine-run.ts'
+import { aClient, aConnectedClient } from '../test/scripted-server.ts'
+import {
+  AuthFailedError,
+  BadArgumentsError,
+  BadVersionError,
+  ClientClosedError,
+  ConnectionLossError,
+  connect,
+  NoNodeError,
+  type ObservedEvent,
+  type ObservedReply,
+  SessionExpiredError,
+  TransactionError,
+  Watch,
+  type WatchEvent,
+  WatchOverflowError,
+} from './index.ts'
+
+const pathBody = (path: string): ReplyBody => ({ kind: 'path', path })
+const pathStatBody = (path: string): ReplyBody => ({ kind: 'pathStat', path, stat: someStat })
+const watchSet: ReplyBody = { kind: 'error', err: 0 }
+
+/** Until all that follows from settled promises has run. */
+const microtasks = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
+
+describe('connecting', () => {
+  test('makes no connection before it is asked to', () => {
+    const { client, server } = aClient()
+
+    expect(server.opened).toEqual([])
+    void client.connect()
+    expect(server.opened).toEqual([{ host: 'a', port: 2181 }])
+  })
+
+  test('fails with the last reason when no server answers in time, and leaves nothing behind', async () => {
+    const { server } = aClient()
+    const connecting = connect('a:2181', {
+      transport: server,
+      timers: server.clock,
+      random: { u32: () => 0x8000_0000 },
+      connectTimeoutMs: 5000,
+    })
+
+    server.break('connect ECONNREFUSED')
+    server.clock.advance(5000)
+
+    const error = await connecting.catch((reason: unknown) => reason)
+    expect(error).toBeInstanceOf(ConnectionLossError)
+    expect((error as Error).message).toContain('a:2181: connect ECONNREFUSED')
+    expect(server.clock.pending).toBe(0)
+  })
+
+  test('can be aborted', async () => {
+    const { client } = aClient()
+    const abort = new AbortController()
+    const connecting = client.connect({ signal: abort.signal })
+
+    abort.abort(new Error('enough'))
+
+    await expect(connecting).rejects.toThrow('enough')
+  })
+
+  test('tells of each state, and why', async () => {
+    const states: string[] = []
+    const { client, server } = await aConnectedClient('a', {
+      onState: ({ previous, state, reason }) => states.push(`${previous} ${state} ${reason ?? ''}`),
+    })
+    server.break('reset')
+    server.clock.advance(1)
+    server.accept()
+    const closing = client.close()
+    server.answer()
+    await closing
+
+    expect(states).toEqual([
+      'connecting connected ',
+      'connected disconnected a:2181: reset',
+      'disconnected connected ',
+      'connected closed ',
+    ])
+    expect(server.clock.pending).toBe(0)
+  })
+})
+
+describe('paths', () => {
+  test('are put below the chroot, and taken out again', async () => {
+    const { client, server } = await aConnectedClient('a/app')
+    const ask = async <T>(call: Promise<T>, body: ReplyBody): Promise<[unknown, T]> => {
+      const request = server.answer({ body })
+      return ['path' in request ? request.path : undefined, await call]
+    }
+
+    expect(await ask(client.create('/x'), pathBody('/app/x'))).toEqual(['/app/x', '/x'])
+    expect(await ask(client.create('/'), pathBody('/app'))).toEqual(['/app', '/'])
+    expect(
+      await ask(client.create('/', '', { mode: 'persistentSequential' }), pathBody('/app/0000000001')),
+    ).toEqual(['/app/', '/0000000001'])
+    expect((await ask(client.getData('/'), dataBody))[0]).toBe('/app')
+    expect((await ask(client.getConfig(), dataBody))[0]).toBe('/zookeeper/config')
+    expect(await ask(client.getEphemerals('/x'), { kind: 'ephemerals', paths: ['/app/x'] })).toEqual([
+      '/x',
+      ['/app/x'],
+    ])
+  })
+
+  test('of events are those that the caller watches', async () => {
+    const { client, server } = await aConnectedClient('a/app')
+    const events: WatchEvent[] = []
+    const watch = (event: WatchEvent): void => void events.push(event)
+    void client.getData('/x', { watch })
+    void client.getConfig({ watch })
+    void client.addWatch('/', { isRecursive: true, onEvent: watch })
+    server.answer({ body: dataBody })
+    server.answer({ body: dataBody })
+    server.answer({ body: watchSet })
+
+    server.fire(EventType.NodeDataChanged, '/app/x', 9)
+    server.fire(EventType.NodeDataChanged, '/zookeeper/config')
+
+    expect(events).toEqual([
+      { type: 'NodeDataChanged', path: '/x', zxid: 9n },
+      { type: 'NodeDataChanged', path: '/x', zxid: 9n },
+      { type: 'NodeDataChanged', path: '/zookeeper/config', zxid: undefined },
+    ])
+  })
+
+  test.each(['', 'x', '/x/', '//x', '/./x', '/\u0000', '/\ud800'])(
+    '%j is refused before it is sent',
+    async path => {
+      const { client, server } = await aConnectedClient()
+
+      await expect(client.getData(path)).rejects.toBeInstanceOf(BadArgumentsError)
+      await expect(client.transaction().delete(path).commit()).rejects.toBeInstanceOf(BadArgumentsError)
+
+      expect(server.requests).toEqual([])
+    },
+  )
+
+  test('of sequential znodes are judged with their number', async () => {
+    const { client, server } = await aConnectedClient()
+
+    const made = client.create('/a/', null, { mode: 'ephemeralSequential' })
+    server.answer({ body: pathBody('/a/0000000000') })
+
+    expect(await made).toBe('/a/0000000000')
+    await expect(client.create('/a/', null)).rejects.toBeInstanceOf(BadArgumentsError)
+  })
+})
+
+describe('requests', () => {
+  test.each([
+    ['persistent', undefined, 1, 0],
+    ['persistentSequential', undefined, 1, 2],
+    ['ephemeral', undefined, 1, 1],
+    ['ephemeralSequential', undefined, 1, 3],
+    ['container', undefined, 19, 4],
+    ['persistent', 5000, undefined, 5],
+    ['persistentSequential', 5000, undefined, 6],
+  ] as const)('create %s with ttl %s', async (mode, ttlMs, op, flags) => {
+    const { client, server } = await aConnectedClient()
+
+    const made = client.create('/x', 'é', { mode, ttlMs })
+    const body = mode === 'container' || ttlMs !== undefined ? pathStatBody('/x') : pathBody('/x')
+
+    expect(server.answer({ body })).toMatchObject({
+      kind: ttlMs === undefined ? 'create' : 'createTtl',
+      ...(op === undefined ? { ttlMs } : { op }),
+      flags,
+      data: new Uint8Array([0xc3, 0xa9]),
+      acl: [{ perms: 31, scheme: 'world', id: 'anyone' }],
+    })
+    expect(await made).toBe('/x')
+  })
+
+  test('a TTL on an ephemeral is refused', async () => {
+    const { client } = await aConnectedClient()
+
+    await expect(client.create('/x', '', { mode: 'ephemeral', ttlMs: 1 })).rejects.toBeInstanceOf(
+      BadArgumentsError,
+    )
+  })
+
+  test('no data is no bytes, null is null', async () => {
+    const { client, server } = await aConnectedClient()
+    void client.create('/x')
+    void client.create('/x', null)
+
+    expect(server.requests.map(({ request }) => 'data' in request && request.data)).toEqual([
+      new Uint8Array(0),
+      null,
+    ])
+  })
+
+  test('a refusal is an error of its class, with code, path, op and zxid', async () => {
+    const { client, server } = await aConnectedClient('a/app')
+    const call = client.setData('/x', 'y', { version: 3 })
+    server.answer({ err: ErrorCode.BadVersion, zxid: 12 })
+
+    const error = await call.catch((reason: unknown) => reason)
+
+    expect(error).toBeInstanceOf(BadVersionError)
+    expect(error).toMatchObject({
+      name: 'BadVersionError',
+      code: ErrorCode.BadVersion,
+      path: '/x',
+      op: 'setData',
+      zxid: 12n,
+    })
+  })
+
+  test('exists of an absent znode is undefined', async () => {
+    const { client, server } = await aConnectedClient()
+    const calls = [client.exists('/x'), client.exists('/y')]
+    server.answer({ err: ErrorCode.NoNode })
+    server.answer({ body: statBody })
+
+    expect(await Promise.all(calls)).toEqual([undefined, someStat])
+  })
+
+  test('a refused multi names the operation that failed', async () => {
+    const { client, server } = await aConnectedClient('a/app')
+    const call = client.transaction().create('/x').delete('/y', 2).check('/z').commit()
+    const results = [0, ErrorCode.NoNode, -2].map(err => ({ kind: 'error', err }) as const)
+    server.answer({ body: { kind: 'results', results }, zxid: 8 })
+
+    const error = await call.catch((reason: unknown) => reason)
+
+    expect(error).toBeInstanceOf(TransactionError)
+    expect(error).toMatchObject({ index: 1, code: ErrorCode.NoNode, path: '/y', zxid: 8n, results })
+    expect((error as TransactionError).cause).toBeInstanceOf(NoNodeError)
+  })
+
+  test('multi results carry client paths', async () => {
+    const { client, server } = await aConnectedClient('a/app')
+    const call = client.multi([
+      { kind: 'create', path: '/x', withStat: true },
+      { kind: 'setData', path: '/x', data: null },
+    ])
+    const request = server.answer({
+      body: {
+        kind: 'results',
+        results: [
+          { kind: 'created', path: '/app/x' },
+          { kind: 'set', stat: someStat },
+        ],
+      },
+      zxid: 8,
+    })
+
+    expect(request).toMatchObject({
+      ops: [
+        { op: 15, path: '/app/x' },
+        { kind: 'setData', data: null, version: -1 },
+      ],
+    })
+    expect(await call).toEqual({
+      results: [
+        { kind: 'created', path: '/x' },
+        { kind: 'set', stat: someStat },
+      ],
+      zxid: 8n,
+    })
+  })
+
+  test('every reply is shown to the observer, before the call is settled', async () => {
+    const seen: (ObservedReply | ObservedEvent | string)[] = []
+    const { client, server } = await aConnectedClient('a', {
+      onReply: reply => seen.push(reply),
+      onEvent: event => seen.push(event),
+    })
+    const call = client.delete('/x').then(zxid => seen.push(`deleted at ${zxid}`))
+    server.fire(EventType.NodeDeleted, '/x', 7)
+    server.answer({ zxid: 7 })
+    await call
+    const failing = client.getData('/x').catch(() => undefined)
+    server.answer({ err: ErrorCode.NoNode, zxid: 7 })
+    await failing
+
+    expect(seen).toMatchObject([
+      { type: EventType.NodeDeleted, path: '/x', zxid: 7n },
+      { request: { kind: 'delete', path: '/x' }, xid: 1, zxid: 7n, err: 0 },
+      'deleted at 7',
+      { request: { kind: 'getData' }, xid: 2, zxid: 7n, err: ErrorCode.NoNode },
+    ])
+  })
+})
+
+describe('aborting', () => {
+  test('before the call sends nothing', async () => {
+    const { client, server } = await aConnectedClient()
+
+    await expect(client.getData('/x', { signal: AbortSignal.abort(new Error('no')) })).rejects.toThrow('no')
+
+    expect(server.requests).toEqual([])
+  })
+
+  test('a sent call rejects at once, and the replies of others still find them', async () => {
+    const { client, server } = await aConnectedClient()
+    const abort = new AbortController()
+    const first = client.getData('/x', { signal: abort.signal })
+    const second = client.exists('/y')
+
+    abort.abort(new Error('no'))
+    await expect(first).rejects.toThrow('no')
+    server.answer({ body: dataBody })
+    server.answer({ body: statBody })
+
+    expect(await second).toEqual(someStat)
+  })
+
+  test('a settled call hears nothing of it', async () => {
+    const { client, server } = await aConnectedClient()
+    const abort = new AbortController()
+    const call = client.getData('/x', { signal: abort.signal })
+    server.answer({ body: dataBody })
+    await call
+
+    abort.abort()
+
+    expect((await call).zxid).toBe(1n)
+    expect(server.isClosed).toBe(false)
+  })
+})
+
+describe('watches', () => {
+  test('can be awaited', async () => {
+    const { client, server } = await aConnectedClient()
+    const watch = new Watch()
+    const call = client.getChildren('/x', { watch })
+    server.answer({ body: { kind: 'children', children: [] } })
+    await call
+
+    server.fire(EventType.NodeChildrenChanged, '/x', 3)
+
+    expect(await watch.fired).toEqual({ type: 'NodeChildrenChanged', path: '/x', zxid: 3n })
+  })
+
+  test.each([
+    ['expired', SessionExpiredError],
+    ['closed', ClientClosedError],
+  ])('end when the session is %s', async (end, errorClass) => {
+    const { client, server } = await aConnectedClient()
+    const watch = new Watch()
+    void client.exists('/x', { watch })
+    server.answer({ err: ErrorCode.NoNode })
+
+    if (end === 'closed') {
+      const closing = client.close()
+      server.answer()
+      await closing
+    } else {
+      server.break()
+      server.clock.advance(1)
+      server.accept({ timeoutMs: 0 })
+    }
+
+    await expect(watch.fired).rejects.toBeInstanceOf(errorClass)
+  })
+
+  test('of a call that failed are not set', async () => {
+    const { client, server } = await aConnectedClient()
+    const watch = vi.fn()
+    const call = client.getData('/x', { watch }).catch(() => undefined)
+    server.answer({ err: ErrorCode.NoNode })
+    await call
+
+    server.fire(EventType.NodeCreated, '/x')
+    await client.unwatch(watch)
+
+    expect(watch).not.toHaveBeenCalled()
+    expect(server.requests).toEqual([])
+  })
+
+  test('whose listener throws do not harm the others', async () => {
+    const { client, server } = await aConnectedClient()
+    const thrown: unknown[] = []
+    const original = globalThis.queueMicrotask
+    const heard = vi.fn()
+    globalThis.queueMicrotask = task => {
+      original(() => {
+        try {
+          task()
+        } catch (error) {
+          thrown.push(error)
+        }
+      })
+    }
+    try {
+      void client.getData('/x', {
+        watch: () => {
+          throw new Error('my mistake')
+        },
+      })
+      void client.getData('/x', { watch: heard })
+      server.answer({ body: dataBody })
+      server.answer({ body: dataBody })
+      server.fire(EventType.NodeDataChanged, '/x')
+      await Promise.resolve()
+    } finally {
+      globalThis.queueMicrotask = original
+    }
+
+    expect(heard).toHaveBeenCalledOnce()
+    expect(thrown).toMatchObject([{ message: 'my mistake' }])
+  })
+
+  test('a listener may make calls', async () => {
+    const { client, server } = await aConnectedClient()
+    const results: unknown[] = []
+    void client.getData('/x', { watch: () => void client.exists('/y').then(stat => results.push(stat)) })
+    server.answer({ body: dataBody })
+    server.fire(EventType.NodeDataChanged, '/x')
+
+    expect(server.answer({ body: statBody })).toMatchObject({ kind: 'exists', path: '/y' })
+    await microtasks()
+    expect(results).toEqual([someStat])
+  })
+
+  test('persistent ones are iterated from the moment they are set', async () => {
+    const { client, server } = await aConnectedClient()
+    const adding = client.addWatch('/x')
+    server.answer({ body: watchSet })
+    server.fire(EventType.NodeCreated, '/x', 2)
+    server.fire(EventType.NodeDataChanged, '/x', 3)
+    const watch = await adding
+
+    const types: string[] = []
+    for await (const event of watch) {
+      types.push(event.type)
+      if (types.length === 2) {
+        server.break()
+        server.clock.advance(1)
+        server.accept()
+      }
+      if (event.type !== 'Resumed') continue
+      const closing = watch.close()
+      server.requests.shift() // setWatches2
+      server.answer()
+      await closing
+    }
+
+    expect(types).toEqual(['NodeCreated', 'NodeDataChanged', 'Resumed'])
+  })
+
+  test('persistent ones throw on expiry, and end quietly on close', async () => {
+    const { client, server } = await aConnectedClient()
+    const adding = [client.addWatch('/x'), client.addWatch('/y')]
+    server.answer({ body: watchSet })
+    server.answer({ body: watchSet })
+    const [closed, expired] = await Promise.all(adding)
+    const next = [closed, expired].map(watch => watch?.[Symbol.asyncIterator]().next())
+
+    void closed?.close()
+    server.break()
+    server.clock.advance(1)
+    server.accept({ timeoutMs: 0 })
+
+    expect(await next[0]).toEqual({ value: undefined, done: true })
+    await expect(next[1]).rejects.toBeInstanceOf(SessionExpiredError)
+  })
+
+  test('persistent ones do not gather events without end', async () => {
+    const { client, server } = await aConnectedClient()
+    const adding = client.addWatch('/x', { maxQueuedEvents: 2 })
+    server.answer({ body: watchSet })
+    const watch = await adding
+
+    for (let i = 0; i < 3; i++) server.fire(EventType.NodeDataChanged, '/x')
+
+    await expect(watch[Symbol.asyncIterator]().next()).rejects.toBeInstanceOf(WatchOverflowError)
+    expect(server.answer()).toEqual({ kind: 'removeWatches', path: '/x', type: WatcherType.Persistent })
+  })
+
+  test('persistent ones of old servers are removed with everything at the path', async () => {
+    const { client, server } = await aConnectedClient()
+    const adding = client.addWatch('/x')
+    server.answer({ body: watchSet })
+    const watch = await adding
+
+    const closing = watch.close()
+    server.answer({ err: ErrorCode.MarshallingError })
+    await microtasks()
+    expect(server.answer()).toEqual({ kind: 'removeWatches', path: '/x', type: WatcherType.Any })
+
+    await closing
+  })
+
+  test('can be removed here when the server is gone', async () => {
+    const { client, server } = await aConnectedClient()
+    const events: string[] = []
+    void client.getData('/x', { watch: event => void events.push(event.type) })
+    server.answer({ body: dataBody })
+    const removing = [client.removeWatches('/x', { isLocal: true }), client.removeWatches('/x')]
+
+    server.break()
+
+    await expect(removing[0]).resolves.toBeUndefined()
+    await expect(removing[1]).rejects.toMatchObject({ mayHaveBeenApplied: true })
+    expect(events).toEqual(['DataWatchRemoved'])
+  })
+})
+
+describe('the end', () => {
+  test('of an expired session refuses every call', async () => {
+    const { client, server } = await aConnectedClient()
+    server.break()
+    server.clock.advance(1)
+    server.accept({ timeoutMs: 0 })
+
+    await expect(client.getData('/x')).rejects.toBeInstanceOf(SessionExpiredError)
+    await expect(client.connect()).rejects.toBeInstanceOf(SessionExpiredError)
+    await client.close()
+    expect(client.state).toBe('expired')
+  })
+
+  test('closing twice, or before connecting, is fine', async () => {
+    const { client } = aClient()
+    await Promise.all([client.close(), client.close()])
+    await client.close()
+
+    await expect(client.create('/x')).rejects.toBeInstanceOf(ClientClosedError)
+    await expect(client.addAuth('digest', 'u:p')).rejects.toBeInstanceOf(ClientClosedError)
+  })
+
+  test('await using closes', async () => {
+    const { client, server } = await aConnectedClient()
+    {
+      await using _closing = client
+      queueMicrotask(() => server.answer())
+    }
+    expect(client.state).toBe('closed')
+  })
+
+  test('comes with a refused authentication', async () => {
+    const { client, server } = aClient('a', { auth: [{ scheme: 'digest', auth: 'u:p' }] })
+    const connecting = client.connect()
+    server.accept()
+    await connecting
+    const call = client.getData('/x')
+    expect(server.requests.map(({ request }) => request.kind)).toEqual(['auth', 'getData'])
+
+    server.push(replyFrame(Xid.Auth, 0, { kind: 'none' }, ErrorCode.AuthFailed))
+
+    await expect(call).rejects.toBeInstanceOf(AuthFailedError)
+    expect(client.state).toBe('authFailed')
+  })
+})
