@@ -1,0 +1,299 @@
+import { readFileSync } from 'node:fs'
+import { type ConnectionInfo, defaultConfig, type Inspection, type Now } from '@corral/core'
+import { OpCode, sessionId, zxid } from '@corral/protocol'
+import { describe, expect, test } from 'vitest'
+import { zooKeeperVersion } from '../version.ts'
+import { CommandDesk } from './command-desk.ts'
+
+const now: Now = { monotonicMs: 1_905_250, wallMs: Date.UTC(2026, 10, 21, 11, 15, 12) }
+const a = sessionId(0x100001d12000000n)
+const b = sessionId(0x100001d12000001n)
+
+/** What the Java server said, with our version in place of its own. */
+function golden(name: string): string {
+  const text = readFileSync(new URL(`golden/${name}.txt`, import.meta.url), 'utf8')
+  return text.replace(/3\.8\.0-.* UTC/, zooKeeperVersion)
+}
+
+function connection(port: number, more: Partial<ConnectionInfo> = {}): ConnectionInfo {
+  return {
+    conn: port,
+    peer: { address: '127.0.0.1', port },
+    session: sessionId(0n),
+    isReading: false,
+    outstanding: 0,
+    received: 1,
+    sent: 0,
+    lastOp: -999,
+    establishedWallMs: now.wallMs,
+    timeoutMs: 0,
+    lastXid: -1,
+    lastZxid: zxid(-1n),
+    lastReplyMonotonicMs: 0,
+    lastLatencyMs: 0,
+    minLatencyMs: 0,
+    maxLatencyMs: 0,
+    latencySumMs: 0,
+    latencyCount: 0,
+    ...more,
+  }
+}
+
+const ofB = connection(53394, {
+  session: b,
+  isReading: true,
+  received: 4,
+  sent: 4,
+  lastOp: OpCode.GetChildren2,
+  establishedWallMs: 1_795_259_711_414,
+  timeoutMs: 10_000,
+  lastXid: 3,
+  lastZxid: zxid(5n),
+  lastReplyMonotonicMs: 1_905_242.7,
+  lastLatencyMs: 1,
+  maxLatencyMs: 1,
+  latencyCount: 4,
+  latencySumMs: 2,
+})
+const ofA = connection(53380, {
+  session: a,
+  isReading: true,
+  received: 5,
+  sent: 5,
+  lastOp: OpCode.Exists,
+  establishedWallMs: 1_795_259_711_401,
+  timeoutMs: 10_000,
+  lastXid: 4,
+  lastZxid: zxid(5n),
+  lastReplyMonotonicMs: 1_905_243,
+  maxLatencyMs: 11,
+  latencyCount: 4,
+  latencySumMs: 13,
+})
+
+function anInspection(more: Partial<Inspection> = {}): Inspection {
+  return {
+    config: { ...defaultConfig, tickTimeMs: 2000, minSessionTimeoutMs: 4000, maxSessionTimeoutMs: 40_000 },
+    isServing: true,
+    counters: {
+      packetsReceived: 21,
+      packetsSent: 24,
+      latencyCount: 9,
+      latencySumMs: 21,
+      latencyMinMs: 0,
+      latencyMaxMs: 11,
+      outstanding: 0,
+      connectionsRejected: 0,
+      connectionsDropped: 0,
+      sessionsExpired: 0,
+      throttledOps: 0,
+    },
+    storage: () => ({ syncs: 7, slowSyncs: 0, txnsLogged: 5, snapshots: 1, digestMismatches: 0 }),
+    lastZxid: () => zxid(5n),
+    znodeCount: () => 7,
+    ephemeralCount: () => 2,
+    watchCount: () => 4,
+    approximateDataBytes: () => 63,
+    connections: () => [ofB, connection(53398), ofA],
+    sessions: () => [a, b].map(session => ({ session, timeoutMs: 10_000, expiresAtMonotonicMs: 1_915_250 })),
+    ephemerals: () =>
+      new Map([
+        [b, ['/app/e2']],
+        [a, ['/app/e1']],
+      ]),
+    dataWatches: () =>
+      new Map([
+        ['/app', [b, a]],
+        ['/none', [a]],
+      ]),
+    digests: () => [],
+    resetServerStats: () => undefined,
+    resetConnectionStats: () => undefined,
+    ...more,
+  }
+}
+
+interface Asked {
+  readonly allowed?: readonly string[]
+  readonly inspection?: Inspection
+  readonly argument?: Uint8Array
+  readonly said?: string[]
+}
+
+function aDesk({ allowed = ['*'], said = [] }: Asked = {}): CommandDesk {
+  return new CommandDesk({
+    allowed,
+    place: () => ({
+      clientPort: 22811,
+      backlog: -1,
+      dataDir: undefined,
+      dataLogDir: undefined,
+      startedMonotonicMs: 1_905_058,
+    }),
+    say: (level, what, fields) => said.push(`${level} ${what} ${fields['word']}`),
+  })
+}
+
+function ask(word: string, asked: Asked = {}, desk: CommandDesk = aDesk(asked)): string | Promise<string> {
+  const { inspection = anInspection(), argument = new Uint8Array(0) } = asked
+  const number = Buffer.from(word, 'latin1').readInt32BE()
+  return desk.answer(number, argument, { inspection, now, asker: { address: '127.0.0.1', port: 1 } })
+}
+
+describe('answers are those of the Java server', () => {
+  test.each(['srvr', 'wchs', 'wchc', 'wchp', 'srst', 'crst', 'cons'])('%s', word => {
+    expect(ask(word)).toBe(golden(word))
+  })
+
+  test('stat', () => {
+    const inspection = anInspection({ connections: () => [ofB, connection(53482), ofA] })
+    const { counters } = inspection
+    Object.assign(counters, { packetsReceived: 22, packetsSent: 25 })
+
+    expect(ask('stat', { inspection })).toBe(golden('stat'))
+  })
+
+  test('srvr before any client came', () => {
+    const inspection = anInspection({
+      connections: () => [connection(1)],
+      lastZxid: () => zxid(0n),
+      znodeCount: () => 4,
+    })
+    const none = { packetsReceived: 2, packetsSent: 1, latencyCount: 0, latencySumMs: 0, latencyMaxMs: 0 }
+    Object.assign(inspection.counters, none)
+
+    expect(ask('srvr', { inspection })).toBe(golden('fresh-srvr'))
+  })
+
+  test('cons after a reset', () => {
+    const reset = { received: 0, sent: 0, lastOp: -999, lastXid: -1, lastZxid: zxid(-1n) }
+    const times = { lastReplyMonotonicMs: 0, lastLatencyMs: 0, maxLatencyMs: 0, latencyCount: 0 }
+    const connections = [{ ...ofB, ...reset, ...times }, { ...ofA, ...reset, ...times }, connection(53552)]
+
+    expect(ask('cons', { inspection: anInspection({ connections: () => connections }) })).toBe(
+      golden('cons-after-crst'),
+    )
+  })
+
+  test('dump: sessions, ephemerals, connections', () => {
+    const [sessions, connections] = golden('dump').split('Connections dump:')
+    const ours = String(ask('dump'))
+
+    expect(ours.split('Connections dump:')[0]).toBe(sessions)
+    // The original gives connections expiry buckets of their own; ours expire with their session.
+    const shape = (text: string | undefined): string[] =>
+      (text ?? '')
+        .replace(/\d+ expire at \w{3} \w{3} \d\d \d\d:\d\d:\d\d UTC \d{4}:\n/g, '')
+        .split('\n')
+        .slice(2)
+        .sort()
+    expect(shape(ours.split('Connections dump:')[1]).length).toBe(shape(connections).length)
+    expect(ours).toContain('\nConnections Sets (2)/(3):\n2 expire at Sat Nov 21 11:15:')
+    expect(ours).toContain('\tip: /127.0.0.1:53398 sessionId: 0x0\n')
+  })
+
+  test('conf and dirs, of a server in memory', async () => {
+    const captured = golden('conf')
+      .replace(/^(data(?:Log)?Dir)=.*$/gm, '$1=memory')
+      .replace(/^(data(?:Dir|Log)Size)=.*$/gm, '$1=0')
+
+    expect(await ask('conf')).toBe(captured)
+    expect(await ask('dirs')).toBe(golden('dirs').replace(/\d+/g, '0'))
+  })
+
+  test('envi has the keys of the original, in its order, and one of its own at the end', () => {
+    const keysOf = (text: string): string[] => [...text.matchAll(/^([\w.]+)=/gm)].map(([, key]) => key ?? '')
+    const ours = String(ask('envi'))
+
+    expect(keysOf(ours)).toEqual([...keysOf(golden('envi')), 'node.version'])
+    expect(ours.startsWith('Environment:\nzookeeper.version=3.9.5-')).toBe(true)
+  })
+
+  test('mntr has every key that monitoring has parsed since 3.4, with the values of the original', () => {
+    const valuesOf = (text: string): Map<string, string> =>
+      new Map([...text.matchAll(/^(zk_\w+)\t(.*)$/gm)].map(([, key, value]) => [key ?? '', value ?? '']))
+    const theirs = valuesOf(golden('mntr-head'))
+    const ours = valuesOf(String(ask('mntr')))
+    const same = [
+      ...['zk_version', 'zk_server_state', 'zk_avg_latency', 'zk_max_latency', 'zk_min_latency'],
+      ...['zk_num_alive_connections', 'zk_outstanding_requests', 'zk_znode_count', 'zk_watch_count'],
+      ...['zk_ephemerals_count', 'zk_approximate_data_size', 'zk_global_sessions', 'zk_uptime'],
+    ]
+
+    expect(same.map(key => [key, ours.get(key)])).toEqual(same.map(key => [key, theirs.get(key)]))
+    expect(ours.get('zk_packets_received')).toBe('21')
+    expect(Number(ours.get('zk_open_file_descriptor_count'))).toBeGreaterThan(0)
+  })
+
+  test('hash lists zxid and digest, the digest signed', () => {
+    const digests = [{ zxid: zxid(0x100000080n), digest: 0xffff_ffff_ffff_fffen }]
+
+    expect(ask('hash', { inspection: anInspection({ digests: () => digests }) })).toBe('100000080: -2\n')
+    expect(ask('hash')).toBe('')
+  })
+
+  test('the version has the shape that scripts look for', () => {
+    expect(/Zookeeper version: ([\d.]+)-/.exec(String(ask('srvr')))?.[1]).toBe('3.9.5')
+  })
+
+  test('the trace mask is what was set', () => {
+    const desk = aDesk()
+    const argument = new Uint8Array([0, 0, 0, 0, 0, 0, 2, 0])
+
+    expect(ask('gtmk', {}, desk)).toBe('306')
+    expect(ask('stmk', { argument }, desk)).toBe('512')
+    expect(ask('gtmk', {}, desk)).toBe('512')
+  })
+})
+
+describe('who may ask what', () => {
+  test('only srvr is always allowed', () => {
+    expect(ask('mntr', { allowed: [] })).toBe('mntr is not executed because it is not in the whitelist.\n')
+    expect(ask('ruok', { allowed: ['mntr'] })).toBe(
+      'ruok is not executed because it is not in the whitelist.\n',
+    )
+    expect(ask('srvr', { allowed: [] })).toBe(golden('srvr'))
+    expect(ask('ruok', { allowed: ['stat', 'ruok'] })).toBe('imok')
+  })
+
+  test('a refused word is said quietly, an accepted one aloud', () => {
+    const said: string[] = []
+
+    ask('mntr', { allowed: [], said })
+    ask('srvr', { allowed: [], said })
+
+    expect(said).toEqual([
+      'debug a four-letter word is not in the whitelist mntr',
+      'info a four-letter word srvr',
+    ])
+  })
+
+  test.each(['conf', 'cons', 'crst', 'dirs', 'dump', 'mntr', 'srst', 'srvr', 'stat', 'wchc', 'wchp', 'wchs'])(
+    '%s says that the server is not serving',
+    word => {
+      const inspection = anInspection({ isServing: false })
+
+      expect(ask(word, { inspection })).toBe('This ZooKeeper instance is not currently serving requests\n')
+    },
+  )
+
+  test('hash says so without a newline, and some words answer all the same', () => {
+    const inspection = anInspection({ isServing: false })
+
+    expect(ask('hash', { inspection })).toBe('This ZooKeeper instance is not currently serving requests')
+    expect(['ruok', 'isro', 'gtmk'].map(word => ask(word, { inspection }))).toEqual(['imok', 'null', '306'])
+  })
+
+  test.each(['wchs', 'wchc', 'wchp'])('%s is refused before a huge list is built', word => {
+    const inspection = anInspection({
+      watchCount: () => 1_000_000,
+      dataWatches: () => {
+        throw new Error('the list was built')
+      },
+    })
+
+    expect(ask(word, { inspection })).toBe(
+      `${word} is not executed because it would list 1000000 items; the limit is 100000.\n`,
+    )
+  })
+})

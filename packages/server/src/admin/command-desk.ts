@@ -1,0 +1,79 @@
+/**
+ * Answers four-letter words: who may ask what, and what is said while the server does not serve. The texts themselves
+ * are beside.
+ */
+import type { Inspection, Now, Peer } from '@corral/core'
+import type { CommandDesk as Desk, Say } from '../driver.ts'
+import type { Answering, Place } from './answering.ts'
+import { sizeOfDir } from './dir-size.ts'
+import { environmentText } from './environment.ts'
+import { words } from './four-letter-words.ts'
+
+const notServing = 'This ZooKeeper instance is not currently serving requests'
+/** Lists longer than this are refused: building one would hold up every client. */
+const longestList = 100_000
+
+export interface CommandDeskGiven {
+  /** As in `4lw.commands.whitelist`; `*` for all. */
+  readonly allowed: readonly string[]
+  readonly place: () => Place
+  readonly say: Say
+}
+
+export class CommandDesk implements Desk {
+  readonly #given: CommandDeskGiven
+  readonly #isAllAllowed: boolean
+  readonly #allowed: ReadonlySet<string>
+  /** Kept for scripts that set it and read it back; nothing is traced by it. */
+  #traceMask = 0b1_0011_0010n
+
+  constructor(given: CommandDeskGiven) {
+    this.#given = given
+    this.#isAllAllowed = given.allowed.includes('*')
+    this.#allowed = new Set([...given.allowed, 'srvr'])
+  }
+
+  answer(
+    wordNumber: number,
+    argument: Uint8Array,
+    { inspection, now, asker }: { readonly inspection: Inspection; readonly now: Now; readonly asker: Peer },
+  ): string | Promise<string> {
+    const name = wordText(wordNumber)
+    const word = words.get(name)
+    if (word === undefined) return ''
+    const { say } = this.#given
+    if (!this.#isAllAllowed && !this.#allowed.has(name)) {
+      say('debug', 'a four-letter word is not in the whitelist', { word: name, address: asker.address })
+      return `${name} is not executed because it is not in the whitelist.\n`
+    }
+    say('info', 'a four-letter word', { word: name, address: asker.address, port: asker.port })
+    if (word.needsService && !inspection.isServing) return name === 'hash' ? notServing : `${notServing}\n`
+    const listed = word.listed?.(inspection) ?? 0
+    if (listed > longestList) {
+      return `${name} is not executed because it would list ${listed} items; the limit is ${longestList}.\n`
+    }
+    const answer = word.answer(this.#answering(inspection, now, argument))
+    inspection.counters.packetsSent++ // after the answer was made: it does not count itself
+    return answer
+  }
+
+  #answering(inspection: Inspection, now: Now, argument: Uint8Array): Answering {
+    return {
+      inspection,
+      now,
+      place: this.#given.place(),
+      sizeOfDir,
+      environment: environmentText,
+      traceMask: () => this.#traceMask,
+      setTraceMask: () => {
+        const { buffer, byteOffset } = argument
+        this.#traceMask = new DataView(buffer, byteOffset).getBigInt64(0)
+        return this.#traceMask
+      },
+    }
+  }
+}
+
+function wordText(word: number): string {
+  return String.fromCharCode(word >>> 24, (word >>> 16) & 0xff, (word >>> 8) & 0xff, word & 0xff)
+}

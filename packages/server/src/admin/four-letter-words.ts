@@ -1,0 +1,285 @@
+/**
+ * The four-letter words, one row each, with the texts of the Java server. What is written here is parsed by scripts of
+ * twenty years: every blank counts.
+ *
+ * Source: org.apache.zookeeper.server.command, and captures of the Java server in `golden/`.
+ */
+import type { ConnectionInfo, Inspection, Now } from '@corral/core'
+import { hexOf, OpCode, type SessionId } from '@corral/protocol'
+import { zooKeeperVersion } from '../version.ts'
+import { type Answering, averageLatency, znodeCount } from './answering.ts'
+import { monitorText } from './monitor.ts'
+
+export interface Word {
+  /** Not answered before recovery is done and after the stop began. */
+  readonly needsService: boolean
+  /** How many items the answer lists; too many are refused. */
+  readonly listed?: (inspection: Inspection) => number
+  answer(asked: Answering): string | Promise<string>
+}
+
+export const words: ReadonlyMap<string, Word> = new Map<string, Word>([
+  ['ruok', { needsService: false, answer: () => 'imok' }],
+  ['isro', { needsService: false, answer: ({ inspection }) => (inspection.isServing ? 'rw' : 'null') }],
+  ['gtmk', { needsService: false, answer: asked => String(asked.traceMask()) }],
+  ['stmk', { needsService: false, answer: asked => String(asked.setTraceMask()) }],
+  ['envi', { needsService: false, answer: asked => asked.environment() }],
+  ['conf', { needsService: true, answer: confText }],
+  ['dirs', { needsService: true, answer: dirsText }],
+  ['srvr', { needsService: true, answer: asked => versionLine() + serverText(asked) }],
+  ['stat', { needsService: true, listed: connectionCount, answer: statText }],
+  ['cons', { needsService: true, listed: connectionCount, answer: consText }],
+  ['dump', { needsService: true, listed: dumpedCount, answer: dumpText }],
+  ['mntr', { needsService: true, answer: monitorText }],
+  ['wchs', { needsService: true, listed: watchCount, answer: watchSummaryText }],
+  ['wchc', { needsService: true, listed: watchCount, answer: watchesBySessionText }],
+  ['wchp', { needsService: true, listed: watchCount, answer: watchesByPathText }],
+  ['hash', { needsService: true, answer: hashText }],
+  [
+    'srst',
+    {
+      needsService: true,
+      answer: ({ inspection }) => {
+        inspection.resetServerStats()
+        return 'Server stats reset.\n'
+      },
+    },
+  ],
+  [
+    'crst',
+    {
+      needsService: true,
+      answer: ({ inspection }) => {
+        inspection.resetConnectionStats()
+        return 'Connection stats reset.\n'
+      },
+    },
+  ],
+])
+
+function connectionCount(inspection: Inspection): number {
+  return inspection.connections().length
+}
+
+function dumpedCount(inspection: Inspection): number {
+  return inspection.ephemeralCount() + inspection.sessions().length
+}
+
+function watchCount(inspection: Inspection): number {
+  return inspection.watchCount()
+}
+
+function versionLine(): string {
+  return `Zookeeper version: ${zooKeeperVersion}\n`
+}
+
+function serverText({ inspection }: Answering): string {
+  const { counters } = inspection
+  const { latencyMinMs, latencyMaxMs } = counters
+  return lines(
+    `Latency min/avg/max: ${Math.trunc(latencyMinMs)}/${averageLatency(inspection)}/${Math.trunc(latencyMaxMs)}`,
+    `Received: ${counters.packetsReceived}`,
+    `Sent: ${counters.packetsSent}`,
+    `Connections: ${inspection.connections().length}`,
+    `Outstanding: ${counters.outstanding}`,
+    `Zxid: 0x${hexOf(inspection.lastZxid())}`,
+    'Mode: standalone',
+    `Node count: ${znodeCount(inspection)}`,
+  )
+}
+
+function statText(asked: Answering): string {
+  const clients = asked.inspection.connections().map(each => `${briefConnection(each)})`)
+  return `${versionLine()}${lines('Clients:', ...clients, '')}${serverText(asked)}`
+}
+
+function consText({ inspection }: Answering): string {
+  return lines(
+    ...inspection.connections().map(each => `${briefConnection(each)}${sessionDetails(each)})`),
+    '',
+  )
+}
+
+/** ` /127.0.0.1:56636[1](queued=0,recved=81,sent=81`; the number in brackets: 1 while it is read. */
+function briefConnection({ peer, isReading, outstanding, received, sent }: ConnectionInfo): string {
+  const interest = isReading ? 1 : 0
+  return ` /${peer.address}:${peer.port}[${interest}](queued=${outstanding},recved=${received},sent=${sent}`
+}
+
+function sessionDetails(connection: ConnectionInfo): string {
+  if (connection.session === 0n) return ''
+  const { latencyCount, latencySumMs } = connection
+  const details = [
+    `sid=0x${hexOf(connection.session)}`,
+    `lop=${operationNames.get(connection.lastOp) ?? 'NA'}`,
+    `est=${Math.trunc(connection.establishedWallMs)}`,
+    `to=${connection.timeoutMs}`,
+    ...(connection.lastXid >= 0 ? [`lcxid=0x${connection.lastXid.toString(16)}`] : []),
+    `lzxid=0x${hexOf(connection.lastZxid)}`,
+    `lresp=${Math.trunc(connection.lastReplyMonotonicMs)}`,
+    `llat=${Math.trunc(connection.lastLatencyMs)}`,
+    `minlat=${Math.trunc(connection.minLatencyMs)}`,
+    `avglat=${latencyCount === 0 ? 0 : Math.trunc(latencySumMs / latencyCount)}`,
+    `maxlat=${Math.trunc(connection.maxLatencyMs)}`,
+  ]
+  return `,${details.join(',')}`
+}
+
+const operationNames: ReadonlyMap<number, string> = new Map<number, string>([
+  [OpCode.CreateSession, 'SESS'],
+  [OpCode.CloseSession, 'CLOS'],
+  [OpCode.Ping, 'PING'],
+  [OpCode.Create, 'CREA'],
+  [OpCode.Create2, 'CREA'],
+  [OpCode.CreateContainer, 'CREA'],
+  [OpCode.CreateTtl, 'CREA'],
+  [OpCode.Delete, 'DELE'],
+  [OpCode.DeleteContainer, 'DELE'],
+  [OpCode.SetData, 'SETD'],
+  [OpCode.SetAcl, 'SETA'],
+  [OpCode.Exists, 'EXIS'],
+  [OpCode.GetData, 'GETD'],
+  [OpCode.GetAcl, 'GETA'],
+  [OpCode.GetChildren, 'GETC'],
+  [OpCode.GetChildren2, 'GETC'],
+  [OpCode.GetAllChildrenNumber, 'GETACN'],
+  [OpCode.GetEphemerals, 'GETE'],
+  [OpCode.Sync, 'SYNC'],
+  [OpCode.Check, 'CHEC'],
+  [OpCode.CheckWatches, 'CHKW'],
+  [OpCode.RemoveWatches, 'REMW'],
+  [OpCode.Multi, 'MULT'],
+  [OpCode.MultiRead, 'MLTR'],
+  [OpCode.Reconfig, 'RECO'],
+  [OpCode.SetWatches, 'SETW'],
+  [OpCode.SetWatches2, 'STW2'],
+  [OpCode.AddWatch, 'ADDW'],
+  [OpCode.WhoAmI, 'HOMI'],
+])
+
+function dumpText({ inspection, now }: Answering): string {
+  const { config } = inspection
+  const sessions = inspection.sessions()
+  const expiryOf = new Map(sessions.map(each => [each.session, each.expiresAtMonotonicMs]))
+  const sessionBuckets = bucketsOf(sessions, each => each.expiresAtMonotonicMs)
+  const connections = inspection.connections()
+  const connectionBuckets = bucketsOf(connections, ({ session, establishedWallMs }) => {
+    const sessionlessEnd = establishedWallMs - now.wallMs + now.monotonicMs + config.sessionlessTimeoutMs
+    return expiryOf.get(session) ?? Math.ceil(sessionlessEnd / config.tickTimeMs) * config.tickTimeMs
+  })
+  const ephemerals = [...inspection.ephemerals()]
+  return lines(
+    'SessionTracker dump:',
+    `Session Sets (${sessionBuckets.length})/(${sessions.length}):`,
+    ...bucketLines(sessionBuckets, now, each => `\t0x${hexOf(each.session)}`),
+    'ephemeral nodes dump:',
+    `Sessions with Ephemerals (${ephemerals.length}):`,
+    ...ephemerals.flatMap(([session, paths]) => [`0x${hexOf(session)}:`, ...paths.map(path => `\t${path}`)]),
+    'Connections dump:',
+    `Connections Sets (${connectionBuckets.length})/(${connections.length}):`,
+    ...bucketLines(
+      connectionBuckets,
+      now,
+      ({ peer, session }) => `\tip: /${peer.address}:${peer.port} sessionId: 0x${hexOf(session)}`,
+    ),
+  )
+}
+
+type Buckets<T> = readonly (readonly [number, readonly T[]])[]
+
+function bucketsOf<T>(items: readonly T[], endOf: (item: T) => number): Buckets<T> {
+  const buckets: Map<number, T[]> = new Map()
+  for (const item of items) {
+    const end = endOf(item)
+    const bucket = buckets.get(end)
+    if (bucket === undefined) buckets.set(end, [item])
+    else bucket.push(item)
+  }
+  return [...buckets].sort(([a], [b]) => a - b)
+}
+
+function bucketLines<T>(buckets: Buckets<T>, now: Now, line: (item: T) => string): string[] {
+  return buckets.flatMap(([end, items]) => [
+    `${items.length} expire at ${javaDate(end - now.monotonicMs + now.wallMs)}:`,
+    ...items.map(line),
+  ])
+}
+
+/** `EEE MMM dd HH:mm:ss zzz yyyy`, in UTC. */
+function javaDate(wallMs: number): string {
+  const [weekday = '', day, month, year, time] = new Date(wallMs).toUTCString().split(' ')
+  return `${weekday.slice(0, 3)} ${month} ${day} ${time} UTC ${year}`
+}
+
+function watchSummaryText({ inspection }: Answering): string {
+  const watches = inspection.dataWatches()
+  const sessions = new Set([...watches.values()].flat())
+  const total = [...watches.values()].reduce((sum, each) => sum + each.length, 0)
+  return lines(`${sessions.size} connections watching ${watches.size} paths`, `Total watches:${total}`)
+}
+
+function watchesBySessionText({ inspection }: Answering): string {
+  const bySession: Map<SessionId, string[]> = new Map()
+  for (const [path, sessions] of inspection.dataWatches()) {
+    for (const session of sessions) {
+      const paths = bySession.get(session)
+      if (paths === undefined) bySession.set(session, [path])
+      else paths.push(path)
+    }
+  }
+  return lines(
+    ...[...bySession].flatMap(([session, paths]) => [
+      `0x${hexOf(session)}`,
+      ...paths.map(path => `\t${path}`),
+    ]),
+    '',
+  )
+}
+
+function watchesByPathText({ inspection }: Answering): string {
+  return lines(
+    ...[...inspection.dataWatches()].flatMap(([path, sessions]) => [
+      path,
+      ...sessions.map(session => `\t0x${hexOf(session)}`),
+    ]),
+    '',
+  )
+}
+
+function hashText({ inspection }: Answering): string {
+  return inspection
+    .digests()
+    .map(({ zxid, digest }) => `${hexOf(zxid)}: ${BigInt.asIntN(64, digest)}\n`)
+    .join('')
+}
+
+async function confText({ inspection, place, sizeOfDir }: Answering): Promise<string> {
+  const { config } = inspection
+  const { dataDir, dataLogDir } = place
+  return lines(
+    `clientPort=${place.clientPort}`,
+    'secureClientPort=-1',
+    `dataDir=${dataDir ?? 'memory'}`,
+    `dataDirSize=${dataDir === undefined ? 0 : await sizeOfDir(dataDir)}`,
+    `dataLogDir=${dataLogDir ?? 'memory'}`,
+    `dataLogSize=${dataLogDir === undefined ? 0 : await sizeOfDir(dataLogDir)}`,
+    `tickTime=${config.tickTimeMs}`,
+    `maxClientCnxns=${config.maxClientCnxns}`,
+    `minSessionTimeout=${config.minSessionTimeoutMs}`,
+    `maxSessionTimeout=${config.maxSessionTimeoutMs}`,
+    `clientPortListenBacklog=${place.backlog}`,
+    'serverId=0',
+  )
+}
+
+async function dirsText({ place, sizeOfDir }: Answering): Promise<string> {
+  const { dataDir, dataLogDir } = place
+  return lines(
+    `datadir_size: ${dataDir === undefined ? 0 : await sizeOfDir(dataDir)}`,
+    `logdir_size: ${dataLogDir === undefined ? 0 : await sizeOfDir(dataLogDir)}`,
+  )
+}
+
+function lines(...each: readonly string[]): string {
+  return each.map(line => `${line}\n`).join('')
+}

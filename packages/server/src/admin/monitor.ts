@@ -1,0 +1,58 @@
+/** `mntr`: `zk_<name>` TAB value. Only what is really counted; monitoring takes a missing key better than a wrong one. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { zooKeeperVersion } from '../version.ts'
+import { type Answering, averageLatency, znodeCount } from './answering.ts'
+
+export function monitorText({ inspection, now, place }: Answering): string {
+  const { counters } = inspection
+  const storage = inspection.storage()
+  const values: readonly (readonly [string, string | number | undefined])[] = [
+    ['version', zooKeeperVersion],
+    ['server_state', 'standalone'],
+    ['ephemerals_count', inspection.ephemeralCount()],
+    ['num_alive_connections', inspection.connections().length],
+    ['avg_latency', averageLatency(inspection)],
+    ['outstanding_requests', counters.outstanding],
+    ['znode_count', znodeCount(inspection)],
+    ['global_sessions', inspection.sessions().length],
+    ['packets_sent', counters.packetsSent],
+    ['packets_received', counters.packetsReceived],
+    ['watch_count', inspection.watchCount()],
+    ['min_latency', Math.trunc(counters.latencyMinMs)],
+    ['max_file_descriptor_count', mostDescriptors()],
+    ['approximate_data_size', inspection.approximateDataBytes()],
+    ['open_file_descriptor_count', openDescriptors()],
+    ['local_sessions', 0],
+    ['uptime', Math.trunc(now.monotonicMs - place.startedMonotonicMs)],
+    ['max_latency', Math.trunc(counters.latencyMaxMs)],
+    ['throttled_ops', counters.throttledOps],
+    ['connection_rejected', counters.connectionsRejected],
+    ['connection_drop_count', counters.connectionsDropped],
+    ['digest_mismatches_count', storage.digestMismatches],
+    ['sessions_expired', counters.sessionsExpired],
+    ['fsync_count', storage.syncs],
+    ['fsync_threshold_exceed_count', storage.slowSyncs],
+    ['txns_logged', storage.txnsLogged],
+    ['snapshots_taken', storage.snapshots],
+  ]
+  return values
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `zk_${name}\t${value}\n`)
+    .join('')
+}
+
+/** Where the system has no such directory, the key is left out. */
+function openDescriptors(): number | undefined {
+  return fromProc(() => readdirSync('/proc/self/fd').length)
+}
+
+function mostDescriptors(): number | undefined {
+  const limit = fromProc(
+    () => /^Max open files +([0-9]+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1],
+  )
+  return limit === undefined ? undefined : Number(limit)
+}
+
+function fromProc<T>(read: () => T): T | undefined {
+  return process.platform === 'linux' ? read() : undefined
+}

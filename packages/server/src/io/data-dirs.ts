@@ -1,0 +1,67 @@
+/** The directories of a server on disk: present, of the right kind, writable. */
+import { accessSync, constants, mkdirSync, readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { ExitCode, errnoOf, StartError } from '../start-error.ts'
+
+export interface DataDirs {
+  readonly dataDir: string
+  readonly dataLogDir: string
+}
+
+/** Files live one level down, as those of every ZooKeeper since 3.0. */
+export function versionDir(dir: string): string {
+  return join(dir, 'version-2')
+}
+
+/** @throws StartError that names the directory */
+export function prepareDataDirs({ dataDir, dataLogDir }: DataDirs, isAutocreated: boolean): void {
+  for (const dir of new Set([dataDir, dataLogDir])) {
+    const version = versionDir(dir)
+    try {
+      if (isAutocreated) mkdirSync(version, { recursive: true })
+      else if (!statSync(version).isDirectory())
+        throw new StartError(ExitCode.DataDirInaccessible, `${version} is not a directory`)
+      accessSync(dir, constants.R_OK | constants.W_OK | constants.X_OK)
+      accessSync(version, constants.R_OK | constants.W_OK | constants.X_OK)
+    } catch (error) {
+      throw directoryError(error, version, isAutocreated)
+    }
+  }
+  if (dataDir !== dataLogDir) refuseMixture(versionDir(dataDir), versionDir(dataLogDir))
+}
+
+/** Files in the wrong place mean that the two settings were exchanged or one of them is new. */
+function refuseMixture(data: string, log: string): void {
+  if (readdirSync(log).some(name => name.startsWith('snapshot.'))) {
+    const message = `Log directory has snapshot files. Check if dataLogDir and dataDir configuration is correct: ${log}`
+    throw new StartError(ExitCode.UnexpectedError, message)
+  }
+  if (readdirSync(data).some(name => name.startsWith('log.'))) {
+    const message = `Snapshot directory has log files. Check if dataLogDir and dataDir configuration is correct: ${data}`
+    throw new StartError(ExitCode.UnexpectedError, message)
+  }
+}
+
+/** @returns what an operator can act on: which directory, and whether it is missing, forbidden or full */
+export function directoryError(error: unknown, dir: string, isAutocreated: boolean): StartError {
+  if (error instanceof StartError) return error
+  const errno = errnoOf(error)
+  const exitCode =
+    errno === 'ENOSPC' || errno === 'EDQUOT' || errno === 'EIO'
+      ? ExitCode.DiskError
+      : ExitCode.DataDirInaccessible
+  const why = reasons[errno] ?? (error instanceof Error ? error.message : String(error))
+  const hint = errno === 'ENOENT' && !isAutocreated ? ', and datadir.autocreate is false' : ''
+  return new StartError(exitCode, `data directory ${dir} cannot be used: ${why}${hint}`, { cause: error })
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: 'it does not exist (ENOENT)',
+  EACCES: 'permission denied (EACCES)',
+  EPERM: 'not permitted (EPERM)',
+  EROFS: 'the file system is read-only (EROFS)',
+  ENOSPC: 'no space left on the device (ENOSPC)',
+  EDQUOT: 'the disk quota is used up (EDQUOT)',
+  EEXIST: 'there is a file of that name (EEXIST)',
+  ENOTDIR: 'a part of its path is not a directory (ENOTDIR)',
+}

@@ -1,0 +1,89 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, expect, test } from 'vitest'
+import { prepareDataDirs } from './data-dirs.ts'
+import { lockDir } from './dir-lock.ts'
+
+const made: string[] = []
+
+afterEach(() => {
+  for (const dir of made.splice(0)) rmSync(dir, { recursive: true })
+})
+
+function aDir(): string {
+  const dir = mkdtempSync(join(tmpdir(), 'corral-lock-'))
+  made.push(dir)
+  return dir
+}
+
+test('a directory is locked once, and again after its release', async () => {
+  const dir = aDir()
+  const lock = await lockDir(dir)
+
+  await expect(lockDir(dir)).rejects.toMatchObject({
+    exitCode: 3,
+    message: `data directory ${dir} belongs to a server that is running (its corral.lock answers)`,
+  })
+  await lock.release()
+  expect(existsSync(join(dir, 'corral.lock'))).toBe(false)
+
+  const second = await lockDir(dir)
+  await second.release()
+})
+
+test('the lock of a process that died does not hold', async () => {
+  const dir = aDir()
+  const script = `require('net').createServer().listen('corral.lock', () => process.kill(process.pid, 'SIGKILL'))`
+  spawnSync(process.execPath, ['-e', script], { cwd: dir })
+  expect(existsSync(join(dir, 'corral.lock'))).toBe(true)
+
+  const lock = await lockDir(dir)
+
+  await expect(lockDir(dir)).rejects.toMatchObject({ exitCode: 3 })
+  await lock.release()
+})
+
+test.runIf(process.platform === 'linux')('a path longer than a socket address can be locked', async () => {
+  const deep = join(aDir(), 'd'.repeat(120))
+  mkdirSync(deep)
+
+  const lock = await lockDir(deep)
+
+  expect(existsSync(join(deep, 'corral.lock'))).toBe(true)
+  await lock.release()
+})
+
+test('directories are made; without autocreate a missing one is refused by name', () => {
+  const dir = aDir()
+  const dirs = { dataDir: join(dir, 'a/b'), dataLogDir: join(dir, 'c') }
+
+  prepareDataDirs(dirs, true)
+  prepareDataDirs(dirs, false)
+
+  expect(existsSync(join(dir, 'a/b/version-2'))).toBe(true)
+  const missing = { dataDir: join(dir, 'x'), dataLogDir: join(dir, 'x') }
+  expect(() => prepareDataDirs(missing, false)).toThrow(
+    `data directory ${dir}/x/version-2 cannot be used: it does not exist (ENOENT), and datadir.autocreate is false`,
+  )
+})
+
+test('a file in the place of a directory is named', () => {
+  const dir = aDir()
+  writeFileSync(join(dir, 'file'), '')
+  const inFile = { dataDir: join(dir, 'file'), dataLogDir: join(dir, 'file') }
+
+  expect(() => prepareDataDirs(inFile, true)).toThrow(/file.version-2 cannot be used: .*\(ENOTDIR\)/)
+})
+
+test('logs among snapshots mean that the two settings were exchanged', () => {
+  const dir = aDir()
+  const dirs = { dataDir: join(dir, 'a'), dataLogDir: join(dir, 'b') }
+  prepareDataDirs(dirs, true)
+  writeFileSync(join(dir, 'a/version-2/log.1'), '')
+
+  expect(() => prepareDataDirs(dirs, true)).toThrow('Snapshot directory has log files')
+  writeFileSync(join(dir, 'b/version-2/snapshot.0'), '')
+  expect(() => prepareDataDirs(dirs, true)).toThrow('Log directory has snapshot files')
+})

@@ -1,0 +1,96 @@
+/**
+ * One server per data directory. The lock is a listening Unix socket in it: the kernel drops it with its process, it
+ * works across containers that share the directory (a pid file would not), and Node has no flock.
+ *
+ * A socket file that refuses connections was left by a server that died: it is removed and the bind tried once more.
+ */
+import { closeSync, constants, existsSync, openSync, unlinkSync } from 'node:fs'
+import { createConnection, createServer, type Server } from 'node:net'
+import { join, resolve } from 'node:path'
+import { ExitCode, errnoOf, StartError } from '../start-error.ts'
+import { directoryError } from './data-dirs.ts'
+
+const lockName = 'corral.lock'
+/** sun_path of the systems Node runs on; a longer path would be cut in silence. */
+const longestPathBytes = 103
+
+export interface DirLock {
+  /** Resolves when no handle is left. */
+  release(): Promise<void>
+}
+
+/** @throws StartError if another server has it, or the directory cannot be locked */
+export async function lockDir(dir: string): Promise<DirLock> {
+  const place = placeOf(dir)
+  try {
+    const holder = await listenAt(place.path, dir)
+    return {
+      release: () =>
+        new Promise(done => {
+          holder.close(() => {
+            place.leave() // the close has removed the socket file through it
+            done()
+          })
+        }),
+    }
+  } catch (error) {
+    place.leave()
+    throw error
+  }
+}
+
+/** On Linux the path goes through an open directory, which keeps it short however deep the directory is. */
+function placeOf(dir: string): { path: string; leave(): void } {
+  const path = join(resolve(dir), lockName)
+  if (process.platform === 'linux' && existsSync('/proc/self/fd')) {
+    const fd = openSync(dir, constants.O_RDONLY | constants.O_DIRECTORY)
+    return { path: `/proc/self/fd/${fd}/${lockName}`, leave: () => closeSync(fd) }
+  }
+  if (Buffer.byteLength(path) > longestPathBytes) {
+    const message = `data directory ${dir} cannot be locked: the path of its lock is longer than ${longestPathBytes} bytes`
+    throw new StartError(ExitCode.DataDirInaccessible, message)
+  }
+  return { path, leave: () => undefined }
+}
+
+async function listenAt(path: string, dir: string): Promise<Server> {
+  try {
+    return await listen(path)
+  } catch (error) {
+    if (errnoOf(error) !== 'EADDRINUSE') throw directoryError(error, dir, true)
+  }
+  if (await isAnswered(path)) throw inUse(dir)
+  try {
+    unlinkSync(path)
+    return await listen(path)
+  } catch (error) {
+    if (errnoOf(error) === 'EADDRINUSE') throw inUse(dir)
+    throw directoryError(error, dir, true)
+  }
+}
+
+function inUse(dir: string): StartError {
+  const message = `data directory ${dir} belongs to a server that is running (its ${lockName} answers)`
+  return new StartError(ExitCode.DataDirInaccessible, message)
+}
+
+function listen(path: string): Promise<Server> {
+  return new Promise((done, fail) => {
+    const server = createServer(asker => asker.destroy())
+    server.once('error', fail)
+    server.listen(path, () => {
+      server.off('error', fail)
+      done(server)
+    })
+  })
+}
+
+function isAnswered(path: string): Promise<boolean> {
+  return new Promise(done => {
+    const asker = createConnection(path, () => {
+      asker.destroy()
+      done(true)
+    })
+    asker.once('error', error => done(errnoOf(error) !== 'ECONNREFUSED' && errnoOf(error) !== 'ENOENT'))
+  })
+}

@@ -1,0 +1,49 @@
+import { expect, test } from 'vitest'
+import { isAtLeast, jsonLine, type LogLine, textLine } from './log-lines.ts'
+
+function aLine(more: Partial<LogLine> = {}): LogLine {
+  return {
+    wallMs: Date.UTC(2026, 10, 21, 11, 9, 5, 123),
+    level: 'info',
+    what: 'a thing',
+    fields: {},
+    ...more,
+  }
+}
+
+test('the ready line is a sentence on a terminal and has its port in JSON', () => {
+  const fields = { version: '0.1.0', host: '127.0.0.1', port: 2181, data: './data', startedInMs: 41 }
+  const line = aLine({ what: 'serving', fields })
+
+  expect(textLine(line)).toBe(
+    '2026-11-21 11:09:05,123 INFO  corral 0.1.0 serves 127.0.0.1:2181 (data in ./data, started in 41 ms)\n',
+  )
+  expect(JSON.parse(jsonLine(line))).toMatchObject({ what: 'serving', port: 2181, level: 'info' })
+})
+
+test('one event is one line, whatever a peer sent', () => {
+  const nasty = 'a\nb\r\u0000\u001b[31m\u202e\u2028\u0085 "q" \ud800'
+  const line = aLine({ fields: { path: nasty, id: 0xffff_ffff_ffff_ffffn } })
+
+  const text = textLine(line)
+  const json = jsonLine(line)
+
+  for (const written of [text, json]) {
+    expect(written.slice(0, -1)).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u202e]/)
+    expect(written.endsWith('\n')).toBe(true)
+  }
+  expect(JSON.parse(json)).toMatchObject({ path: nasty, id: '18446744073709551615' })
+})
+
+test('an endless name is cut', () => {
+  const line = aLine({ fields: { user: 'x'.repeat(1024 * 1024) } })
+
+  expect(jsonLine(line).length).toBeLessThan(500)
+  expect(textLine(line)).toContain('… (1048576 chars)')
+})
+
+test('a threshold keeps what is at least as severe', () => {
+  expect(isAtLeast('warn', 'info')).toBe(true)
+  expect(isAtLeast('info', 'info')).toBe(true)
+  expect(isAtLeast('debug', 'info')).toBe(false)
+})

@@ -1,0 +1,78 @@
+/**
+ * Log lines: one event, one line, whatever a peer put into it. Text for people on a terminal, JSON for programs. Fields
+ * are escaped and cut; no secret is ever a field.
+ */
+import type { Level } from '@corral/core'
+
+export type LogFields = Readonly<Record<string, string | number | bigint>>
+
+export interface LogLine {
+  readonly wallMs: number
+  readonly level: Level
+  /** What happened: stable words, the same for every event of the kind. */
+  readonly what: string
+  readonly fields: LogFields
+}
+
+const longestText = 300
+/** Our own words, stack traces among them. */
+const longestOwnText = 6000
+
+/** @returns one line with its end */
+export function jsonLine({ wallMs, level, what, fields }: LogLine): string {
+  const line: Record<string, string | number> = { time: new Date(wallMs).toISOString(), level, what }
+  for (const [name, value] of Object.entries(fields)) line[name] = jsonValue(value, longestOf(name))
+  return `${escapeUnprintable(JSON.stringify(line))}\n`
+}
+
+/** @returns one line with its end: `2026-11-21 11:09:05,123 INFO  what happened  name=value …` */
+export function textLine({ wallMs, level, what, fields }: LogLine): string {
+  const time = new Date(wallMs).toISOString().replace('T', ' ').replace('.', ',').slice(0, -1)
+  const sentence = sentences[what]?.(fields) ?? [what, ...Object.entries(fields).map(textField)].join(' ')
+  return `${time} ${level.toUpperCase().padEnd(5)} ${escapeUnprintable(sentence)}\n`
+}
+
+/** Lines whose fields read better as a sentence. */
+const sentences: Readonly<Record<string, (fields: LogFields) => string>> = {
+  serving: ({ version, host, port, data, startedInMs }) =>
+    `corral ${version} serves ${host}:${port} (data in ${cut(String(data))}, started in ${startedInMs} ms)`,
+  configuration: ({ where, key, message }) => cut(`${where}: ${key === '' ? '' : `${key} `}${message}`),
+}
+
+function textField([name, value]: [string, string | number | bigint]): string {
+  const text = cut(String(value), longestOf(name))
+  return `${name}=${/^[^\s"=]+$/.test(text) ? text : JSON.stringify(text)}`
+}
+
+/** JSON numbers of programs end at 2^53. */
+function jsonValue(value: string | number | bigint, longest: number): string | number {
+  if (typeof value === 'number') return Number.isFinite(value) ? value : String(value)
+  return cut(String(value), longest)
+}
+
+function longestOf(name: string): number {
+  return name === 'error' || name === 'reason' ? longestOwnText : longestText
+}
+
+function cut(text: string, longest: number = longestText): string {
+  if (text.length <= longest) return text
+  return `${text.slice(0, longest)}… (${text.length} chars)`
+}
+
+/**
+ * Controls (C0, DEL, C1), line and paragraph separators, marks that reorder or hide text, and halves of surrogate pairs
+ * become `\uXXXX`, which JSON reads back as what they were.
+ */
+const unprintable =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g
+
+export function escapeUnprintable(text: string): string {
+  return text.replace(unprintable, char => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+const severity: Readonly<Record<Level, number>> = { debug: 0, info: 1, warn: 2, error: 3 }
+
+export function isAtLeast(level: Level, threshold: Level): boolean {
+  return severity[level] >= severity[threshold]
+}

@@ -1,0 +1,138 @@
+/**
+ * The process: arguments, signals, exit codes. Everything that belongs to a process and not to a server is here, so that
+ * a server can live in somebody else's process.
+ */
+import { readFileSync } from 'node:fs'
+import { parseCommandLine, type ServerCommand, usage } from './config/command-line.ts'
+import type { ProcessSettings } from './config/settings.ts'
+import { type LoadedConfig, loadConfig } from './config/zoo-cfg.ts'
+import { isAtLeast, jsonLine, type LogLine, textLine } from './log-lines.ts'
+import { ExitCode, errnoOf, StartError } from './start-error.ts'
+import { launch, type RunningServer } from './start-server.ts'
+import { corralVersion } from './version.ts'
+
+async function main(args: readonly string[]): Promise<void> {
+  const [command, ...rest] = args
+  switch (command) {
+    case 'server':
+      return serve(parseCommandLine(rest, process.env))
+    default:
+      return complain(ExitCode.BadInvocation, usage)
+  }
+}
+
+async function serve(command: ServerCommand): Promise<void> {
+  switch (command.kind) {
+    case 'help':
+      process.stdout.write(usage)
+      return
+    case 'version':
+      process.stdout.write(`corral ${corralVersion}\n`)
+      return
+    case 'invalid':
+      return complain(ExitCode.BadInvocation, `corral: ${command.problem}\n\n${usage}`)
+    case 'serve':
+      return serveConfigured(command)
+  }
+}
+
+async function serveConfigured(command: Extract<ServerCommand, { kind: 'serve' }>): Promise<void> {
+  const { configFile, ...rest } = command
+  const text = configFile === undefined ? undefined : readConfig(configFile)
+  const file = configFile === undefined || text === undefined ? undefined : { path: configFile, text }
+  if (configFile !== undefined && file === undefined) return
+  const loaded = loadConfig({ file, ...rest })
+  if (!loaded.ok) {
+    const problems = loaded.problems.map(({ where, key, message }) => `${where}: ${key} ${message}\n`)
+    return complain(ExitCode.BadInvocation, `corral: the configuration is not valid\n${problems.join('')}`)
+  }
+  await run(loaded)
+}
+
+/** @returns the bytes as latin1; undefined if it cannot be read, which is said */
+function readConfig(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'latin1')
+  } catch (error) {
+    complain(ExitCode.BadInvocation, `corral: the configuration ${path} cannot be read (${errnoOf(error)})\n`)
+    return undefined
+  }
+}
+
+async function run({ core, process: settings, notices }: Extract<LoadedConfig, { ok: true }>): Promise<void> {
+  const reportStalls = startStallReport()
+  const onLog = lineWriter(settings)
+  const endWith = (exitCode: number): never => {
+    reportStalls()
+    process.exit(exitCode)
+  }
+  process.on('uncaughtException', error => {
+    onLog(failure('an unexpected error', error))
+    endWith(ExitCode.UnexpectedError)
+  })
+  for (const { level, ...fields } of notices) {
+    onLog({ wallMs: Date.now(), level, what: 'configuration', fields })
+  }
+  let server: RunningServer
+  try {
+    server = await launch({
+      core,
+      storage: { dataDir: settings.dataDir, dataLogDir: settings.dataLogDir },
+      listen: settings,
+      isDataDirAutocreated: settings.isDataDirAutocreated,
+      fourLetterWords: settings.fourLetterWords,
+      startedAtMs: 0, // of the process: the clock began with it
+      onLog,
+    })
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error
+    onLog(failure('the start failed', error))
+    return endWith(error.exitCode)
+  }
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => {
+      onLog({ wallMs: Date.now(), level: 'info', what: 'stopping', fields: { signal } })
+      void server.stop()
+    })
+  }
+  const end = await server.ended
+  if (end.kind === 'fatal') {
+    onLog({ wallMs: Date.now(), level: 'error', what: 'the server ends', fields: { reason: end.reason } })
+    return endWith(end.exitCode)
+  }
+  onLog({ wallMs: Date.now(), level: 'info', what: 'stopped', fields: {} })
+  return endWith(ExitCode.Ok)
+}
+
+function failure(what: string, error: Error): LogLine {
+  const fields =
+    error instanceof StartError ? { reason: error.message } : { error: error.stack ?? String(error) }
+  return { wallMs: Date.now(), level: 'error', what, fields }
+}
+
+function lineWriter({ logThreshold }: ProcessSettings): (line: LogLine) => void {
+  const render = process.stdout.isTTY ? textLine : jsonLine
+  // Whoever read the log may be gone; that is no reason to stop serving.
+  process.stdout.on('error', () => undefined)
+  return line => {
+    if (isAtLeast(line.level, logThreshold)) process.stdout.write(render(line))
+  }
+}
+
+/** With CORRAL_STALL_REPORT=1: how long the event loop stood still, on standard error at the end. */
+function startStallReport(): () => void {
+  if (process.env['CORRAL_STALL_REPORT'] !== '1') return () => undefined
+  const delays = process.getBuiltinModule('node:perf_hooks').monitorEventLoopDelay({ resolution: 1 })
+  delays.enable()
+  return () => {
+    const [maxMs, p999Ms] = [delays.max / 1e6, delays.percentile(99.9) / 1e6]
+    process.stderr.write(`${JSON.stringify({ stall: { maxMs, p999Ms } })}\n`)
+  }
+}
+
+function complain(exitCode: number, text: string): void {
+  process.stderr.write(text)
+  process.exitCode = exitCode
+}
+
+await main(process.argv.slice(2))

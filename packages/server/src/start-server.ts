@@ -1,0 +1,220 @@
+/** Puts a server together and waits until it serves. Installs no signal handler and never ends the process. */
+import { defaultConfig, Server, type ServerConfig, seededRandom } from '@corral/core'
+import type { Place } from './admin/answering.ts'
+import { CommandDesk } from './admin/command-desk.ts'
+import { Driver, type EndReason, type Say, systemClock } from './driver.ts'
+import { ChunkPool } from './io/chunk-pool.ts'
+import { prepareDataDirs, versionDir } from './io/data-dirs.ts'
+import { type DirLock, lockDir } from './io/dir-lock.ts'
+import { type Disk, type DiskGiven, FileDisk } from './io/disk.ts'
+import { MemoryDisk } from './io/memory-disk.ts'
+import { ClientSockets, type ListenOptions } from './io/net.ts'
+import type { LogLine } from './log-lines.ts'
+import { sha1 } from './sha1.ts'
+import { ExitCode, errnoOf, StartError } from './start-error.ts'
+import { corralVersion } from './version.ts'
+
+export interface DirectoryStorage {
+  /** Snapshots; the logs too, unless `dataLogDir` is given. Created if missing. */
+  readonly dataDir: string
+  readonly dataLogDir?: string
+}
+
+export interface StartOptions {
+  /** Default: memory, gone when the server stops. */
+  readonly storage?: 'memory' | DirectoryStorage
+  /** Default: 127.0.0.1. */
+  readonly host?: string
+  /** Default: 0, any free port. */
+  readonly port?: number
+  /** What differs from the defaults of ZooKeeper. */
+  readonly config?: Partial<ServerConfig>
+  readonly onLog?: (line: LogLine) => void
+}
+
+export interface RunningServer {
+  readonly port: number
+  /** For clients on the same machine: `host:port`. */
+  readonly connectString: string
+  /** Why it came to an end: stopped, or a disk that failed. */
+  readonly ended: Promise<EndReason>
+  /** Makes durable what was accepted, closes everything. Resolves when no handle is left. */
+  stop(): Promise<void>
+}
+
+/**
+ * @returns when clients are served
+ * @throws StartError when the directory or the port cannot be had, or the data cannot be trusted
+ */
+export function startServer(options: StartOptions = {}): Promise<RunningServer> {
+  const { storage = 'memory', host = '127.0.0.1', port = 0, config = {}, onLog } = options
+  return launch({
+    core: { ...defaultConfig, ...config },
+    storage: storage === 'memory' ? storage : { dataLogDir: storage.dataDir, ...storage },
+    listen: { host, port, backlog: undefined, hasKeepAlive: false },
+    isDataDirAutocreated: true,
+    fourLetterWords: ['*'],
+    startedAtMs: performance.now(),
+    onLog: onLog ?? (() => undefined),
+  })
+}
+
+export interface LaunchSettings {
+  readonly core: ServerConfig
+  readonly storage: 'memory' | { readonly dataDir: string; readonly dataLogDir: string }
+  readonly listen: ListenOptions
+  readonly isDataDirAutocreated: boolean
+  /** Allowed four-letter words; `*` for all. */
+  readonly fourLetterWords: readonly string[]
+  /** On the clock of `performance.now()`. */
+  readonly startedAtMs: number
+  readonly onLog: (line: LogLine) => void
+}
+
+/** @internal Of `main.ts` and {@link startServer}. */
+export async function launch(settings: LaunchSettings): Promise<RunningServer> {
+  const { storage } = settings
+  let lock: DirLock | undefined
+  if (storage !== 'memory') {
+    prepareDataDirs(storage, settings.isDataDirAutocreated)
+    lock = await lockDir(storage.dataDir)
+  }
+  const assembly = assemble(settings)
+  const { driver, sockets, disk, say } = assembly
+  const closeAll = async (how: 'gently' | 'at once'): Promise<void> => {
+    await (how === 'gently' ? sockets.shutDown() : sockets.abort())
+    await disk.close()
+    await lock?.release()
+  }
+  try {
+    assembly.bound = await bind(sockets, settings.listen, driver)
+  } catch (error) {
+    await closeAll('at once')
+    throw error
+  }
+  const { bound } = assembly
+  const ended = driver.ended.then(async reason => {
+    await closeAll(reason.kind === 'stopped' ? 'gently' : 'at once')
+    return reason
+  })
+  driver.start()
+  const early = await Promise.race([driver.serving, driver.ended])
+  if (early !== undefined) {
+    await ended
+    throw neverServed(early)
+  }
+  sayServing(say, settings, bound)
+  return {
+    port: bound.port,
+    connectString: connectString(bound),
+    ended,
+    stop: async () => {
+      driver.stop()
+      await ended
+    },
+  }
+}
+
+interface Assembly {
+  readonly driver: Driver
+  readonly sockets: ClientSockets
+  readonly disk: Disk
+  readonly say: Say
+  /** Port 0 until it is bound. */
+  bound: Bound
+}
+
+function assemble(settings: LaunchSettings): Assembly {
+  const { core, storage, fourLetterWords } = settings
+  const say: Say = (level, what, fields) => settings.onLog({ wallMs: Date.now(), level, what, fields })
+  const pool = new ChunkPool()
+  const sockets = new ClientSockets({ pool })
+  const disk = makeDisk(storage, { report: (op, result) => driver.diskDone(op, result) })
+  const random = seededRandom(freshSeed())
+  const driver: Driver = new Driver({
+    machine: new Server({ config: core, random, chunks: pool, sha1, maybe: () => false }),
+    sockets,
+    pool,
+    disk,
+    desk: new CommandDesk({ allowed: fourLetterWords, place: () => placeOf(settings, assembly.bound), say }),
+    clock: systemClock,
+    tickTimeMs: core.tickTimeMs,
+    say,
+  })
+  const assembly: Assembly = { driver, sockets, disk, say, bound: { host: '', port: 0 } }
+  return assembly
+}
+
+function makeDisk(storage: LaunchSettings['storage'], given: DiskGiven): Disk {
+  if (storage === 'memory') return new MemoryDisk(given)
+  const { dataDir, dataLogDir } = storage
+  const paths = {
+    data: versionDir(dataDir),
+    log: versionDir(dataLogDir),
+    dataRoot: dataDir,
+    logRoot: dataLogDir,
+  }
+  return new FileDisk({ ...given, paths })
+}
+
+function placeOf({ storage, listen, startedAtMs }: LaunchSettings, { port }: Bound): Place {
+  return {
+    clientPort: port,
+    backlog: listen.backlog ?? -1,
+    dataDir: storage === 'memory' ? undefined : versionDir(storage.dataDir),
+    dataLogDir: storage === 'memory' ? undefined : versionDir(storage.dataLogDir),
+    startedMonotonicMs: startedAtMs,
+  }
+}
+
+interface Bound {
+  readonly host: string
+  readonly port: number
+}
+
+async function bind(sockets: ClientSockets, listen: ListenOptions, driver: Driver): Promise<Bound> {
+  try {
+    const { address, port } = await sockets.listen(listen, driver)
+    return { host: address, port }
+  } catch (error) {
+    const where = `${listen.host ?? '*'}:${listen.port}`
+    const errno = errnoOf(error)
+    const why = bindReasons[errno] ?? (error instanceof Error ? error.message : String(error))
+    throw new StartError(ExitCode.UnexpectedError, `cannot serve clients on ${where}: ${why}`, {
+      cause: error,
+    })
+  }
+}
+
+const bindReasons: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'the port is in use by another process (EADDRINUSE)',
+  EACCES: 'binding to this port is not permitted (EACCES)',
+  EADDRNOTAVAIL: 'this machine does not have that address (EADDRNOTAVAIL)',
+  ENOTFOUND: 'the host name is unknown (ENOTFOUND)',
+}
+
+function neverServed(early: EndReason): StartError {
+  if (early.kind === 'fatal') return new StartError(early.exitCode, early.reason)
+  return new StartError(ExitCode.UnexpectedError, 'the server was stopped before it served')
+}
+
+function sayServing(say: Say, { storage, startedAtMs }: LaunchSettings, { host, port }: Bound): void {
+  say('info', 'serving', {
+    version: corralVersion,
+    host,
+    port,
+    data: storage === 'memory' ? 'memory' : storage.dataDir,
+    startedInMs: Math.round(performance.now() - startedAtMs),
+  })
+}
+
+/** An address that means "all" is reached as this machine. */
+function connectString({ host, port }: Bound): string {
+  if (host === '0.0.0.0' || host === '::') return `127.0.0.1:${port}`
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+/** Not for secrets: it makes collisions in the tree's index hard to provoke. */
+function freshSeed(): number {
+  return Math.floor(Math.random() * 0x1_0000_0000)
+}
