@@ -8,6 +8,7 @@ import {
   assert,
   digestVersion,
   type ErrorCode,
+  makeSpace,
   readAcl,
   type Space,
   txnDigestBytes,
@@ -28,6 +29,8 @@ import { TxnView } from './txn-view.ts'
 import type { WatchTable } from './watch-table.ts'
 import { ConfigId, Flag, QuotaId, RootId, Row, type ZnodeId, ZookeeperId } from './znode-rows.ts'
 import type { ZnodeKind } from './znodes.ts'
+
+const slash = 0x2f
 
 export type { ZnodeId } from './znode-rows.ts'
 
@@ -191,6 +194,15 @@ export class DataTree implements TreeReader {
 
   pathInto(id: ZnodeId, out: Writer): void {
     this.#parts.znodes.pathInto(id, out)
+  }
+
+  /** A copy of the path. */
+  pathOf(id: ZnodeId): Space {
+    const path = makeSpace(this.#parts.znodes.pathLength(id))
+    const out = new Writer(path)
+    if (id === RootId) out.byte(slash)
+    else this.#parts.znodes.rawPathInto(id, out)
+    return path
   }
 
   /** Znodes below this one. Walks over all of them. */

@@ -14,17 +14,19 @@ import { asciiSpace, equalBytes, lastSlash } from './raw-bytes.ts'
 import { Flag, QuotaId, Row, type ZnodeId } from './znode-rows.ts'
 import type { Znodes } from './znodes.ts'
 
-/** Limits are -1 where there is none. */
+/** The deepest quota at or above some path. */
 export interface Quota {
   /** Bytes of the path that are the quota's root. */
   readonly rootLength: number
-  readonly countLimit: number
-  readonly countHardLimit: number
-  readonly bytesLimit: number
-  readonly bytesHardLimit: number
-  /** Usage, the root included; -1 where the usage znode is missing or unreadable. */
-  readonly count: number
-  readonly bytes: number
+  /** -1 where there is none. */
+  readonly limits: {
+    readonly count: number
+    readonly bytes: number
+    readonly countHard: number
+    readonly bytesHard: number
+  }
+  /** The root included; -1 where the usage znode is missing or unreadable. */
+  readonly usage: { readonly count: number; readonly bytes: number }
 }
 
 const quotaPath: Space = asciiSpace('/zookeeper/quota')
@@ -89,12 +91,13 @@ export class Quotas {
     const usage = this.#read(this.#find(path, from, end, statsName))
     return {
       rootLength: end - from,
-      countLimit: limits.count,
-      countHardLimit: limits.countHardLimit,
-      bytesLimit: limits.bytes,
-      bytesHardLimit: limits.byteHardLimit,
-      count: usage.count,
-      bytes: usage.bytes,
+      limits: {
+        count: limits.count,
+        bytes: limits.bytes,
+        countHard: limits.countHardLimit,
+        bytesHard: limits.byteHardLimit,
+      },
+      usage: { count: usage.count, bytes: usage.bytes },
     }
   }
 
