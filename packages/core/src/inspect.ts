@@ -17,12 +17,16 @@ export interface Counters {
   connectionsDropped: number
   sessionsExpired: number
   throttledOps: number
-  digestMismatches: number
+}
+
+export interface StorageCounters {
   /** Log syncs done, those over the warning threshold, and txns they made durable. */
-  syncs: number
-  slowSyncs: number
-  txnsLogged: number
-  snapshots: number
+  readonly syncs: number
+  readonly slowSyncs: number
+  readonly txnsLogged: number
+  readonly snapshots: number
+  /** Txns whose digest did not agree with the tree during recovery. */
+  readonly digestMismatches: number
 }
 
 export interface ConnectionInfo {
@@ -59,6 +63,7 @@ export interface Inspection {
   readonly config: ServerConfig
   readonly isServing: boolean
   readonly counters: Counters
+  storage(): StorageCounters
   lastZxid(): Zxid
   znodeCount(): number
   ephemeralCount(): number

@@ -1,0 +1,112 @@
+import {
+  type Acl,
+  ErrorCode,
+  openAcl,
+  Perm,
+  Reader,
+  readAclList,
+  Writer,
+  writeAclList,
+} from '@corral/protocol'
+import { describe, expect, test } from 'vitest'
+import { defaultConfig } from '../config.ts'
+import type { AuthId } from '../session/ids.ts'
+import { AclFixer, isPermitted, redactAcl } from './authorize.ts'
+
+const auth = defaultConfig.auth
+const ip: AuthId = { scheme: 'ip', id: '127.0.0.1' }
+const bob: AuthId = { scheme: 'digest', id: 'bob:hash' }
+
+describe('isPermitted', () => {
+  const ownedByBob: readonly Acl[] = [{ perms: Perm.All, scheme: 'digest', id: 'bob:hash' }]
+
+  test('world:anyone serves everybody, for its permissions only', () => {
+    const readOnly: readonly Acl[] = [{ perms: Perm.Read, scheme: 'world', id: 'anyone' }]
+
+    expect(isPermitted(auth, [ip], readOnly, Perm.Read)).toBe(true)
+    expect(isPermitted(auth, [ip], readOnly, Perm.Write)).toBe(false)
+  })
+
+  test('any common bit satisfies a check', () => {
+    expect(isPermitted(auth, [bob], ownedByBob, Perm.Read | Perm.Admin)).toBe(true)
+    expect(isPermitted(auth, [bob], [{ perms: -1, scheme: 'digest', id: 'bob:hash' }], Perm.Delete)).toBe(
+      true,
+    )
+  })
+
+  test('ids match within their scheme', () => {
+    expect(isPermitted(auth, [ip], ownedByBob, Perm.Read)).toBe(false)
+    expect(isPermitted(auth, [{ scheme: 'sasl', id: 'bob:hash' }], ownedByBob, Perm.Read)).toBe(false)
+  })
+
+  test('the super user and skipACL pass everything; a disabled scheme matches nobody', () => {
+    expect(isPermitted(auth, [{ scheme: 'super', id: '' }], ownedByBob, Perm.Read)).toBe(true)
+    expect(isPermitted({ ...auth, isAclSkipped: true }, [], ownedByBob, Perm.Read)).toBe(true)
+    expect(isPermitted({ ...auth, isDigestEnabled: false }, [bob], ownedByBob, Perm.Read)).toBe(false)
+  })
+
+  test('an empty ACL forbids nothing', () => {
+    expect(isPermitted(auth, [], [], Perm.Admin)).toBe(true)
+  })
+})
+
+describe('AclFixer', () => {
+  function fix(
+    acl: readonly Acl[] | null,
+    ids: readonly AuthId[] = [ip],
+    fixer = new AclFixer(auth),
+  ): unknown {
+    const w = new Writer()
+    writeAclList(w, acl)
+    const fixed = fixer.fix(ids, w, 0, w.at)
+    return fixed.ok ? readAclList(new Reader(fixed.space.bytes, fixed.from, fixed.to)) : fixed.err
+  }
+
+  test('keeps a valid list, the second time without reading it', () => {
+    const fixer = new AclFixer(auth)
+
+    expect(fix(openAcl, [ip], fixer)).toEqual(openAcl)
+    expect(fix(openAcl, [ip], fixer)).toEqual(openAcl)
+  })
+
+  test('drops duplicates and keeps the order', () => {
+    const acl = [...openAcl, { perms: 1, scheme: 'ip', id: '10.0.0.1' }, ...openAcl]
+
+    expect(fix(acl)).toEqual([openAcl[0], acl[1]])
+  })
+
+  test('expands auth into the ids that were authenticated, never the address', () => {
+    const acl: readonly Acl[] = [{ perms: 31, scheme: 'auth', id: null }]
+
+    expect(fix(acl, [ip, bob])).toEqual([{ perms: 31, scheme: 'digest', id: 'bob:hash' }])
+    expect(fix(acl, [ip])).toBe(ErrorCode.InvalidAcl)
+  })
+
+  test('an auth list is expanded anew for each connection', () => {
+    const acl: readonly Acl[] = [{ perms: 31, scheme: 'auth', id: '' }]
+    const fixer = new AclFixer(auth)
+
+    fix(acl, [ip, bob], fixer)
+
+    expect(fix(acl, [ip], fixer)).toBe(ErrorCode.InvalidAcl)
+  })
+
+  test('refuses what cannot be stored, with the codes of ZooKeeper', () => {
+    const one = (scheme: string | null, id: string | null): readonly Acl[] => [{ perms: 31, scheme, id }]
+
+    expect(fix(null)).toBe(ErrorCode.InvalidAcl)
+    expect(fix([])).toBe(ErrorCode.InvalidAcl)
+    expect(fix(one(null, 'x'))).toBe(ErrorCode.InvalidAcl)
+    expect(fix(one('world', 'nobody'))).toBe(ErrorCode.InvalidAcl)
+    expect(fix(one('world', null))).toBe(ErrorCode.MarshallingError)
+    expect(fix(one('super', ''))).toBe(ErrorCode.InvalidAcl)
+    expect(fix(one('sasl', 'bob'))).toBe(ErrorCode.InvalidAcl)
+  })
+})
+
+test('a reader without ADMIN sees no digest', () => {
+  const acl: readonly Acl[] = [...openAcl, { perms: 1, scheme: 'digest', id: 'bob:secret' }]
+
+  expect(redactAcl(acl)[1]?.id).toBe('bob:x')
+  expect(redactAcl(acl)[0]).toEqual(openAcl[0])
+})

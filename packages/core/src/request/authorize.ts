@@ -1,0 +1,113 @@
+/** ACL checks, and what becomes of the ACL that a request brings. Source: ZooKeeperServer.checkACL, PrepRequestProcessor.fixupACL. */
+import { type Acl, ErrorCode, Reader, readAclList, type Space, Writer, writeAclList } from '@corral/protocol'
+import type { AuthConfig } from '../config.ts'
+import { type AuthId, isValidAclId, matchesId } from '../session/ids.ts'
+
+/** Does any of `ids` have any of `perm` by this ACL? */
+export function isPermitted(
+  config: AuthConfig,
+  ids: readonly AuthId[],
+  acl: readonly Acl[],
+  perm: number,
+): boolean {
+  if (acl.length === 0) return true
+  for (let i = 0; i < acl.length; i++) {
+    const entry = acl[i] as Acl
+    if ((entry.perms & perm) === 0) continue
+    if (entry.scheme === 'world' && entry.id === 'anyone') return true
+  }
+  if (config.isAclSkipped) return true
+  for (const own of ids) if (own.scheme === 'super') return true
+  for (const entry of acl) {
+    if ((entry.perms & perm) === 0 || entry.scheme === null || entry.id === null) continue
+    if (!isChecked(config, entry.scheme)) continue
+    for (const own of ids) {
+      if (own.scheme === entry.scheme && matchesId(own.scheme, own.id, entry.id)) return true
+    }
+  }
+  return false
+}
+
+/** Is there a provider for the scheme, so that its entries can match at all? */
+function isChecked(config: AuthConfig, scheme: string): boolean {
+  return scheme === 'ip' || (scheme === 'digest' && config.isDigestEnabled)
+}
+
+/** The ACL to be stored, as vector bytes in `space`, or why it is refused. */
+export type FixedAcl =
+  | { readonly ok: true; readonly space: Space; readonly from: number; readonly to: number }
+  | { readonly ok: false; readonly err: ErrorCode }
+
+/**
+ * Normalises the ACL of a request: duplicates go, `auth` becomes the connection's own ids, everything else must be
+ * world:anyone or valid for its scheme. Remembers the last list that needed no change, which is nearly always the
+ * next one too.
+ */
+export class AclFixer {
+  readonly #config: AuthConfig
+  readonly #writer: Writer = new Writer()
+  #plain: Uint8Array = new Uint8Array(0)
+
+  constructor(config: AuthConfig) {
+    this.#config = config
+  }
+
+  /** @param source - holds the vector, count included, between `from` and `to` */
+  fix(ids: readonly AuthId[], source: Space, from: number, to: number): FixedAcl {
+    if (this.#isPlain(source.bytes, from, to)) return { ok: true, space: source, from, to }
+    const wanted = readAclList(new Reader(source.bytes, from, to))
+    const fixed = this.#normalise(ids, wanted ?? [])
+    if (typeof fixed === 'number') return { ok: false, err: fixed }
+    const writer = this.#writer
+    writer.at = 0
+    writeAclList(writer, fixed)
+    if (!fixed.some((entry, i) => entry !== wanted?.[i]) && fixed.length === wanted?.length) {
+      this.#plain = writer.written()
+    }
+    return { ok: true, space: { bytes: writer.bytes, view: writer.view }, from: 0, to: writer.at }
+  }
+
+  #isPlain(bytes: Uint8Array, from: number, to: number): boolean {
+    const plain = this.#plain
+    if (plain.length !== to - from) return false
+    for (let i = 0; i < plain.length; i++) if (plain[i] !== bytes[from + i]) return false
+    return plain.length > 0
+  }
+
+  #normalise(ids: readonly AuthId[], wanted: readonly Acl[]): readonly Acl[] | ErrorCode {
+    const distinct = wanted.filter(
+      (a, i) => wanted.findIndex(b => a.perms === b.perms && a.scheme === b.scheme && a.id === b.id) === i,
+    )
+    if (distinct.length === 0) return ErrorCode.InvalidAcl
+    const fixed: Acl[] = []
+    for (const entry of distinct) {
+      if (entry.scheme === null) return ErrorCode.InvalidAcl
+      if (entry.scheme === 'world') {
+        if (entry.id === null) return ErrorCode.MarshallingError
+        if (entry.id !== 'anyone') return ErrorCode.InvalidAcl
+        fixed.push(entry)
+      } else if (entry.scheme === 'auth') {
+        const own = ids.filter(id => id.scheme === 'digest')
+        if (own.length === 0) return ErrorCode.InvalidAcl
+        for (const id of own) fixed.push({ perms: entry.perms, scheme: id.scheme, id: id.id })
+      } else {
+        if (entry.id === null) return ErrorCode.MarshallingError
+        if (!isValidAclId(this.#config, entry.scheme, entry.id)) return ErrorCode.InvalidAcl
+        fixed.push(entry)
+      }
+    }
+    return fixed
+  }
+}
+
+/** What a reader without ADMIN sees of an ACL: digests are masked. */
+export function redactAcl(acl: readonly Acl[]): readonly Acl[] {
+  return acl.map(entry =>
+    entry.scheme === 'digest' && entry.id !== null ? { ...entry, id: maskDigest(entry.id) } : entry,
+  )
+}
+
+function maskDigest(id: string): string {
+  const colon = id.indexOf(':')
+  return colon < 0 ? id : `${id.slice(0, colon)}:x`
+}

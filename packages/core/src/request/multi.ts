@@ -1,0 +1,107 @@
+/**
+ * multi: several writes, one zxid, all or nothing. All ops are read and judged as a list before the first is
+ * prepared; a list that cannot be right is refused whole.
+ *
+ * Source: MultiOperationRecord, PrepRequestProcessor case multi in the Java server.
+ */
+import { ErrorCode, OpCode, type RequestView, type Writer } from '@corral/protocol'
+import type { Pending } from './pending.ts'
+import { type Asker, multiCreateType, type Preparer } from './prepare.ts'
+
+/** @returns the number of ops, or -1 if the list is malformed, has an op that is not allowed, or has no end mark */
+export function countOps(
+  request: RequestView,
+  isAllowed: (request: RequestView, op: number) => boolean,
+): number {
+  const to = request.bodyTo
+  let at = request.bodyFrom
+  for (let count = 0; ; count++) {
+    const op = request.readMultiHeader(at, to)
+    if (op === false) return -1
+    if (op === undefined) return count
+    if (!request.readBody(op, request.at, to) || !isAllowed(request, op)) return -1
+    at = request.at
+  }
+}
+
+export function isMultiWrite(request: RequestView, op: number): boolean {
+  return request.pathFrom >= 0 && subTxnType(request, op) !== undefined
+}
+
+/** The kind of txn that an op inside a multi becomes; undefined if it may not stand there. */
+function subTxnType(request: RequestView, op: number): OpCode | undefined {
+  switch (op) {
+    case OpCode.Create:
+    case OpCode.Create2:
+    case OpCode.CreateContainer:
+    case OpCode.CreateTtl:
+      return multiCreateType(op, request.flags)
+    case OpCode.Delete:
+    case OpCode.SetData:
+    case OpCode.Check:
+      return op
+    default:
+      return undefined
+  }
+}
+
+/**
+ * Writes the body of a multi txn: `count(4)`, then for each op `type(4) | length(4) | body`. When an op fails, those
+ * before it stay as they are, it and all after it become error sub-txns, and the pending tree is as before.
+ *
+ * @param count - from {@link countOps}
+ */
+export function prepareMulti(
+  given: { readonly preparer: Preparer; readonly pending: Pending },
+  w: Writer,
+  asker: Asker,
+  request: RequestView,
+  body: { readonly from: number; readonly to: number; readonly count: number },
+): void {
+  w.int32(body.count)
+  given.pending.beginMulti()
+  let at = body.from
+  for (let i = 0; i < body.count; i++) {
+    const op = request.readMultiHeader(at, body.to) as number
+    request.readBody(op, request.at, body.to)
+    at = request.at
+    const err = prepareOp(given.preparer, w, asker, request, op)
+    if (err === ErrorCode.Ok) continue
+    given.pending.rollBackMulti()
+    writeErrorSubTxn(w, err)
+    for (let rest = i + 1; rest < body.count; rest++) writeErrorSubTxn(w, ErrorCode.RuntimeInconsistency)
+    return
+  }
+  given.pending.keepMulti()
+}
+
+function prepareOp(preparer: Preparer, w: Writer, asker: Asker, request: RequestView, op: number): ErrorCode {
+  const type = subTxnType(request, op) as OpCode
+  if (isCreate(type)) {
+    const err = preparer.checkFlags(request, type)
+    // The kind is settled by now: only the TTL itself can still be wrong.
+    if (err !== ErrorCode.Ok && type === OpCode.CreateTtl) return err
+  }
+  const start = w.at
+  w.int32(type)
+  w.int32(0)
+  const err = preparer.prepare(w, asker, request, type)
+  if (err !== ErrorCode.Ok) w.at = start
+  else w.view.setInt32(start + 4, w.at - start - 8)
+  return err
+}
+
+function isCreate(type: number): boolean {
+  return (
+    type === OpCode.Create ||
+    type === OpCode.Create2 ||
+    type === OpCode.CreateContainer ||
+    type === OpCode.CreateTtl
+  )
+}
+
+function writeErrorSubTxn(w: Writer, err: number): void {
+  w.int32(OpCode.Error)
+  w.int32(4)
+  w.int32(err)
+}

@@ -1,0 +1,277 @@
+/**
+ * The tree as it will be when every accepted write is applied: the committed tree, overlaid with one record for each
+ * znode that an outstanding write touched. Writes are validated against this, and the tree digest that a txn carries
+ * is predicted from it. A record goes when the last write that touched it is applied.
+ *
+ * Source: outstandingChanges of PrepRequestProcessor in the Java server.
+ */
+import { makeSpace, type Space } from '@corral/protocol'
+import type { Random } from '../random.ts'
+import type { AclIndex } from '../tree/acl-table.ts'
+import type { DataTree } from '../tree/data-tree.ts'
+import { contentCrcOf, DigestSum, isDigestedPath, nodeDigest, pathCrc } from '../tree/digest.ts'
+import { PathIndex } from '../tree/path-index.ts'
+
+/** Offsets, in words, of the stored Stat in a record: StatPersisted in wire order. */
+export const StatWord = {
+  Czxid: 0,
+  Mzxid: 2,
+  Ctime: 4,
+  Mtime: 6,
+  Version: 8,
+  Cversion: 9,
+  Aversion: 10,
+  Owner: 11,
+  Pzxid: 13,
+} as const
+const statWords = 15
+
+/** A znode as it will be, or that it will not be. */
+export class PendingZnode {
+  readonly index: number
+  readonly stat: Int32Array = new Int32Array(statWords)
+  path: Space = makeSpace(64)
+  pathBytes = 0
+  exists = false
+  childCount = 0
+  acl: AclIndex = 0
+  /** CRC-32 over path and data: the seed of the node digest. */
+  contentCrc = 0
+  dataBytes = 0
+  isDigested = false
+  /** What it contributes to the tree digest now. */
+  digest = 0
+  /** The newest write that touched it. */
+  write = 0
+
+  constructor(index: number) {
+    this.index = index
+  }
+}
+
+interface Saved {
+  readonly znode: PendingZnode
+  readonly stat: Int32Array
+  readonly exists: boolean
+  readonly childCount: number
+  readonly acl: AclIndex
+  readonly contentCrc: number
+  readonly dataBytes: number
+  readonly digest: number
+  readonly write: number
+}
+
+export class Pending {
+  readonly #tree: DataTree
+  readonly #index: PathIndex
+  readonly #records: PendingZnode[] = []
+  readonly #free: PendingZnode[] = []
+  /** Records touched by writes, in order; `#touchedBy` holds the write of each. */
+  #touched: PendingZnode[] = []
+  #touchedBy: number[] = []
+  #touchedHead = 0
+  #write = 0
+  /** The tree digest after all outstanding writes. */
+  readonly digest: DigestSum = new DigestSum()
+  /** What to put back if the multi that is being prepared fails; undefined outside a multi. */
+  #undo: Saved[] | undefined = undefined
+  #undoDigestHigh = 0
+  #undoDigestLow = 0
+  #undoTouched = 0
+
+  constructor(tree: DataTree, random: Random) {
+    this.#tree = tree
+    this.#index = new PathIndex({ seed: random.u32() })
+    this.digest.set(tree.digestHigh, tree.digestLow)
+  }
+
+  /** Everything changed from now on belongs to this write; its number is larger than all before. */
+  beginWrite(write: number): void {
+    this.#write = write
+  }
+
+  /**
+   * The znode at a path, absent ones included (`exists` false). Only for looking: call {@link touch} before changing it.
+   */
+  get(source: Space, from: number, to: number): PendingZnode {
+    const start = to - from === 1 && source.bytes[from] === 0x2f ? to : from // '/' and '' are the root
+    const known = this.#index.get(source, start, to)
+    return known >= 0 ? (this.#records[known] as PendingZnode) : this.#load(source, start, to)
+  }
+
+  /** The record will stay until the present write is applied. */
+  touch(znode: PendingZnode): void {
+    if (this.#undo !== undefined) {
+      this.#hold(znode.acl)
+      this.#undo.push(save(znode))
+    }
+    if (znode.write === this.#write) return
+    if (znode.write === 0) this.#index.put(znode.path, 0, znode.pathBytes, znode.index)
+    znode.write = this.#write
+    this.#touched.push(znode)
+    this.#touchedBy.push(this.#write)
+  }
+
+  /** Brings the record's digest, and the tree's, up to its present fields. Call after each change. */
+  rehash(znode: PendingZnode): void {
+    const digest = znode.exists && znode.isDigested ? nodeDigest(znode.contentCrc, znode.stat) : 0
+    this.digest.subtract(znode.digest)
+    this.digest.add(digest)
+    znode.digest = digest
+  }
+
+  /** Sets a znode's data: only what the digest and the quota need of it. `from` -1 is null data. */
+  setContent(znode: PendingZnode, source: Space, from: number, to: number): void {
+    znode.contentCrc = contentCrcOf(pathCrc(znode.path, 0, znode.pathBytes), source, from, to)
+    znode.dataBytes = from < 0 ? 0 : to - from
+  }
+
+  /** The ACL stays in the table as long as the record refers to it. */
+  setAcl(znode: PendingZnode, acl: AclIndex): void {
+    this.#hold(acl)
+    this.#let(znode.acl)
+    znode.acl = acl
+  }
+
+  /** The write was applied: the tree now says what its records said. */
+  applied(write: number): void {
+    const touchedBy = this.#touchedBy
+    while (this.#touchedHead < touchedBy.length && (touchedBy[this.#touchedHead] as number) <= write) {
+      const znode = this.#touched[this.#touchedHead] as PendingZnode
+      this.#touchedHead++
+      if (znode.write <= write && znode.write !== 0) this.#forget(znode)
+    }
+    if (this.#touchedHead < touchedBy.length) return
+    this.#touched = []
+    this.#touchedBy = []
+    this.#touchedHead = 0
+  }
+
+  /** The records of outstanding writes, for a session that closes. */
+  forEachTouched(visit: (znode: PendingZnode) => void): void {
+    for (let i = this.#touchedHead; i < this.#touched.length; i++) {
+      const znode = this.#touched[i] as PendingZnode
+      if (this.#touchedBy[i] === znode.write) visit(znode)
+    }
+  }
+
+  beginMulti(): void {
+    this.#undo = []
+    this.#undoDigestHigh = this.digest.high
+    this.#undoDigestLow = this.digest.low
+    this.#undoTouched = this.#touched.length
+  }
+
+  keepMulti(): void {
+    for (const saved of this.#undo ?? []) this.#let(saved.acl)
+    this.#undo = undefined
+  }
+
+  /** Puts everything back as it was at {@link beginMulti}. */
+  rollBackMulti(): void {
+    const undo = this.#undo ?? []
+    this.#undo = undefined
+    for (let i = undo.length - 1; i >= 0; i--) {
+      const saved = undo[i] as Saved
+      this.#let(saved.znode.acl)
+      restore(saved)
+      if (saved.write === 0) this.#forget(saved.znode)
+    }
+    this.digest.set(this.#undoDigestHigh, this.#undoDigestLow)
+    this.#touched.length = this.#undoTouched
+    this.#touchedBy.length = this.#undoTouched
+  }
+
+  /** A record that nothing refers to is reused for the next look. */
+  #load(source: Space, from: number, to: number): PendingZnode {
+    const znode = this.#spare()
+    const length = to - from
+    if (znode.path.bytes.length < length) znode.path = makeSpace(2 * length)
+    for (let i = 0; i < length; i++) znode.path.bytes[i] = source.bytes[from + i] as number
+    znode.pathBytes = length
+    znode.isDigested = isDigestedPath(source, from, to)
+    const tree = this.#tree
+    const id = tree.find(source, from, to)
+    znode.exists = id !== 0
+    if (id === 0) {
+      znode.stat.fill(0)
+      znode.childCount = 0
+      znode.contentCrc = 0
+      znode.dataBytes = 0
+      znode.digest = 0
+      return znode
+    }
+    tree.persistedInto(id, znode.stat)
+    znode.childCount = tree.childCount(id)
+    this.setAcl(znode, tree.acl(id))
+    znode.contentCrc = tree.contentCrc(id)
+    znode.dataBytes = tree.dataLength(id)
+    znode.digest = znode.isDigested ? nodeDigest(znode.contentCrc, znode.stat) : 0
+    return znode
+  }
+
+  /** Looked at and never touched records go round: a request looks at three of them at most. */
+  #spare(): PendingZnode {
+    const looked = this.#looked
+    const next = this.#lookedNext
+    this.#lookedNext = (next + 1) % looked.length
+    const old = looked[next]
+    if (old !== undefined && old.write === 0) {
+      this.setAcl(old, 0)
+      return old
+    }
+    const fresh = this.#free.pop() ?? this.#make()
+    looked[next] = fresh
+    return fresh
+  }
+
+  readonly #looked: (PendingZnode | undefined)[] = [undefined, undefined, undefined, undefined]
+  #lookedNext = 0
+
+  #make(): PendingZnode {
+    const znode = new PendingZnode(this.#records.length)
+    this.#records.push(znode)
+    return znode
+  }
+
+  #forget(znode: PendingZnode): void {
+    this.#index.delete(znode.path, 0, znode.pathBytes)
+    znode.write = 0
+    this.setAcl(znode, 0)
+    if (!this.#looked.includes(znode)) this.#free.push(znode)
+  }
+
+  #hold(acl: AclIndex): void {
+    if (acl !== 0) this.#tree.acls.retain(acl)
+  }
+
+  #let(acl: AclIndex): void {
+    if (acl !== 0) this.#tree.acls.release(acl)
+  }
+}
+
+function save(znode: PendingZnode): Saved {
+  return {
+    znode,
+    stat: znode.stat.slice(),
+    exists: znode.exists,
+    childCount: znode.childCount,
+    acl: znode.acl,
+    contentCrc: znode.contentCrc,
+    dataBytes: znode.dataBytes,
+    digest: znode.digest,
+    write: znode.write,
+  }
+}
+
+function restore(saved: Saved): void {
+  const { znode } = saved
+  znode.stat.set(saved.stat)
+  znode.exists = saved.exists
+  znode.childCount = saved.childCount
+  znode.acl = saved.acl
+  znode.contentCrc = saved.contentCrc
+  znode.dataBytes = saved.dataBytes
+  znode.digest = saved.digest
+  znode.write = saved.write
+}

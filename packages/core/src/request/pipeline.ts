@@ -1,0 +1,638 @@
+/**
+ * The order of things. Every write is prepared the moment it comes and waits, staged in the log, until it is durable;
+ * then txns are applied one by one, and after each: its events, its reply, and the requests of the same connection
+ * that were waiting behind it. A read of a connection without unfinished writes is answered at once. So replies leave
+ * in the order of the requests, nobody sees a write that is not durable, and no read sees a later write.
+ */
+import {
+  assert,
+  ErrorCode,
+  fromWords,
+  OpCode,
+  passwordBytes,
+  RequestView,
+  type SessionId,
+  type Space,
+  sessionPassword,
+  type Writer,
+  writeConnectResponse,
+} from '@corral/protocol'
+import type { ServerConfig } from '../config.ts'
+import type { Fields } from '../effects.ts'
+import type { Now } from '../events.ts'
+import type { Counters } from '../inspect.ts'
+import type { Random } from '../random.ts'
+import { type Connection, Pause } from '../session/connection.ts'
+import { addIds, authenticate } from '../session/ids.ts'
+import type { Outbox } from '../session/outbox.ts'
+import type { Session, Sessions } from '../session/sessions.ts'
+import type { DataTree } from '../tree/data-tree.ts'
+import { FiredWatches } from '../tree/fired-watches.ts'
+import { accessOf } from './access.ts'
+import { countOps, isMultiWrite, prepareMulti } from './multi.ts'
+import { Pending } from './pending.ts'
+import { type Asker, Preparer } from './prepare.ts'
+import { Reads } from './read.ts'
+import { beginReply, endReply, refuse, writeErrorResult, writeResultHead, writeResultsEnd } from './reply.ts'
+import { Watching } from './watching.ts'
+
+const requestHeadBytes = 8
+const txnHeadBytes = 32
+
+/** A write on its way to being durable. */
+interface Write {
+  number: number
+  /** undefined: nobody waits for the answer, or the connection is gone. */
+  connection: Connection | undefined
+  session: Session | undefined
+  /** As they were when the request came. */
+  ids: Asker['ids']
+  xid: number
+  op: number
+  err: ErrorCode
+  zxidHigh: number
+  zxidLow: number
+  arrivedMs: number
+  largeBytes: number
+}
+
+/** Where txns wait to become durable: the log's staging buffer. */
+export interface TxnStage {
+  /** @returns a writer positioned for the txn's payload */
+  beginTxn(): Writer
+  endTxn(zxidHigh: number, zxidLow: number): void
+}
+
+export interface PipelineHost {
+  /** Closes after everything written for it has left. */
+  closeAfterReply(connection: Connection): void
+  abort(connection: Connection): void
+  /** The session of the connection is there: its frames may be read. */
+  opened(connection: Connection): void
+  /** A session is over: its connection, if it has one, is to be closed. */
+  sessionEnded(session: Session): void
+  pause(connection: Connection, why: number): void
+  quotaExceeded(fields: Fields): void
+  /** The reasons to pause the connection may have gone. */
+  relieved(connection: Connection): void
+}
+
+export class Pipeline {
+  readonly #config: ServerConfig
+  readonly #tree: DataTree
+  readonly #log: TxnStage
+  readonly #outbox: Outbox
+  readonly #sessions: Sessions
+  readonly #timeouts: Map<SessionId, number>
+  readonly #counters: Counters
+  readonly #host: PipelineHost
+  readonly #sha1: (bytes: Uint8Array) => Uint8Array
+  readonly #pending: Pending
+  readonly #preparer: Preparer
+  readonly #watching: Watching
+  readonly #reads: Reads
+  readonly #request: RequestView = new RequestView()
+  readonly #fired: FiredWatches = new FiredWatches()
+  #writes: Write[] = []
+  #head = 0
+  #number = 0
+  /** The write that is being prepared, or was prepared last, and where its txn starts. */
+  #newest: Write = noWrite()
+  #txnStart = 0
+  #zxidHigh: number
+  #zxidLow: number
+  /** Bytes of large requests that are not answered yet. */
+  #largeBytes = 0
+  readonly #digests: { readonly zxid: bigint; readonly digest: bigint }[] = []
+
+  constructor(given: {
+    readonly config: ServerConfig
+    readonly tree: DataTree
+    readonly log: TxnStage
+    readonly outbox: Outbox
+    readonly sessions: Sessions
+    /** What snapshots persist: every session and the timeout of its creation. */
+    readonly timeouts: Map<SessionId, number>
+    readonly counters: Counters
+    readonly random: Random
+    readonly host: PipelineHost
+    sha1(bytes: Uint8Array): Uint8Array
+    connectionAt(slot: number): Connection | undefined
+  }) {
+    this.#config = given.config
+    this.#tree = given.tree
+    this.#log = given.log
+    this.#outbox = given.outbox
+    this.#sessions = given.sessions
+    this.#timeouts = given.timeouts
+    this.#counters = given.counters
+    this.#host = given.host
+    this.#sha1 = given.sha1
+    this.#pending = new Pending(given.tree, given.random)
+    this.#preparer = new Preparer({
+      config: given.config,
+      tree: given.tree,
+      pending: this.#pending,
+      quotaExceeded: fields => given.host.quotaExceeded(fields),
+    })
+    this.#watching = new Watching({
+      config: given.config,
+      tree: given.tree,
+      outbox: given.outbox,
+      connectionAt: given.connectionAt,
+      sent: connection => this.#countSent(connection),
+    })
+    this.#reads = new Reads({ config: given.config, tree: given.tree, watching: this.#watching })
+    this.#zxidHigh = given.tree.lastZxidHigh | 0
+    this.#zxidLow = given.tree.lastZxidLow | 0
+  }
+
+  get unfinishedWrites(): number {
+    return this.#writes.length - this.#head
+  }
+
+  digests(): readonly { readonly zxid: bigint; readonly digest: bigint }[] {
+    return this.#digests
+  }
+
+  /** Takes one frame of an open connection. @param clockMs - the session clock */
+  accept(now: Now, clockMs: number, connection: Connection, space: Space, from: number, to: number): void {
+    this.#counters.packetsReceived++
+    connection.received++
+    if (to - from < requestHeadBytes) return this.#host.abort(connection)
+    const request = this.#request
+    const isWhole = request.readFrame(space.bytes, space.view, from, to)
+    const access = accessOf(request.op)
+    const session = connection.session as Session
+    if (access?.kind === 'connection') {
+      if (request.op === OpCode.Auth && isWhole) this.#authenticate(connection)
+    } else {
+      if (session.isClosing) return
+      this.#sessions.touch(session, clockMs)
+      if (
+        this.#isBarred(connection) ||
+        access === undefined ||
+        access.kind === 'internal' ||
+        access.kind === 'multiOnly'
+      ) {
+        connection.phase = 'ending'
+      } else if (access.kind === 'write' && !this.#isThrottled(now, connection)) {
+        return this.#submitRequest(now, connection, isWhole, to - from)
+      }
+    }
+    this.#count(connection, 1)
+    if (connection.unfinishedWrites > 0) {
+      connection.backlog.push(space, from, to, connection.newestWrite, now.monotonicMs)
+      this.#pauseIfFull(connection)
+    } else this.#answer(now, connection, isWhole, now.monotonicMs)
+  }
+
+  /** A new session for the connection: the reply is made when its txn is durable. */
+  openSession(now: Now, clockMs: number, connection: Connection, timeoutMs: number): void {
+    const session = this.#sessions.open(timeoutMs, clockMs)
+    connection.session = session
+    session.conn = connection.id
+    const w = this.#begin(now, { connection, session, ids: connection.ids, xid: 0 }, OpCode.CreateSession)
+    w.int32(timeoutMs)
+    this.#end(w, ErrorCode.Ok)
+  }
+
+  /** A session whose time is up; it is marked as closing. */
+  expire(now: Now, session: Session): void {
+    this.#submitClose(now, { connection: undefined, session, ids: [], xid: 0 })
+  }
+
+  /** A container or TTL znode to be removed. @param path - whole */
+  reap(now: Now, path: Space): void {
+    const w = this.#begin(now, nobody, OpCode.DeleteContainer)
+    this.#end(w, this.#preparer.prepareReap(w, path, path.bytes.length))
+  }
+
+  /** The connection is gone: its writes go on, its answers and waiting requests do not. */
+  forget(connection: Connection): void {
+    for (let i = this.#head; i < this.#writes.length; i++) {
+      const write = this.#writes[i] as Write
+      if (write.connection === connection) write.connection = undefined
+    }
+    this.#counters.outstanding -= connection.outstanding
+    connection.outstanding = 0
+  }
+
+  /** Applies and answers what became durable: `count` records from `from` to `to`. */
+  durable(now: Now, records: { readonly space: Space; readonly from: number; readonly count: number }): void {
+    const { space } = records
+    let at = records.from
+    for (let i = 0; i < records.count; i++) {
+      const length = space.view.getInt32(at + 8)
+      this.#apply(now, space, at + 12, at + 12 + length)
+      at += 12 + length + 1
+    }
+    if (this.#head < this.#writes.length) this.#compact()
+    else {
+      this.#writes = []
+      this.#head = 0
+    }
+  }
+
+  #compact(): void {
+    if (this.#head < 1024) return
+    this.#writes = this.#writes.slice(this.#head)
+    this.#head = 0
+  }
+
+  #authenticate(connection: Connection): void {
+    const added = this.#idsOf(connection)
+    if (added === undefined) connection.phase = 'ending'
+    else connection.ids = addIds(connection.ids, added)
+  }
+
+  #idsOf(connection: Connection): ReturnType<typeof authenticate> {
+    const { bytes, schemeFrom, schemeTo, dataFrom, dataTo } = this.#request
+    return authenticate(
+      { config: this.#config.auth, sha1: this.#sha1 },
+      connection.peer.address,
+      schemeFrom < 0 ? null : bytes.subarray(schemeFrom, schemeTo),
+      dataFrom < 0 ? null : bytes.subarray(dataFrom, dataTo),
+    )
+  }
+
+  /** Is authentication enforced, and has the connection none of the schemes? */
+  #isBarred(connection: Connection): boolean {
+    const schemes = this.#config.auth.enforcedSchemes
+    return schemes !== undefined && !connection.ids.some(id => schemes.includes(id.scheme))
+  }
+
+  #submitRequest(now: Now, connection: Connection, isWhole: boolean, frameBytes: number): void {
+    const { op } = this.#request
+    const large = this.#config.largeRequest
+    const isLarge = large.thresholdBytes > 0 && frameBytes > large.thresholdBytes
+    if (isLarge && this.#largeBytes + frameBytes > large.maxBytes) return this.#host.abort(connection)
+    this.#count(connection, 1)
+    const { session, ids } = connection
+    const asked = { connection, session, ids, xid: this.#request.xid }
+    if (op === OpCode.CloseSession) {
+      connection.phase = 'ending'
+      ;(session as Session).isClosing = true
+      this.#submitClose(now, asked)
+    } else {
+      const w = this.#begin(now, asked, op)
+      this.#end(
+        w,
+        !isWhole ? ErrorCode.MarshallingError : op === OpCode.Multi ? this.#multi(w) : this.#single(w),
+      )
+    }
+    if (isLarge) {
+      this.#largeBytes += frameBytes
+      this.#newest.largeBytes = frameBytes
+    }
+    this.#pauseIfFull(connection)
+  }
+
+  #single(w: Writer): ErrorCode {
+    const request = this.#request
+    const { op } = request
+    const err = isCreateOp(op) ? this.#preparer.checkFlags(request, op) : ErrorCode.Ok
+    return err === ErrorCode.Ok ? this.#preparer.prepare(w, this.#newest, request, op) : err
+  }
+
+  #multi(w: Writer): ErrorCode {
+    const request = this.#request
+    const body = { from: request.bodyFrom, to: request.bodyTo }
+    const count = countOps(request, isMultiWrite)
+    if (count < 0) return ErrorCode.MarshallingError
+    const machines = { preparer: this.#preparer, pending: this.#pending }
+    prepareMulti(machines, w, this.#newest, request, { ...body, count })
+    return ErrorCode.Ok
+  }
+
+  #submitClose(now: Now, asked: Submission): void {
+    const session = asked.session as Session
+    const paths: Space[] = []
+    for (const znode of this.#tree.ephemeralsOf(session.high, session.low))
+      paths.push(this.#tree.pathOf(znode))
+    const w = this.#begin(now, asked, OpCode.CloseSession)
+    this.#preparer.prepareClose(w, session, paths)
+    this.#end(w, ErrorCode.Ok)
+  }
+
+  /** Gives a write its place in the order. @returns where its txn's body goes; {@link #end} follows */
+  #begin(now: Now, asked: Submission, op: number): Writer {
+    this.#zxidLow = (this.#zxidLow + 1) | 0
+    if (this.#zxidLow === 0) this.#zxidHigh = (this.#zxidHigh + 1) | 0
+    const write: Write = {
+      number: ++this.#number,
+      connection: asked.connection,
+      session: asked.session,
+      ids: asked.ids,
+      xid: asked.xid,
+      op,
+      err: ErrorCode.Ok,
+      zxidHigh: this.#zxidHigh,
+      zxidLow: this.#zxidLow,
+      arrivedMs: now.monotonicMs,
+      largeBytes: 0,
+    }
+    this.#newest = write
+    this.#pending.beginWrite(write.number)
+    this.#preparer.moveTo(now, write.zxidHigh, write.zxidLow)
+    const w = this.#log.beginTxn()
+    this.#txnStart = w.at
+    this.#preparer.writeHeader(w, write, op)
+    return w
+  }
+
+  /** Stages the txn. @param err - why the request is refused: nothing was changed, and the txn says so */
+  #end(w: Writer, err: ErrorCode): void {
+    const write = this.#newest
+    write.err = err
+    if (err === ErrorCode.Ok) this.#preparer.writeDigest(w)
+    else {
+      w.at = this.#txnStart
+      this.#preparer.writeHeader(w, write, OpCode.Error)
+      w.int32(err)
+    }
+    this.#log.endTxn(write.zxidHigh, write.zxidLow)
+    const { connection } = write
+    if (connection !== undefined) {
+      connection.newestWrite = write.number
+      connection.unfinishedWrites++
+    }
+    this.#writes.push(write)
+  }
+
+  #apply(now: Now, space: Space, from: number, to: number): void {
+    const write = this.#writes[this.#head++] as Write
+    const { view } = space
+    assert(
+      view.getInt32(from + 12) === write.zxidHigh && view.getInt32(from + 16) === write.zxidLow,
+      'txns become durable in the order of their zxids',
+    )
+    const fired = this.#fired
+    fired.clear()
+    const err = this.#tree.apply(space, from, to, fired)
+    assert(
+      write.err !== ErrorCode.Ok || err === ErrorCode.Ok || write.op === OpCode.Multi,
+      `a prepared txn applies, not ${err}`,
+    )
+    this.#pending.applied(write.number)
+    this.#largeBytes -= write.largeBytes
+    this.#recordDigest(write)
+    if (fired.eventCount > 0) this.#watching.deliver(fired, write.zxidHigh, write.zxidLow)
+    if (write.op === OpCode.CreateSession)
+      this.#timeouts.set(this.#idOf(write), view.getInt32(from + txnHeadBytes))
+    const { connection } = write
+    if (connection !== undefined) {
+      connection.unfinishedWrites--
+      if (write.op === OpCode.CreateSession) this.#welcome(connection)
+      else this.#reply(now, connection, write, space, from)
+      this.#answerBacklog(now, connection, write.number)
+    }
+    if (write.op === OpCode.CloseSession) this.#endSession(write)
+  }
+
+  #idOf(write: Write): SessionId {
+    return (write.session as Session).id
+  }
+
+  #recordDigest(write: Write): void {
+    if ((write.zxidLow & 127) !== 0) return
+    const tree = this.#tree
+    this.#digests.push({
+      zxid: fromWords(write.zxidHigh, write.zxidLow),
+      digest: BigInt.asUintN(64, fromWords(tree.digestHigh, tree.digestLow)),
+    })
+    if (this.#digests.length > 1024) this.#digests.shift()
+  }
+
+  #endSession(write: Write): void {
+    const session = write.session as Session
+    this.#timeouts.delete(session.id)
+    this.#sessions.remove(session)
+    this.#host.sessionEnded(session)
+  }
+
+  /** The handshake is done: the first frame to the client. */
+  #welcome(connection: Connection): void {
+    this.writeConnectResponse(connection)
+    this.#host.opened(connection)
+  }
+
+  /** The answer to a connect request; a connection without a session is told that its own is not valid. */
+  writeConnectResponse(connection: Connection): void {
+    const { session } = connection
+    const w = this.#outbox.open(connection)
+    const start = w.beginFrame()
+    writeConnectResponse(w, {
+      protocolVersion: 0,
+      timeoutMs: session?.timeoutMs ?? 0,
+      sessionId: session?.id ?? (0n as SessionId),
+      password: session === undefined ? new Uint8Array(passwordBytes) : sessionPassword(session.id),
+      readOnly: connection.hasReadOnlyByte ? false : undefined,
+    })
+    w.endFrame(start)
+    this.#countSent(connection)
+  }
+
+  #reply(now: Now, connection: Connection, write: Write, space: Space, from: number): void {
+    const w = this.#outbox.open(connection)
+    const start = beginReply(w, write.xid, write.zxidHigh, write.zxidLow)
+    if (write.err !== ErrorCode.Ok) refuse(w, start, write.err)
+    else {
+      this.#replyBody(w, write.op, space, from + txnHeadBytes)
+      endReply(w, start)
+    }
+    this.#finish(now, connection, { op: write.op, xid: write.xid, arrivedMs: write.arrivedMs })
+    if (write.op === OpCode.CloseSession) this.#host.closeAfterReply(connection)
+  }
+
+  /** @param body - where the txn's body starts */
+  #replyBody(w: Writer, op: number, space: Space, body: number): void {
+    const tree = this.#tree
+    switch (op) {
+      case OpCode.Create:
+        return writePathAt(w, space, body)
+      case OpCode.Create2:
+      case OpCode.CreateContainer:
+      case OpCode.CreateTtl:
+        writePathAt(w, space, body)
+        return tree.statInto(tree.lastPathId, w)
+      case OpCode.SetData:
+      case OpCode.SetAcl:
+        return tree.statInto(tree.lastPathId, w)
+      case OpCode.Multi:
+        return this.#multiResults(w, space)
+      default:
+        return // delete, closeSession: the header says it all
+    }
+  }
+
+  #multiResults(w: Writer, space: Space): void {
+    const tree = this.#tree
+    for (let i = 0; i < tree.resultCount; i++) {
+      const type = tree.resultType(i)
+      if (type === OpCode.Error) {
+        writeErrorResult(w, tree.resultCode(i))
+        continue
+      }
+      writeResultHead(w, type, ErrorCode.Ok)
+      if (type === OpCode.Create || type === OpCode.Create2) {
+        const from = tree.resultPathFrom(i)
+        w.int32(tree.resultPathTo(i) - from)
+        w.raw(space, from, tree.resultPathTo(i))
+      }
+      if (type === OpCode.Create2 || type === OpCode.SetData) tree.resultStatInto(i, w)
+    }
+    writeResultsEnd(w)
+  }
+
+  /** The requests that waited for this write, in the order in which they came. */
+  #answerBacklog(now: Now, connection: Connection, number: number): void {
+    const { backlog } = connection
+    while (backlog.isDue(number)) {
+      const isWhole = this.#request.readFrame(
+        backlog.space.bytes,
+        backlog.space.view,
+        backlog.from,
+        backlog.to,
+      )
+      this.#answer(now, connection, isWhole, backlog.arrivedMs)
+      backlog.drop()
+    }
+  }
+
+  /** Answers what is not a write: now is its turn. */
+  #answer(now: Now, connection: Connection, isWhole: boolean, arrivedMs: number): void {
+    const request = this.#request
+    const w = this.#outbox.open(connection)
+    const access = accessOf(request.op)
+    if (access?.kind === 'connection') this.#answerConnection(w, connection, isWhole)
+    else if (this.#isBarred(connection))
+      this.#refuseAndClose(w, connection, 0, ErrorCode.SessionClosedRequireSaslAuth)
+    else if (access?.kind === 'write' || (access?.kind === 'read' && this.#isThrottled(now, connection))) {
+      // A write gets here only when it was throttled as it came.
+      this.#counters.throttledOps++
+      refuse(
+        w,
+        beginReply(w, request.xid, this.#tree.lastZxidHigh, this.#tree.lastZxidLow),
+        ErrorCode.ThrottledOp,
+      )
+    } else if (access?.kind === 'read') this.#reads.answer(w, connection, request, isWhole)
+    else this.#refuseAndClose(w, connection, -1, ErrorCode.Unimplemented)
+    this.#finish(now, connection, { op: request.op, xid: request.xid, arrivedMs })
+  }
+
+  /** Did the frame wait too long before the pipeline, while the connection was throttled? Pings and closes never do. */
+  #isThrottled(now: Now, connection: Connection): boolean {
+    const limitMs = this.#config.requestThrottle.throttledOpWaitTimeMs
+    if (limitMs <= 0 || connection.waitingSinceMs === 0) return false
+    const { op } = this.#request
+    return (
+      op !== OpCode.Ping &&
+      op !== OpCode.CloseSession &&
+      now.monotonicMs - connection.waitingSinceMs > limitMs
+    )
+  }
+
+  /** auth and sasl: their replies carry zxid 0. */
+  #answerConnection(w: Writer, connection: Connection, isWhole: boolean): void {
+    const request = this.#request
+    if (request.op === OpCode.Auth) {
+      if (!isWhole || this.#idsOf(connection) === undefined) {
+        return this.#refuseAndClose(w, connection, 0, ErrorCode.AuthFailed)
+      }
+      return endReply(w, beginReply(w, request.xid, 0, 0))
+    }
+    const start = beginReply(w, request.xid, 0, 0)
+    w.int32(-1) // no SASL here: a null token, and the connection stays
+    endReply(w, start)
+  }
+
+  /** @param zxid - 0 or -1: these replies carry no zxid of the tree */
+  #refuseAndClose(w: Writer, connection: Connection, zxid: 0 | -1, err: ErrorCode): void {
+    refuse(w, beginReply(w, this.#request.xid, zxid, zxid), err)
+    this.#host.closeAfterReply(connection)
+  }
+
+  #finish(
+    now: Now,
+    connection: Connection,
+    request: { readonly op: number; readonly xid: number; readonly arrivedMs: number },
+  ): void {
+    const counters = this.#counters
+    const latencyMs = now.monotonicMs - request.arrivedMs
+    counters.latencyCount++
+    counters.latencySumMs += latencyMs
+    if (latencyMs < counters.latencyMinMs || counters.latencyCount === 1) counters.latencyMinMs = latencyMs
+    if (latencyMs > counters.latencyMaxMs) counters.latencyMaxMs = latencyMs
+    if (latencyMs < connection.minLatencyMs || connection.latencyCount === 0)
+      connection.minLatencyMs = latencyMs
+    connection.latencyCount++
+    connection.latencySumMs += latencyMs
+    connection.lastLatencyMs = latencyMs
+    if (latencyMs > connection.maxLatencyMs) connection.maxLatencyMs = latencyMs
+    connection.lastOp = request.op
+    if (request.xid > 0) connection.lastXid = request.xid
+    connection.lastReplyMonotonicMs = now.monotonicMs
+    connection.lastReplyZxidHigh = this.#tree.lastZxidHigh
+    connection.lastReplyZxidLow = this.#tree.lastZxidLow
+    this.#countSent(connection)
+    this.#count(connection, -1)
+    if (connection.paused !== 0) this.#host.relieved(connection)
+  }
+
+  #countSent(connection: Connection): void {
+    this.#counters.packetsSent++
+    connection.sent++
+    this.#outbox.written(connection)
+  }
+
+  #count(connection: Connection, by: 1 | -1): void {
+    connection.outstanding += by
+    this.#counters.outstanding += by
+  }
+
+  /** Back-pressure only: whoever has something outstanding waits while there is too much in all. */
+  #pauseIfFull(connection: Connection): void {
+    const { globalOutstandingLimit, requestThrottle, maxFrameBytes } = this.#config
+    const outstanding = this.#counters.outstanding
+    const isFull = outstanding > globalOutstandingLimit || connection.backlog.lengthBytes > maxFrameBytes
+    if (isFull && connection.outstanding > 0) this.#host.pause(connection, Pause.Outstanding)
+    if (requestThrottle.maxRequests > 0 && outstanding >= requestThrottle.maxRequests) {
+      this.#host.pause(connection, Pause.Throttle)
+    }
+  }
+}
+
+interface Submission {
+  readonly connection: Connection | undefined
+  readonly session: Session | undefined
+  readonly ids: Asker['ids']
+  readonly xid: number
+}
+
+/** Asks for what the server does of itself. */
+const nobody: Submission = { connection: undefined, session: undefined, ids: [], xid: 0 }
+
+function noWrite(): Write {
+  return {
+    ...nobody,
+    number: 0,
+    op: 0,
+    err: ErrorCode.Ok,
+    zxidHigh: 0,
+    zxidLow: 0,
+    arrivedMs: 0,
+    largeBytes: 0,
+  }
+}
+
+function isCreateOp(op: number): boolean {
+  return (
+    op === OpCode.Create || op === OpCode.Create2 || op === OpCode.CreateContainer || op === OpCode.CreateTtl
+  )
+}
+
+/** A string of a txn, length included. */
+function writePathAt(w: Writer, space: Space, at: number): void {
+  w.raw(space, at, at + 4 + space.view.getInt32(at))
+}

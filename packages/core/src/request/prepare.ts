@@ -1,0 +1,496 @@
+/**
+ * Request in, txn out: authorises, checks versions against the pending tree, and writes the txn, digest included,
+ * straight into the log's staging buffer. A refusal is a txn too: it takes its zxid and is logged as an error.
+ *
+ * Source: PrepRequestProcessor in the Java server; the order of checks decides which error wins.
+ */
+import {
+  CreateFlags,
+  copyBytes,
+  decodeUtf8,
+  digestVersion,
+  ErrorCode,
+  isLegalPath,
+  makeSpace,
+  OpCode,
+  pathKey,
+  type RequestView,
+  type Space,
+  type Writer,
+} from '@corral/protocol'
+import type { ServerConfig } from '../config.ts'
+import type { Fields } from '../effects.ts'
+import type { Now } from '../events.ts'
+import type { AuthId } from '../session/ids.ts'
+import type { Session } from '../session/sessions.ts'
+import type { DataTree } from '../tree/data-tree.ts'
+import { permOf } from './access.ts'
+import { AclFixer, isPermitted } from './authorize.ts'
+import { type Pending, type PendingZnode, StatWord } from './pending.ts'
+
+/** Stored owner of a container, high word. */
+const containerOwnerHigh = 0x80000000 | 0
+/** Stored owner of a TTL znode, upper 24 bits; the TTL in ms is below. */
+const ttlOwnerHigh = 0xff000000 | 0
+const longestTtlHigh = 0xff
+/** Characters of a sequence number, sign included. */
+const sequenceDigits = 10
+const slash = 0x2f
+
+/** Who asks, and where the request stands in the order. */
+export interface Asker {
+  readonly session: Session | undefined
+  readonly ids: readonly AuthId[]
+  readonly xid: number
+}
+
+/** The place and time of the txn being prepared. */
+export interface TxnPlace {
+  zxidHigh: number
+  zxidLow: number
+  timeHigh: number
+  timeLow: number
+}
+
+/** What a create request makes, decided by its opcode at top level and by its flags inside a multi. */
+interface Creation {
+  readonly type:
+    | typeof OpCode.Create
+    | typeof OpCode.Create2
+    | typeof OpCode.CreateContainer
+    | typeof OpCode.CreateTtl
+  readonly isEphemeral: boolean
+  readonly isSequential: boolean
+}
+
+const specialPaths: readonly Uint8Array[] = ['/', '/zookeeper', '/zookeeper/quota', '/zookeeper/config'].map(
+  path => Uint8Array.from(path, c => c.charCodeAt(0)),
+)
+
+export class Preparer {
+  readonly #config: ServerConfig
+  readonly #tree: DataTree
+  readonly #pending: Pending
+  readonly #fixer: AclFixer
+  readonly #quotaExceeded: (fields: Fields) => void
+  readonly place: TxnPlace = { zxidHigh: 0, zxidLow: 0, timeHigh: 0, timeLow: 0 }
+  /** The path of a sequential create with its number appended. */
+  #sequential: Space = makeSpace(256)
+
+  constructor(given: {
+    readonly config: ServerConfig
+    readonly tree: DataTree
+    readonly pending: Pending
+    /** A write went over a quota; only a hard limit refuses it. */
+    quotaExceeded(fields: Fields): void
+  }) {
+    this.#quotaExceeded = given.quotaExceeded
+    this.#config = given.config
+    this.#tree = given.tree
+    this.#pending = given.pending
+    this.#fixer = new AclFixer(given.config.auth)
+  }
+
+  /** Sets zxid and time of the next txn. */
+  moveTo(now: Now, zxidHigh: number, zxidLow: number): void {
+    const place = this.place
+    place.zxidHigh = zxidHigh
+    place.zxidLow = zxidLow
+    place.timeHigh = Math.floor(now.wallMs / 0x1_0000_0000)
+    place.timeLow = now.wallMs | 0
+  }
+
+  /** header: session(8) | cxid(4) | zxid(8) | time(8) | type(4) */
+  writeHeader(w: Writer, asker: Asker, type: number): void {
+    const { place } = this
+    w.words(asker.session?.high ?? 0, asker.session?.low ?? 0)
+    w.int32(asker.xid)
+    w.words(place.zxidHigh, place.zxidLow)
+    w.words(place.timeHigh, place.timeLow)
+    w.int32(type)
+  }
+
+  writeDigest(w: Writer): void {
+    if (!this.#config.storage.isDigestEnabled) return
+    w.int32(digestVersion)
+    w.words(this.#pending.digest.high, this.#pending.digest.low)
+  }
+
+  /**
+   * Checks one write of the view (not multi, not closeSession), changes the pending tree, and writes the txn body.
+   *
+   * @param request - read whole
+   * @param type - the kind of txn, see {@link txnTypeOf}
+   * @returns why it is refused, with nothing written and nothing changed
+   */
+  prepare(w: Writer, asker: Asker, request: RequestView, type: number): ErrorCode {
+    switch (type) {
+      case OpCode.Create:
+      case OpCode.Create2:
+      case OpCode.CreateContainer:
+      case OpCode.CreateTtl:
+        return this.#create(w, asker, request, {
+          type,
+          isEphemeral: isEphemeral(type, request.flags),
+          isSequential: isSequential(request.flags),
+        })
+      case OpCode.Delete:
+        return this.#delete(w, asker, request)
+      case OpCode.SetData:
+        return this.#setData(w, asker, request)
+      case OpCode.SetAcl:
+        return this.#setAcl(w, asker, request)
+      case OpCode.Check:
+        return this.#check(w, asker, request)
+      default:
+        return this.#config.isReconfigEnabled ? ErrorCode.Unimplemented : ErrorCode.ReconfigDisabled
+    }
+  }
+
+  /** The flags and TTL of a create, before anything else is looked at. */
+  checkFlags(request: RequestView, type: number): ErrorCode {
+    const { flags } = request
+    if (flags < CreateFlags.Persistent || flags > CreateFlags.PersistentSequentialWithTtl)
+      return ErrorCode.BadArguments
+    const hasTtlMode = flags >= CreateFlags.PersistentWithTtl
+    if (hasTtlMode && !this.#config.isTtlEnabled) return ErrorCode.Unimplemented
+    if (type !== OpCode.CreateTtl) return hasTtlMode ? ErrorCode.BadArguments : ErrorCode.Ok
+    if (!hasTtlMode) return ErrorCode.BadArguments
+    const isInRange =
+      request.ttlHigh >= 0 && request.ttlHigh <= longestTtlHigh && (request.ttlHigh | request.ttlLow) !== 0
+    return isInRange ? ErrorCode.Ok : ErrorCode.BadArguments
+  }
+
+  #create(w: Writer, asker: Asker, request: RequestView, creation: Creation): ErrorCode {
+    const pending = this.#pending
+    const { bytes, pathFrom, pathTo } = request
+    if (pathFrom < 0) return ErrorCode.MarshallingError
+    const cut = lastSlash(bytes, pathFrom, pathTo)
+    if (cut < 0 || hasNul(bytes, pathFrom, pathTo)) return ErrorCode.BadArguments
+    const fixed = this.#fixer.fix(asker.ids, request, request.aclFrom, request.aclTo)
+    if (!fixed.ok) return fixed.err
+    const parent = pending.get(request, pathFrom, cut)
+    if (!parent.exists) return ErrorCode.NoNode
+    if (!this.#may(asker, parent, permOf(creation.type))) return ErrorCode.NoAuth
+
+    let source: Space = request
+    let from = pathFrom
+    let to = pathTo
+    const sequence = parent.stat[StatWord.Cversion] as number
+    if (creation.isSequential) {
+      to = this.#appendSequence(request, pathFrom, pathTo, sequence)
+      source = this.#sequential
+      from = 0
+    }
+    if (!isLegalPath(source.bytes, from, to)) return ErrorCode.BadArguments
+    const znode = pending.get(source, from, to)
+    if (znode.exists) return ErrorCode.NodeExists
+    if (this.#isEphemeral(parent)) return ErrorCode.NoChildrenForEphemerals
+    const dataBytes = request.dataFrom < 0 ? 0 : request.dataTo - request.dataFrom
+    if (this.#isOverQuota(source, from, to, { count: 1, bytes: dataBytes })) return ErrorCode.QuotaExceeded
+
+    const parentCversion = (sequence + 1) | 0
+    pending.touch(parent)
+    parent.childCount++
+    parent.stat[StatWord.Cversion] = parentCversion
+    // The tree refuses to go back when the counter wraps, and then moves neither field.
+    if (parentCversion > sequence) this.#stamp(parent, StatWord.Pzxid)
+    else parent.stat[StatWord.Cversion] = sequence
+    pending.rehash(parent)
+
+    pending.touch(znode)
+    znode.exists = true
+    znode.childCount = 0
+    pending.setAcl(znode, this.#tree.acls.intern(fixed.space, fixed.from, fixed.to))
+    znode.stat.fill(0)
+    this.#stamp(znode, StatWord.Czxid)
+    this.#stamp(znode, StatWord.Mzxid)
+    this.#stamp(znode, StatWord.Pzxid)
+    this.#stampTime(znode, StatWord.Ctime)
+    this.#stampTime(znode, StatWord.Mtime)
+    this.#own(znode, asker, request, creation)
+    pending.setContent(znode, request, request.dataFrom, request.dataTo)
+    pending.rehash(znode)
+
+    w.int32(to - from)
+    w.raw(source, from, to)
+    writeData(w, request)
+    w.raw(fixed.space, fixed.from, fixed.to)
+    if (creation.type === OpCode.Create || creation.type === OpCode.Create2) w.bool(creation.isEphemeral)
+    w.int32(parentCversion)
+    if (creation.type === OpCode.CreateTtl) w.words(request.ttlHigh, request.ttlLow)
+    return ErrorCode.Ok
+  }
+
+  #own(znode: PendingZnode, asker: Asker, request: RequestView, creation: Creation): void {
+    const owner = StatWord.Owner
+    if (creation.type === OpCode.CreateContainer) znode.stat[owner] = containerOwnerHigh
+    else if (creation.type === OpCode.CreateTtl) {
+      znode.stat[owner] = ttlOwnerHigh | request.ttlHigh
+      znode.stat[owner + 1] = request.ttlLow
+    } else if (creation.isEphemeral) {
+      znode.stat[owner] = asker.session?.high ?? 0
+      znode.stat[owner + 1] = asker.session?.low ?? 0
+    }
+  }
+
+  #delete(w: Writer, asker: Asker, request: RequestView): ErrorCode {
+    const pending = this.#pending
+    const { bytes, pathFrom, pathTo } = request
+    if (pathFrom < 0) return ErrorCode.MarshallingError
+    const cut = lastSlash(bytes, pathFrom, pathTo)
+    if (cut < 0 || hasNul(bytes, pathFrom, pathTo)) return ErrorCode.BadArguments
+    if (isSpecial(bytes, pathFrom, pathTo)) return ErrorCode.BadArguments
+    const parent = pending.get(request, pathFrom, cut)
+    if (!parent.exists) return ErrorCode.NoNode
+    if (!this.#may(asker, parent, permOf(OpCode.Delete))) return ErrorCode.NoAuth
+    const znode = pending.get(request, pathFrom, pathTo)
+    if (!znode.exists) return ErrorCode.NoNode
+    if (!isVersion(request.version, znode.stat[StatWord.Version] as number)) return ErrorCode.BadVersion
+    if (znode.childCount > 0) return ErrorCode.NotEmpty
+    this.#remove(parent, znode)
+    writePath(w, request)
+    return ErrorCode.Ok
+  }
+
+  /**
+   * A container or TTL znode that the reaper found: everything is checked again, but no ACL.
+   *
+   * @param path - holds the path from 0 to `lengthBytes`
+   */
+  prepareReap(w: Writer, path: Space, lengthBytes: number): ErrorCode {
+    const pending = this.#pending
+    const cut = lastSlash(path.bytes, 0, lengthBytes)
+    if (cut < 0) return ErrorCode.BadArguments
+    const parent = pending.get(path, 0, cut)
+    const znode = pending.get(path, 0, lengthBytes)
+    if (!parent.exists || !znode.exists) return ErrorCode.NoNode
+    if (znode.childCount > 0) return ErrorCode.NotEmpty
+    if (this.#isEphemeral(znode) || isPersistent(znode)) return ErrorCode.BadVersion
+    this.#remove(parent, znode)
+    w.int32(lengthBytes)
+    w.raw(path, 0, lengthBytes)
+    return ErrorCode.Ok
+  }
+
+  /**
+   * The end of a session: one txn that deletes all its ephemerals, those of outstanding writes included.
+   *
+   * @param ephemerals - of the committed tree
+   */
+  prepareClose(w: Writer, session: Session, ephemerals: readonly Space[]): void {
+    const pending = this.#pending
+    const paths: Space[] = []
+    for (const path of ephemerals) {
+      const znode = pending.get(path, 0, path.bytes.length)
+      if (znode.exists && isOwner(znode, session)) paths.push(path)
+    }
+    const known = new Set(paths.map(path => pathKey(path.bytes)))
+    pending.forEachTouched(znode => {
+      if (!znode.exists || !isOwner(znode, session)) return
+      const bytes = znode.path.bytes.slice(0, znode.pathBytes)
+      if (!known.has(pathKey(bytes))) paths.push(spaceOf(bytes))
+    })
+    w.int32(paths.length)
+    for (const path of paths) {
+      const length = path.bytes.length
+      const parent = pending.get(path, 0, lastSlash(path.bytes, 0, length))
+      this.#remove(parent, pending.get(path, 0, length))
+      w.int32(length)
+      w.raw(path, 0, length)
+    }
+  }
+
+  #remove(parent: PendingZnode, znode: PendingZnode): void {
+    const pending = this.#pending
+    pending.touch(parent)
+    parent.childCount--
+    this.#stamp(parent, StatWord.Pzxid)
+    pending.rehash(parent)
+    pending.touch(znode)
+    znode.exists = false
+    pending.rehash(znode)
+  }
+
+  #setData(w: Writer, asker: Asker, request: RequestView): ErrorCode {
+    const pending = this.#pending
+    if (!isLegalPath(request.bytes, request.pathFrom, request.pathTo)) return ErrorCode.BadArguments
+    const znode = pending.get(request, request.pathFrom, request.pathTo)
+    if (!znode.exists) return ErrorCode.NoNode
+    if (!this.#may(asker, znode, permOf(OpCode.SetData))) return ErrorCode.NoAuth
+    const growth = (request.dataFrom < 0 ? 0 : request.dataTo - request.dataFrom) - znode.dataBytes
+    if (this.#isOverQuota(request, request.pathFrom, request.pathTo, { count: 0, bytes: growth })) {
+      return ErrorCode.QuotaExceeded
+    }
+    const version = znode.stat[StatWord.Version] as number
+    if (!isVersion(request.version, version)) return ErrorCode.BadVersion
+    pending.touch(znode)
+    znode.stat[StatWord.Version] = version + 1
+    this.#stamp(znode, StatWord.Mzxid)
+    this.#stampTime(znode, StatWord.Mtime)
+    pending.setContent(znode, request, request.dataFrom, request.dataTo)
+    pending.rehash(znode)
+    writePath(w, request)
+    writeData(w, request)
+    w.int32((version + 1) | 0)
+    return ErrorCode.Ok
+  }
+
+  #setAcl(w: Writer, asker: Asker, request: RequestView): ErrorCode {
+    const pending = this.#pending
+    if (!isLegalPath(request.bytes, request.pathFrom, request.pathTo)) return ErrorCode.BadArguments
+    const fixed = this.#fixer.fix(asker.ids, request, request.aclFrom, request.aclTo)
+    if (!fixed.ok) return fixed.err
+    const znode = pending.get(request, request.pathFrom, request.pathTo)
+    if (!znode.exists) return ErrorCode.NoNode
+    if (!this.#may(asker, znode, permOf(OpCode.SetAcl))) return ErrorCode.NoAuth
+    const aversion = znode.stat[StatWord.Aversion] as number
+    if (!isVersion(request.version, aversion)) return ErrorCode.BadVersion
+    pending.touch(znode)
+    znode.stat[StatWord.Aversion] = aversion + 1
+    pending.setAcl(znode, this.#tree.acls.intern(fixed.space, fixed.from, fixed.to))
+    pending.rehash(znode)
+    writePath(w, request)
+    w.raw(fixed.space, fixed.from, fixed.to)
+    w.int32((aversion + 1) | 0)
+    return ErrorCode.Ok
+  }
+
+  #check(w: Writer, asker: Asker, request: RequestView): ErrorCode {
+    if (!isLegalPath(request.bytes, request.pathFrom, request.pathTo)) return ErrorCode.BadArguments
+    const znode = this.#pending.get(request, request.pathFrom, request.pathTo)
+    if (!znode.exists) return ErrorCode.NoNode
+    if (!this.#may(asker, znode, permOf(OpCode.Check))) return ErrorCode.NoAuth
+    const version = znode.stat[StatWord.Version] as number
+    if (!isVersion(request.version, version)) return ErrorCode.BadVersion
+    writePath(w, request)
+    w.int32((version + 1) | 0) // as the Java server logs it; nobody reads it
+    return ErrorCode.Ok
+  }
+
+  #may(asker: Asker, znode: PendingZnode, perm: number): boolean {
+    return isPermitted(this.#config.auth, asker.ids, this.#tree.acls.entries(znode.acl), perm)
+  }
+
+  /** Owned by a session, and not a container or TTL znode. */
+  #isEphemeral(znode: PendingZnode): boolean {
+    const high = znode.stat[StatWord.Owner] as number
+    const low = znode.stat[StatWord.Owner + 1] as number
+    if ((high | low) === 0 || (high === containerOwnerHigh && low === 0)) return false
+    return !this.#config.isTtlEnabled || (high & 0xffffff00) !== ttlOwnerHigh
+  }
+
+  #isOverQuota(
+    source: Space,
+    from: number,
+    to: number,
+    change: { readonly count: number; readonly bytes: number },
+  ): boolean {
+    if (!this.#config.isQuotaEnforced) return false
+    const quota = this.#tree.quotaOver(source, from, to)
+    if (quota === undefined) return false
+    const path = (): string => decodeUtf8(source.bytes, from, from + quota.rootLength)
+    const { limits, usage } = quota
+    const isOver = (name: 'count' | 'bytes', hard: number): boolean => {
+      const wanted = usage[name] + change[name]
+      const limit = hard > -1 ? hard : limits[name]
+      if (change[name] === 0 || limit < 0 || wanted <= limit) return false
+      this.#quotaExceeded({ path: path(), [name]: wanted, limit, kind: hard > -1 ? 'hard' : 'soft' })
+      return hard > -1
+    }
+    return isOver('count', limits.countHard) || isOver('bytes', limits.bytesHard)
+  }
+
+  #stamp(znode: PendingZnode, word: number): void {
+    znode.stat[word] = this.place.zxidHigh
+    znode.stat[word + 1] = this.place.zxidLow
+  }
+
+  #stampTime(znode: PendingZnode, word: number): void {
+    znode.stat[word] = this.place.timeHigh
+    znode.stat[word + 1] = this.place.timeLow
+  }
+
+  /** @returns the length of the path with its number, which is in `#sequential` from 0 */
+  #appendSequence(request: RequestView, from: number, to: number, sequence: number): number {
+    const length = to - from
+    if (this.#sequential.bytes.length < length + sequenceDigits + 1)
+      this.#sequential = makeSpace(2 * length + 32)
+    copyBytes(request, from, to, this.#sequential, 0)
+    const digits =
+      sequence < 0
+        ? `-${String(-sequence).padStart(sequenceDigits - 1, '0')}`
+        : String(sequence).padStart(sequenceDigits, '0')
+    for (let i = 0; i < digits.length; i++) this.#sequential.bytes[length + i] = digits.charCodeAt(i)
+    return length + digits.length
+  }
+}
+
+/** Inside a multi the flags of a create redirect its kind. @returns undefined for flags that spoil the whole multi */
+export function multiCreateType(op: number, flags: number): Creation['type'] | undefined {
+  if (flags < CreateFlags.Persistent || flags > CreateFlags.PersistentSequentialWithTtl) return undefined
+  if (op === OpCode.CreateContainer || flags === CreateFlags.Container) return OpCode.CreateContainer
+  const hasTtlMode = flags >= CreateFlags.PersistentWithTtl
+  if (op === OpCode.CreateTtl) return hasTtlMode ? OpCode.CreateTtl : OpCode.Create
+  if (hasTtlMode) return undefined
+  return op === OpCode.Create2 ? OpCode.Create2 : OpCode.Create
+}
+
+function isEphemeral(type: number, flags: number): boolean {
+  if (type === OpCode.CreateContainer || type === OpCode.CreateTtl) return false
+  return flags === CreateFlags.Ephemeral || flags === CreateFlags.EphemeralSequential
+}
+
+function isSequential(flags: number): boolean {
+  return (
+    flags === CreateFlags.PersistentSequential ||
+    flags === CreateFlags.EphemeralSequential ||
+    flags === CreateFlags.PersistentSequentialWithTtl
+  )
+}
+
+function isVersion(expected: number, found: number): boolean {
+  return expected === -1 || expected === found
+}
+
+function isPersistent(znode: PendingZnode): boolean {
+  return ((znode.stat[StatWord.Owner] as number) | (znode.stat[StatWord.Owner + 1] as number)) === 0
+}
+
+function isOwner(znode: PendingZnode, session: Session): boolean {
+  return znode.stat[StatWord.Owner] === session.high && znode.stat[StatWord.Owner + 1] === session.low
+}
+
+function isSpecial(bytes: Uint8Array, from: number, to: number): boolean {
+  if (to - from > 17 || (to - from > 1 && bytes[from + 1] !== 0x7a)) return false
+  return specialPaths.some(path => isSame(path, bytes.subarray(from, to)))
+}
+
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i])
+}
+
+function lastSlash(bytes: Uint8Array, from: number, to: number): number {
+  for (let i = to - 1; i >= from; i--) if (bytes[i] === slash) return i
+  return -1
+}
+
+function hasNul(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if (bytes[i] === 0) return true
+  return false
+}
+
+function spaceOf(bytes: Uint8Array): Space {
+  return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength) }
+}
+
+function writePath(w: Writer, request: RequestView): void {
+  w.int32(request.pathTo - request.pathFrom)
+  w.raw(request, request.pathFrom, request.pathTo)
+}
+
+function writeData(w: Writer, request: RequestView): void {
+  if (request.dataFrom < 0) return w.int32(-1)
+  w.int32(request.dataTo - request.dataFrom)
+  w.raw(request, request.dataFrom, request.dataTo)
+}

@@ -1,0 +1,218 @@
+/** The requests that change nothing: answered from the tree as it is when their turn comes. Source: FinalRequestProcessor. */
+import {
+  type Acl,
+  ErrorCode,
+  highWord,
+  lowWord,
+  OpCode,
+  Perm,
+  type RequestView,
+  type SessionId,
+  type Writer,
+  writeAclList,
+} from '@corral/protocol'
+import type { ServerConfig } from '../config.ts'
+import type { Connection } from '../session/connection.ts'
+import { userName } from '../session/ids.ts'
+import type { DataTree } from '../tree/data-tree.ts'
+import { WatchKind } from '../tree/watch-table.ts'
+import type { ZnodeId } from '../tree/znode-rows.ts'
+import { permOf } from './access.ts'
+import { isPermitted, redactAcl } from './authorize.ts'
+import { countOps } from './multi.ts'
+import { beginReply, endReply, refuse, writeErrorResult, writeResultHead, writeResultsEnd } from './reply.ts'
+import type { Watching } from './watching.ts'
+
+export class Reads {
+  readonly #config: ServerConfig
+  readonly #tree: DataTree
+  readonly #watching: Watching
+
+  constructor(given: {
+    readonly config: ServerConfig
+    readonly tree: DataTree
+    readonly watching: Watching
+  }) {
+    this.#config = given.config
+    this.#tree = given.tree
+    this.#watching = given.watching
+  }
+
+  /** Writes the whole reply frame. @param isWhole - the request's body could be read */
+  answer(w: Writer, connection: Connection, request: RequestView, isWhole: boolean): void {
+    const tree = this.#tree
+    const isReplay = request.op === OpCode.SetWatches || request.op === OpCode.SetWatches2
+    const replayErr = isReplay ? this.#watching.setWatches(connection, request) : ErrorCode.Ok
+    const xid = request.op === OpCode.Ping ? -2 : request.xid
+    const start = beginReply(w, xid, tree.lastZxidHigh, tree.lastZxidLow)
+    const err = !isWhole
+      ? ErrorCode.MarshallingError
+      : isReplay
+        ? replayErr
+        : this.#body(w, connection, request)
+    if (err === ErrorCode.Ok) endReply(w, start)
+    else refuse(w, start, err)
+  }
+
+  #body(w: Writer, connection: Connection, request: RequestView): ErrorCode {
+    switch (request.op) {
+      case OpCode.GetData:
+      case OpCode.GetChildren:
+      case OpCode.GetChildren2:
+      case OpCode.GetAllChildrenNumber:
+        return this.#znode(w, connection, request)
+      case OpCode.Exists:
+        return this.#exists(w, connection, request)
+      case OpCode.GetAcl:
+        return this.#getAcl(w, connection, request)
+      case OpCode.Sync:
+        w.int32(request.pathFrom < 0 ? -1 : request.pathTo - request.pathFrom)
+        if (request.pathFrom >= 0) w.raw(request, request.pathFrom, request.pathTo)
+        return ErrorCode.Ok
+      case OpCode.MultiRead:
+        return this.#multiRead(w, connection, request)
+      case OpCode.GetEphemerals:
+        return this.#getEphemerals(w, connection, request)
+      case OpCode.WhoAmI:
+        w.vector(connection.ids, (writer, id) => {
+          writer.string(id.scheme)
+          writer.string(userName(id))
+        })
+        return ErrorCode.Ok
+      case OpCode.AddWatch:
+      case OpCode.CheckWatches:
+      case OpCode.RemoveWatches:
+        return this.#watching.answer(w, connection, request)
+      default:
+        return ErrorCode.Ok // ping
+    }
+  }
+
+  /** The reads of a znode that must exist and be readable. */
+  #znode(w: Writer, connection: Connection, request: RequestView): ErrorCode {
+    const tree = this.#tree
+    if (request.pathFrom < 0) return ErrorCode.MarshallingError
+    const znode = tree.find(request, request.pathFrom, request.pathTo)
+    if (znode === 0) return ErrorCode.NoNode
+    if (!this.#may(connection, znode, permOf(request.op as OpCode))) return ErrorCode.NoAuth
+    switch (request.op) {
+      case OpCode.GetData:
+        if (request.isWatching) this.#watch(connection, request, WatchKind.Data)
+        tree.dataInto(znode, w)
+        tree.statInto(znode, w)
+        break
+      case OpCode.GetAllChildrenNumber:
+        w.int32(tree.descendantCount(znode))
+        break
+      default:
+        if (request.isWatching) this.#watch(connection, request, WatchKind.Child)
+        tree.childrenInto(znode, w)
+        if (request.op === OpCode.GetChildren2) tree.statInto(znode, w)
+    }
+    return ErrorCode.Ok
+  }
+
+  #exists(w: Writer, connection: Connection, request: RequestView): ErrorCode {
+    const { bytes, pathFrom, pathTo } = request
+    if (pathFrom < 0) return ErrorCode.MarshallingError
+    for (let i = pathFrom; i < pathTo; i++) if (bytes[i] === 0) return ErrorCode.BadArguments
+    const znode = this.#tree.find(request, pathFrom, pathTo)
+    if (znode !== 0 && !this.#may(connection, znode, permOf(OpCode.Exists))) return ErrorCode.NoAuth
+    if (request.isWatching) this.#watch(connection, request, WatchKind.Data)
+    if (znode === 0) return ErrorCode.NoNode
+    this.#tree.statInto(znode, w)
+    return ErrorCode.Ok
+  }
+
+  #getAcl(w: Writer, connection: Connection, request: RequestView): ErrorCode {
+    const tree = this.#tree
+    if (request.pathFrom < 0) return ErrorCode.MarshallingError
+    const znode = tree.find(request, request.pathFrom, request.pathTo)
+    if (znode === 0) return ErrorCode.NoNode
+    if (!this.#may(connection, znode, permOf(OpCode.GetAcl))) return ErrorCode.NoAuth
+    const acl: readonly Acl[] = tree.acls.entries(tree.acl(znode))
+    writeAclList(w, this.#may(connection, znode, Perm.Admin) ? acl : redactAcl(acl))
+    tree.statInto(znode, w)
+    return ErrorCode.Ok
+  }
+
+  /** Each op on its own; all see one state. A reply that would pass the limit is refused before it is built. */
+  #multiRead(w: Writer, connection: Connection, request: RequestView): ErrorCode {
+    const { bodyFrom, bodyTo } = request
+    const count = countOps(request, isMultiRead)
+    if (count < 0) return ErrorCode.MarshallingError
+    const most = w.at + this.#config.maxMultiReadReplyBytes
+    let at = bodyFrom
+    for (let i = 0; i < count; i++) {
+      const op = request.readMultiHeader(at, bodyTo) as number
+      request.readBody(op, request.at, bodyTo)
+      at = request.at
+      const znode = request.pathFrom < 0 ? 0 : this.#tree.find(request, request.pathFrom, request.pathTo)
+      if (znode === 0) writeErrorResult(w, ErrorCode.NoNode)
+      else if (!this.#may(connection, znode, Perm.Read)) writeErrorResult(w, ErrorCode.NoAuth)
+      else {
+        const size = op === OpCode.GetData ? this.#tree.dataLength(znode) : this.#tree.childrenBytes(znode)
+        if (w.at + size > most) return ErrorCode.MarshallingError
+        this.#subRead(w, znode, op)
+      }
+    }
+    writeResultsEnd(w)
+    return ErrorCode.Ok
+  }
+
+  #subRead(w: Writer, znode: ZnodeId, op: number): void {
+    writeResultHead(w, op, ErrorCode.Ok)
+    if (op === OpCode.GetData) {
+      this.#tree.dataInto(znode, w)
+      this.#tree.statInto(znode, w)
+    } else this.#tree.childrenInto(znode, w)
+  }
+
+  /** Of the calling session, by plain string prefix. */
+  #getEphemerals(w: Writer, connection: Connection, request: RequestView): ErrorCode {
+    const tree = this.#tree
+    const id = connection.session?.id ?? (0n as SessionId)
+    const countAt = w.at
+    w.int32(0)
+    let count = 0
+    for (const znode of tree.ephemeralsOf(highWord(id), lowWord(id))) {
+      const at = w.at
+      tree.pathInto(znode, w)
+      if (hasPrefix(w, at + 4, request)) count++
+      else w.at = at
+    }
+    w.view.setInt32(countAt, count)
+    return ErrorCode.Ok
+  }
+
+  #may(connection: Connection, znode: ZnodeId, perm: number): boolean {
+    return isPermitted(
+      this.#config.auth,
+      connection.ids,
+      this.#tree.acls.entries(this.#tree.acl(znode)),
+      perm,
+    )
+  }
+
+  #watch(connection: Connection, request: RequestView, kind: WatchKind): void {
+    this.#tree.watches.add(connection.slot, request, request.pathFrom, request.pathTo, kind)
+  }
+}
+
+function isMultiRead(_request: RequestView, op: number): boolean {
+  return op === OpCode.GetData || op === OpCode.GetChildren
+}
+
+/** null, blank and "/" are prefixes of everything. */
+function hasPrefix(w: Writer, at: number, request: RequestView): boolean {
+  const { bytes, pathFrom, pathTo } = request
+  if (pathFrom < 0 || isBlank(bytes, pathFrom, pathTo)) return true
+  if (w.at - at < pathTo - pathFrom) return false
+  for (let i = 0; i < pathTo - pathFrom; i++) if (w.bytes[at + i] !== bytes[pathFrom + i]) return false
+  return true
+}
+
+function isBlank(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if ((bytes[i] as number) > 0x20) return false
+  return true
+}

@@ -1,0 +1,56 @@
+/**
+ * Finds containers and TTL znodes whose time is up and hands them out one by one, no faster than the configured
+ * rate: a clock that jumps ahead cannot make it delete everything at once.
+ *
+ * Source: ContainerManager in the Java server.
+ */
+import type { Space } from '@corral/protocol'
+import type { ContainerConfig } from '../config.ts'
+import type { Now } from '../events.ts'
+import type { DataTree } from '../tree/data-tree.ts'
+
+/** Candidates found in one check at most; the next check finds the rest. */
+const mostCandidates = 10_000
+const minuteMs = 60_000
+
+export class Reaper {
+  readonly #config: ContainerConfig
+  readonly #tree: DataTree
+  #queue: Space[] = []
+  #nextCheckMs: number | undefined = undefined
+  #lastTickMs = 0
+  /** Removals allowed now; grows with time. */
+  #allowance = 0
+
+  constructor(config: ContainerConfig, tree: DataTree) {
+    this.#config = config
+    this.#tree = tree
+  }
+
+  /** @param reap - called with the whole path of each znode to be removed now */
+  tick(now: Now, reap: (path: Space) => void): void {
+    const { checkIntervalMs, maxPerMinute } = this.#config
+    this.#nextCheckMs ??= now.monotonicMs + checkIntervalMs
+    const elapsedMs = now.monotonicMs - this.#lastTickMs
+    this.#lastTickMs = now.monotonicMs
+    this.#allowance = Math.min(maxPerMinute, this.#allowance + (elapsedMs * maxPerMinute) / minuteMs)
+    if (now.monotonicMs >= this.#nextCheckMs) {
+      this.#nextCheckMs = now.monotonicMs + checkIntervalMs
+      if (this.#queue.length === 0) this.#look(now)
+    }
+    const count = Math.min(Math.floor(this.#allowance), this.#queue.length)
+    this.#allowance -= count
+    for (const path of this.#queue.splice(0, count)) reap(path)
+    if (this.#queue.length === 0) this.#allowance = Math.min(this.#allowance, 1)
+  }
+
+  #look(now: Now): void {
+    const candidates = this.#tree.reapCandidates(
+      now.wallMs,
+      this.#config.maxNeverUsedIntervalMs,
+      mostCandidates,
+    )
+    this.#queue = candidates.map(znode => this.#tree.pathOf(znode))
+    this.#allowance = Math.max(this.#allowance, 1)
+  }
+}

@@ -1,0 +1,641 @@
+/**
+ * The whole server as one machine: `step(now, event)` decides, effects say what is to be done. Composes the machines
+ * of this package and carries what passes between them; nothing here reads a clock, a socket or a file.
+ *
+ * Life: recovering -> serving -> stopping -> ended. Connections are taken at any time; while the server is not serving
+ * they get four-letter words and nothing else.
+ */
+import {
+  type ConnectRequest,
+  DecodeError,
+  decodeUtf8,
+  epochOf,
+  fromWords,
+  hexOf,
+  Reader,
+  readConnectRequest,
+  type SessionId,
+  type Space,
+  sessionId,
+  sessionPassword,
+  unreachable,
+  Writer,
+  type Zxid,
+  zxid,
+} from '@corral/protocol'
+import type { ServerConfig } from './config.ts'
+import type { DiskResult, OpId } from './disk.ts'
+import type { Chunks, Effect, Fields, Level } from './effects.ts'
+import type { ConnId, Event, Now, Peer } from './events.ts'
+import type { ConnectionInfo, Counters, Inspection, SessionInfo } from './inspect.ts'
+import { Log, type LogReport } from './log/log.ts'
+import type { Random } from './random.ts'
+import { Pipeline } from './request/pipeline.ts'
+import { Reaper } from './request/reaper.ts'
+import { type Connection, Pause } from './session/connection.ts'
+import { ConnectionThrottle } from './session/connection-throttle.ts'
+import { Connections } from './session/connections.ts'
+import { Intake } from './session/intake.ts'
+import { Outbox } from './session/outbox.ts'
+import { type Session, Sessions } from './session/sessions.ts'
+import { DataTree } from './tree/data-tree.ts'
+import { WatchKind } from './tree/watch-table.ts'
+
+type Life = 'new' | 'recovering' | 'serving' | 'stopping' | 'ended'
+
+/** Output of one connection in one step after which it is not read on until the socket took it. */
+const stepOutputBytes = 1024 * 1024
+
+export interface ServerGiven {
+  readonly config: ServerConfig
+  readonly random: Random
+  readonly chunks: Chunks
+  sha1(bytes: Uint8Array): Uint8Array
+  /** Rare branches that a simulation may take; always false in production. */
+  maybe(label: string): boolean
+}
+
+export class Server {
+  readonly #given: ServerGiven
+  readonly #config: ServerConfig
+  readonly #effects: Effect[] = []
+  readonly #emit = (effect: Effect): void => void this.#effects.push(effect)
+  readonly #connections: Connections = new Connections()
+  /** Connections without a session, oldest first: they have a deadline. */
+  readonly #sessionless: Set<Connection> = new Set()
+  /** Paused for their output: looked at again when the turn ends. */
+  readonly #full: Set<Connection> = new Set()
+  /** Paused by a throttle: resumed when there is room. */
+  readonly #throttled: Set<Connection> = new Set()
+  readonly #sessions: Sessions
+  readonly #timeouts: Map<SessionId, number> = new Map()
+  readonly #throttle: ConnectionThrottle
+  readonly #outbox: Outbox
+  readonly #intake: Intake
+  readonly #log: Log
+  readonly #counters: Counters = zeroCounters()
+  #tree: DataTree
+  #pipeline: Pipeline | undefined = undefined
+  #reaper: Reaper | undefined = undefined
+  #life: Life = 'new'
+  #now: Now = { monotonicMs: 0, wallMs: 0 }
+  /** Time that the process was stalled, which no session is charged for. */
+  #stalledMs = 0
+  #isTurnAsked = false
+
+  constructor(given: ServerGiven) {
+    const { config, random } = given
+    this.#given = given
+    this.#config = config
+    this.#sessions = new Sessions(config.tickTimeMs)
+    this.#throttle = new ConnectionThrottle(config.connectionThrottle, random.fork('connection-throttle'))
+    this.#outbox = new Outbox(given.chunks, this.#emit)
+    this.#intake = new Intake(config, {
+      connect: (connection, space, from, to) => this.#onConnectRequest(connection, space, from, to),
+      request: (connection, space, from, to) => this.#onRequest(connection, space, from, to),
+      command: (connection, word, argument) => this.#onCommand(connection, word, argument),
+      abort: connection => this.#abort(connection),
+      badLength: (connection, length) => this.#onBadLength(connection, length),
+    })
+    this.#tree = this.#makeTree()
+    this.#log = new Log({
+      config,
+      random: random.fork('log'),
+      maybe: label => given.maybe(label),
+      tree: () => this.#tree,
+      replaceTree: tree => {
+        this.#tree = tree
+      },
+      makeTree: () => this.#makeTree(),
+      sessions: this.#timeouts,
+      emit: effect => (effect.kind === 'askTurn' ? this.#askTurn() : this.#emit(effect)),
+    })
+  }
+
+  /** @returns what is to be done, in this order. The array is reused: valid until the next step. */
+  step(now: Now, event: Event): readonly Effect[] {
+    this.#effects.length = 0
+    this.#now = now
+    if (this.#life === 'ended') return this.#effects
+    switch (event.kind) {
+      case 'received': {
+        const connection = this.#connections.get(event.conn)
+        if (connection !== undefined) this.#intake.receive(connection, event, event.from, event.to)
+        break
+      }
+      case 'diskDone':
+        this.#onDiskDone(event.op, event.result)
+        break
+      case 'turnEnded':
+        this.#onTurnEnded()
+        break
+      case 'unsent':
+        this.#onUnsent(event.conn, event.lengthBytes)
+        break
+      case 'tick':
+        this.#onTick(event.stalledMs)
+        break
+      case 'opened':
+        this.#onOpened(event.conn, event.peer)
+        break
+      case 'closed':
+        this.#onClosed(event.conn)
+        break
+      case 'start':
+        this.#life = 'recovering'
+        this.#log.start(now)
+        break
+      case 'stop':
+        this.#onStop()
+        break
+      default:
+        return unreachable(event)
+    }
+    this.#outbox.flush(connection => this.#afterOutput(connection))
+    if (this.#effects.some(isFatal)) this.#life = 'ended'
+    return this.#effects
+  }
+
+  // ---- connections
+
+  #onOpened(conn: ConnId, peer: Peer): void {
+    const { maxClientCnxns, maxCnxns } = this.#config
+    const isTooMany =
+      (maxClientCnxns > 0 && this.#connections.countOf(peer.address) >= maxClientCnxns) ||
+      (maxCnxns > 0 && this.#connections.size >= maxCnxns)
+    if (isTooMany || this.#life === 'stopping') {
+      this.#counters.connectionsRejected++
+      if (isTooMany)
+        this.#say('warn', 'too many connections', { address: peer.address, limit: maxClientCnxns })
+      this.#emit({ kind: 'close', conn, how: 'abort' })
+      return
+    }
+    this.#sessionless.add(this.#connections.add(conn, peer, this.#now))
+  }
+
+  #onClosed(conn: ConnId): void {
+    const connection = this.#connections.get(conn)
+    if (connection !== undefined) this.#drop(connection)
+  }
+
+  /** Forgets a connection; its session lives on until it expires. */
+  #drop(connection: Connection): void {
+    this.#connections.remove(connection)
+    this.#sessionless.delete(connection)
+    this.#full.delete(connection)
+    this.#throttled.delete(connection)
+    this.#tree.watches.dropConnection(connection.slot)
+    this.#outbox.forget(connection)
+    this.#pipeline?.forget(connection)
+    if (connection.session?.conn === connection.id) connection.session.conn = undefined
+    connection.phase = 'ending'
+  }
+
+  #abort(connection: Connection): void {
+    this.#counters.connectionsDropped++
+    this.#emit({ kind: 'close', conn: connection.id, how: 'abort' })
+    this.#drop(connection)
+  }
+
+  /** Closes when everything written for it has left. */
+  #closeAfterReply(connection: Connection): void {
+    connection.phase = 'ending'
+    connection.isClosingAfterStep = true
+    this.#outbox.open(connection) // so that the end of the step looks at it
+  }
+
+  #afterOutput(connection: Connection): void {
+    if (this.#connections.get(connection.id) !== connection) return
+    const { unsentHighBytes, unsentLimitBytes } = this.#config
+    const lengthBytes = connection.unsentBytes + connection.stepBytes
+    if (connection.isClosingAfterStep) {
+      this.#emit({ kind: 'close', conn: connection.id, how: 'flush' })
+      this.#drop(connection)
+    } else if (lengthBytes > unsentLimitBytes) {
+      this.#say('warn', 'a client does not read its replies', {
+        address: connection.peer.address,
+        session: sessionText(connection),
+        unsentBytes: lengthBytes,
+      })
+      this.#abort(connection)
+    } else if (lengthBytes > unsentHighBytes) this.#pauseForOutput(connection)
+  }
+
+  #pauseForOutput(connection: Connection): void {
+    this.#pause(connection, Pause.Output)
+    this.#full.add(connection)
+    this.#askTurn()
+  }
+
+  #onUnsent(conn: ConnId, lengthBytes: number): void {
+    const connection = this.#connections.get(conn)
+    if (connection === undefined) return
+    connection.unsentBytes = lengthBytes
+    if (lengthBytes > this.#config.unsentHighBytes) this.#pauseForOutput(connection)
+    else if (lengthBytes === 0 && (connection.paused & Pause.Output) !== 0) {
+      this.#full.delete(connection)
+      this.#unpause(connection, Pause.Output)
+    }
+  }
+
+  #pause(connection: Connection, why: number): void {
+    if (connection.paused === 0) {
+      this.#emit({ kind: 'setReading', conn: connection.id, to: 'off' })
+      connection.waitingSinceMs = this.#now.monotonicMs
+    }
+    connection.paused |= why
+    if (why === Pause.Throttle || why === Pause.Outstanding) this.#throttled.add(connection)
+  }
+
+  #unpause(connection: Connection, why: number): void {
+    if ((connection.paused & why) === 0) return
+    connection.paused &= ~why
+    if (connection.paused !== 0) return
+    this.#throttled.delete(connection)
+    this.#intake.resume(connection)
+    connection.waitingSinceMs = 0
+    if (connection.paused === 0 && this.#connections.get(connection.id) === connection) {
+      this.#emit({ kind: 'setReading', conn: connection.id, to: 'on' })
+    }
+  }
+
+  #onBadLength(connection: Connection, length: number): void {
+    this.#say('warn', 'a frame of impossible length', {
+      address: connection.peer.address,
+      session: sessionText(connection),
+      lengthBytes: length,
+      limitBytes: this.#config.maxFrameBytes,
+    })
+    this.#abort(connection)
+  }
+
+  #onCommand(connection: Connection, word: number, argument: Uint8Array): void {
+    connection.phase = 'command'
+    connection.received++
+    this.#counters.packetsReceived++
+    this.#emit({ kind: 'command', conn: connection.id, word, argument })
+  }
+
+  // ---- handshake and requests
+
+  #onConnectRequest(connection: Connection, space: Space, from: number, to: number): void {
+    const pipeline = this.#pipeline
+    if (pipeline === undefined || this.#life !== 'serving') return this.#abort(connection)
+    const request = decodeConnect(space, from, to)
+    if (request === undefined) return this.#abort(connection)
+    this.#counters.packetsReceived++
+    connection.received++
+    if (!this.#throttle.admit(this.#now.monotonicMs, request.sessionId !== 0n)) {
+      this.#counters.connectionsRejected++
+      return this.#abort(connection)
+    }
+    const last = this.#lastZxid()
+    if (request.lastZxidSeen > last) {
+      this.#say('info', 'a client has seen a later zxid than this server', {
+        address: connection.peer.address,
+        clientZxid: hexText(request.lastZxidSeen),
+        serverZxid: hexText(last),
+      })
+      return this.#abort(connection)
+    }
+    connection.hasReadOnlyByte = request.readOnly !== undefined
+    const { minSessionTimeoutMs, maxSessionTimeoutMs } = this.#config
+    const timeoutMs = Math.min(Math.max(request.timeoutMs, minSessionTimeoutMs), maxSessionTimeoutMs)
+    this.#sessionless.delete(connection)
+    if (request.sessionId === 0n) {
+      connection.phase = 'connecting'
+      this.#pause(connection, Pause.Handshake)
+      pipeline.openSession(this.#now, this.#clockMs(), connection, timeoutMs)
+    } else this.#reopen(pipeline, connection, request, timeoutMs)
+  }
+
+  /** A session comes back on a new connection. The password is checked before the old connection is touched. */
+  #reopen(pipeline: Pipeline, connection: Connection, request: ConnectRequest, timeoutMs: number): void {
+    const session = this.#sessions.get(request.sessionId)
+    const isRight = isSamePassword(sessionPassword(request.sessionId), request.password)
+    if (!isRight || session === undefined || session.isClosing) {
+      this.#say('info', 'a session that is not valid', {
+        address: connection.peer.address,
+        session: hexText(request.sessionId),
+        why: session === undefined ? 'unknown or expired' : isRight ? 'closing' : 'wrong password',
+      })
+      pipeline.writeConnectResponse(connection)
+      return this.#closeAfterReply(connection)
+    }
+    const older = this.#connectionOf(session)
+    if (older !== undefined) this.#abort(older)
+    session.timeoutMs = timeoutMs
+    session.conn = connection.id
+    connection.session = session
+    connection.phase = 'open'
+    this.#sessions.touch(session, this.#clockMs())
+    pipeline.writeConnectResponse(connection)
+  }
+
+  #onRequest(connection: Connection, space: Space, from: number, to: number): void {
+    if (this.#pipeline === undefined || connection.phase !== 'open') return
+    this.#pipeline.accept(this.#now, this.#clockMs(), connection, space, from, to)
+    if (connection.stepBytes > stepOutputBytes) this.#pauseForOutput(connection)
+  }
+
+  // ---- time and disk
+
+  #onTick(stalledMs: number): void {
+    if (2 * stalledMs > this.#config.tickTimeMs) this.#stalledMs += stalledMs
+    this.#closeSessionless()
+    this.#handle(this.#log.tick(this.#now))
+    const pipeline = this.#pipeline
+    if (this.#life !== 'serving' || pipeline === undefined) return
+    for (const session of this.#sessions.expire(this.#clockMs())) {
+      this.#counters.sessionsExpired++
+      this.#say('info', 'a session expires', { session: hexText(session.id), timeoutMs: session.timeoutMs })
+      pipeline.expire(this.#now, session)
+    }
+    this.#reaper?.tick(this.#now, path => {
+      this.#say('info', 'a container or TTL znode is removed', { path: decodeUtf8(path.bytes) })
+      pipeline.reap(this.#now, path)
+    })
+    this.#relieve()
+  }
+
+  #closeSessionless(): void {
+    for (const connection of this.#sessionless) {
+      if (this.#now.monotonicMs - connection.openedMonotonicMs < this.#config.sessionlessTimeoutMs) return
+      this.#abort(connection)
+    }
+  }
+
+  #onTurnEnded(): void {
+    this.#isTurnAsked = false
+    this.#handle(this.#log.turnEnded(this.#now))
+    for (const connection of [...this.#full]) {
+      if (connection.unsentBytes > 0) continue // the socket will say when it has drained
+      this.#full.delete(connection)
+      this.#unpause(connection, Pause.Output)
+    }
+  }
+
+  #askTurn(): void {
+    if (this.#isTurnAsked) return
+    this.#isTurnAsked = true
+    this.#emit({ kind: 'askTurn' })
+  }
+
+  #onDiskDone(op: OpId, result: DiskResult): void {
+    this.#handle(this.#log.diskDone(this.#now, op, result))
+  }
+
+  #handle(report: LogReport): void {
+    switch (report.kind) {
+      case 'none':
+        return
+      case 'recovered':
+        return this.#onRecovered(report.lastZxid, sessionId(report.maxSessionId))
+      case 'durable':
+        this.#pipeline?.durable(this.#now, report)
+        return this.#relieve()
+      case 'stopped':
+        this.#life = 'ended'
+        return this.#emit({ kind: 'stopped' })
+      default:
+        return unreachable(report)
+    }
+  }
+
+  #onRecovered(lastZxid: Zxid, highestSession: SessionId): void {
+    const { config } = this.#given
+    this.#tree.adoptsDigests = true // they are this server's own from here on
+    const clockMs = this.#clockMs()
+    for (const [id, timeoutMs] of this.#timeouts) this.#sessions.restore(id, timeoutMs, clockMs)
+    this.#sessions.startIds(config.serverId, this.#now.wallMs, highestSession)
+    this.#pipeline = new Pipeline({
+      config,
+      tree: this.#tree,
+      log: this.#log,
+      outbox: this.#outbox,
+      sessions: this.#sessions,
+      timeouts: this.#timeouts,
+      counters: this.#counters,
+      random: this.#given.random.fork('pending'),
+      sha1: bytes => this.#given.sha1(bytes),
+      connectionAt: slot => this.#connections.atSlot(slot),
+      host: {
+        closeAfterReply: connection => this.#closeAfterReply(connection),
+        abort: connection => this.#abort(connection),
+        opened: connection => this.#onSessionOpened(connection),
+        sessionEnded: session => this.#onSessionEnded(session),
+        pause: (connection, why) => this.#pause(connection, why),
+        relieved: connection => this.#onRelieved(connection),
+        quotaExceeded: fields => this.#say('warn', 'Quota exceeded', fields),
+      },
+    })
+    this.#reaper = new Reaper(config.container, this.#tree)
+    this.#life = 'serving'
+    this.#say('info', 'recovered', {
+      zxid: hexText(lastZxid),
+      epoch: epochOf(lastZxid),
+      znodes: this.#tree.znodeCount,
+      sessions: this.#sessions.size,
+    })
+    this.#emit({ kind: 'serving' })
+  }
+
+  #onSessionOpened(connection: Connection): void {
+    connection.phase = 'open'
+    this.#unpause(connection, Pause.Handshake)
+  }
+
+  #onSessionEnded(session: Session): void {
+    const connection = this.#connectionOf(session)
+    if (connection !== undefined && !connection.isClosingAfterStep) this.#closeAfterReply(connection)
+  }
+
+  /** A paused connection was answered: it is read again when it has nothing outstanding. */
+  #onRelieved(connection: Connection): void {
+    if (connection.outstanding === 0 && (connection.paused & Pause.Outstanding) !== 0)
+      this.#throttled.add(connection)
+  }
+
+  /** Room in the pipeline: those that wait for it are read again, oldest first. */
+  #relieve(): void {
+    const { globalOutstandingLimit, requestThrottle } = this.#config
+    for (const connection of [...this.#throttled]) {
+      const isRoomy = this.#counters.outstanding <= globalOutstandingLimit && connection.backlog.isEmpty
+      if (isRoomy || connection.outstanding === 0) this.#unpause(connection, Pause.Outstanding)
+      const { maxRequests } = requestThrottle
+      if (maxRequests === 0 || this.#counters.outstanding < maxRequests)
+        this.#unpause(connection, Pause.Throttle)
+    }
+  }
+
+  #onStop(): void {
+    this.#life = 'stopping'
+    for (const connection of [...this.#connections.all()]) {
+      this.#outbox.flushOne(connection)
+      this.#emit({ kind: 'close', conn: connection.id, how: 'flush' })
+      this.#drop(connection)
+    }
+    this.#handle(this.#log.stop(this.#now))
+  }
+
+  // ---- small things
+
+  #makeTree(): DataTree {
+    return new DataTree({
+      random: this.#given.random.fork('tree'),
+      isTtlEnabled: this.#config.isTtlEnabled,
+      isDigestEnabled: this.#config.storage.isDigestEnabled,
+    })
+  }
+
+  #clockMs(): number {
+    return this.#now.monotonicMs - this.#stalledMs
+  }
+
+  #connectionOf(session: Session): Connection | undefined {
+    return session.conn === undefined ? undefined : this.#connections.get(session.conn)
+  }
+
+  #lastZxid(): Zxid {
+    return zxid(fromWords(this.#tree.lastZxidHigh, this.#tree.lastZxidLow))
+  }
+
+  #say(level: Level, what: string, fields: Fields): void {
+    this.#emit({ kind: 'say', level, what, fields })
+  }
+
+  /** A read-only view for four-letter words and metrics; the resets are its only powers. */
+  inspect(): Inspection {
+    return {
+      config: this.#config,
+      isServing: this.#life === 'serving',
+      counters: this.#counters,
+      storage: () => this.#log.counters,
+      lastZxid: () => this.#lastZxid(),
+      znodeCount: () => this.#tree.znodeCount,
+      ephemeralCount: () => this.#tree.ephemeralCount,
+      watchCount: () => this.#tree.watches.count,
+      approximateDataBytes: () => this.#tree.approximateDataBytes,
+      connections: () => [...this.#connections.all()].map(connectionInfo),
+      sessions: () => this.#sessionInfos(),
+      ephemerals: () => this.#ephemerals(),
+      dataWatches: () => this.#dataWatches(),
+      digests: () => (this.#pipeline?.digests() ?? []).map(d => ({ zxid: zxid(d.zxid), digest: d.digest })),
+      resetServerStats: () =>
+        void Object.assign(this.#counters, zeroCounters(), { outstanding: this.#counters.outstanding }),
+      resetConnectionStats: () => {
+        for (const connection of this.#connections.all()) connection.resetStats()
+      },
+    }
+  }
+
+  #sessionInfos(): readonly SessionInfo[] {
+    return [...this.#sessions.all()]
+      .map(session => ({
+        session: session.id,
+        timeoutMs: session.timeoutMs,
+        expiresAtMonotonicMs: session.bucketMs + this.#stalledMs,
+      }))
+      .sort((a, b) => a.expiresAtMonotonicMs - b.expiresAtMonotonicMs)
+  }
+
+  #ephemerals(): ReadonlyMap<SessionId, readonly string[]> {
+    const paths: Map<SessionId, readonly string[]> = new Map()
+    for (const session of this.#sessions.all()) {
+      const own = [...this.#tree.ephemeralsOf(session.high, session.low)]
+      if (own.length > 0)
+        paths.set(
+          session.id,
+          own.map(znode => decodeUtf8(this.#tree.pathOf(znode).bytes)),
+        )
+    }
+    return paths
+  }
+
+  #dataWatches(): ReadonlyMap<string, readonly SessionId[]> {
+    const watches: Map<string, SessionId[]> = new Map()
+    const { watches: table } = this.#tree
+    for (const connection of this.#connections.all()) {
+      const session = connection.session?.id
+      if (session === undefined) continue
+      for (let record = table.firstOf(connection.slot); record !== 0; record = table.nextOf(record)) {
+        if ((table.kindsOf(record) & ~WatchKind.Child) === 0) continue
+        const w = new Writer()
+        table.pathInto(record, w)
+        const path = decodeUtf8(w.bytes, 4, w.at)
+        const watchers = watches.get(path)
+        if (watchers === undefined) watches.set(path, [session])
+        else watchers.push(session)
+      }
+    }
+    return watches
+  }
+}
+
+function zeroCounters(): Counters {
+  return {
+    packetsReceived: 0,
+    packetsSent: 0,
+    latencyCount: 0,
+    latencySumMs: 0,
+    latencyMinMs: 0,
+    latencyMaxMs: 0,
+    outstanding: 0,
+    connectionsRejected: 0,
+    connectionsDropped: 0,
+    sessionsExpired: 0,
+    throttledOps: 0,
+  }
+}
+
+function connectionInfo(connection: Connection): ConnectionInfo {
+  return {
+    conn: connection.id,
+    peer: connection.peer,
+    session: connection.session?.id ?? (0n as SessionId),
+    isReading: connection.paused === 0 && connection.phase !== 'command',
+    outstanding: connection.outstanding,
+    received: connection.received,
+    sent: connection.sent,
+    lastOp: connection.lastOp,
+    establishedWallMs: connection.openedWallMs,
+    timeoutMs: connection.session?.timeoutMs ?? 0,
+    lastXid: connection.lastXid,
+    lastZxid: zxid(fromWords(connection.lastReplyZxidHigh, connection.lastReplyZxidLow)),
+    lastReplyMonotonicMs: connection.lastReplyMonotonicMs,
+    lastLatencyMs: connection.lastLatencyMs,
+    minLatencyMs: connection.minLatencyMs,
+    maxLatencyMs: connection.maxLatencyMs,
+    latencySumMs: connection.latencySumMs,
+    latencyCount: connection.latencyCount,
+  }
+}
+
+function decodeConnect(space: Space, from: number, to: number): ConnectRequest | undefined {
+  try {
+    return readConnectRequest(new Reader(space.bytes, from, to))
+  } catch (error) {
+    if (error instanceof DecodeError) return undefined
+    throw error
+  }
+}
+
+/** In constant time. */
+function isSamePassword(right: Uint8Array, given: Uint8Array | null): boolean {
+  if (given === null || given.length !== right.length) return false
+  let difference = 0
+  for (let i = 0; i < right.length; i++) difference |= (right[i] as number) ^ (given[i] as number)
+  return difference === 0
+}
+
+function isFatal(effect: Effect): boolean {
+  return effect.kind === 'fatal'
+}
+
+function hexText(value: bigint): string {
+  return `0x${hexOf(value)}`
+}
+
+function sessionText(connection: Connection): string {
+  return connection.session === undefined ? 'none' : hexText(connection.session.id)
+}

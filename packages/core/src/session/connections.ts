@@ -1,0 +1,49 @@
+/** The table of connections: by the driver's number, by the slot that watches use, and how many each address has. */
+import type { ConnId, Now, Peer } from '../events.ts'
+import { Connection } from './connection.ts'
+
+export class Connections {
+  readonly #byId: Map<ConnId, Connection> = new Map()
+  readonly #bySlot: (Connection | undefined)[] = []
+  readonly #freeSlots: number[] = []
+  readonly #perAddress: Map<string, number> = new Map()
+
+  get size(): number {
+    return this.#byId.size
+  }
+
+  get(id: ConnId): Connection | undefined {
+    return this.#byId.get(id)
+  }
+
+  atSlot(slot: number): Connection | undefined {
+    return this.#bySlot[slot]
+  }
+
+  /** In the order in which they came. */
+  all(): IterableIterator<Connection> {
+    return this.#byId.values()
+  }
+
+  countOf(address: string): number {
+    return this.#perAddress.get(address) ?? 0
+  }
+
+  add(id: ConnId, peer: Peer, now: Now): Connection {
+    const slot = this.#freeSlots.pop() ?? this.#bySlot.length
+    const connection = new Connection(id, slot, peer, now)
+    this.#byId.set(id, connection)
+    this.#bySlot[slot] = connection
+    this.#perAddress.set(peer.address, this.countOf(peer.address) + 1)
+    return connection
+  }
+
+  remove(connection: Connection): void {
+    this.#byId.delete(connection.id)
+    this.#bySlot[connection.slot] = undefined
+    this.#freeSlots.push(connection.slot)
+    const left = this.countOf(connection.peer.address) - 1
+    if (left > 0) this.#perAddress.set(connection.peer.address, left)
+    else this.#perAddress.delete(connection.peer.address)
+  }
+}
