@@ -1,0 +1,114 @@
+/**
+ * A workload that touches every durable step, and a crash after each of its disk calls: what clients were told is
+ * there after the restart, nothing else than the txns in their order is, and no operator is needed.
+ */
+import { OpCode, type Zxid } from '@corral/protocol'
+import { describe, expect, test } from 'vitest'
+import { CrashDisk, type CrashOutcome } from '../../test/crash-disk.ts'
+import { LogRun } from '../../test/log-run.ts'
+import { seededRandom } from '../random.ts'
+
+const storage = { snapCount: 6, preAllocBytes: 64 * 1024, purge: { retainCount: 3 } }
+const acl = [{ perms: 31, scheme: 'world', id: 'anyone' }]
+const txnCount = 70
+
+/** The txn with this zxid: creates first, then values that differ in size, so that batches have one page or many. */
+function bodyAt(id: Zxid): Parameters<LogRun['append']>[0] extends (id: Zxid) => infer Body ? Body : never {
+  const n = Number(id)
+  const size = n % 7 === 0 ? 9000 : 100 * (n % 13)
+  const data = new Uint8Array(size).fill(1 + (n % 250))
+  if (n % 3 === 1) {
+    return {
+      kind: 'create',
+      type: OpCode.Create,
+      path: `/n${n}`,
+      data,
+      acl,
+      isEphemeral: false,
+      parentCversion: -1,
+    }
+  }
+  return { kind: 'setData', path: `/n${n - (n % 3) + (n % 3 === 0 ? -2 : 1)}`, data, version: n % 3 }
+}
+
+/** Runs until the given number of disk calls was carried out, or to the orderly end. */
+function work(
+  disk: CrashDisk,
+  given: { readonly seed: number; readonly calls: number; readonly txns: number },
+): LogRun {
+  const run = new LogRun(disk, { storage, seed: given.seed })
+  const chance = seededRandom(given.seed)
+  let appended = 0
+  while (disk.carriedOut < given.calls && !run.isOver) {
+    const isBusy = !run.isIdle
+    if (run.recovered !== undefined && appended < given.txns && (!isBusy || chance.u32() % 3 === 0)) {
+      for (let n = 1 + (chance.u32() % 5); n > 0 && appended < given.txns; n--, appended++) run.append(bodyAt)
+    } else if (isBusy) run.step()
+    else run.stop()
+  }
+  return run
+}
+
+/** The tree's digest after each zxid, from a run without a crash. */
+function digestsOf(run: LogRun, upTo: number): Map<bigint, string> {
+  const digests = new Map<bigint, string>([[run.lastZxid, digestOf(run)]])
+  while (run.lastZxid < upTo) {
+    run.append(bodyAt)
+    run.untilIdle()
+    digests.set(run.lastZxid, digestOf(run))
+  }
+  return digests
+}
+
+function digestOf(run: LogRun): string {
+  return `${run.tree.digestHigh >>> 0}:${run.tree.digestLow >>> 0} of ${run.tree.znodeCount}`
+}
+
+const right = digestsOf(new LogRun(new CrashDisk(), { storage, seed: 1 }).untilIdle(), 2 * txnCount)
+
+function recoverFrom(disk: CrashDisk, told: Zxid): LogRun {
+  const run = new LogRun(disk, { storage, seed: 7 }).untilIdle()
+  expect(run.fatal).toBeUndefined()
+  expect(run.recovered).toBeDefined()
+  expect(run.lastZxid).toBeGreaterThanOrEqual(told)
+  expect(digestOf(run)).toBe(right.get(run.lastZxid))
+  expect(run.said.filter(({ level }) => level === 'error')).toEqual([])
+  return run
+}
+
+describe.each([1, 2, 3])('schedule %i', seed => {
+  const whole = work(new CrashDisk(), { seed, calls: Number.POSITIVE_INFINITY, txns: txnCount })
+
+  test('without a crash every step of the list is touched', () => {
+    expect(whole.isStopped).toBe(true)
+    expect(whole.log.counters.snapshots).toBeGreaterThan(3)
+    expect(whole.said.some(({ what }) => what === 'purged old files')).toBe(true)
+    expect(whole.lastZxid).toBe(BigInt(txnCount))
+  })
+
+  test.each(['kill', 'power loss'] as const)('%s after each call', kind => {
+    let crashes = 0
+    for (let calls = 0; calls <= whole.disk.carriedOut; calls++) {
+      for (let draw = 0; draw < (kind === 'kill' ? 1 : 4); draw++) {
+        const outcome = (): CrashOutcome => ({ kind, random: seededRandom(1000 * calls + draw) })
+        const before = work(new CrashDisk(), { seed, calls, txns: txnCount })
+
+        // Then a second crash, in the middle of the recovery, and a third start that goes on working.
+        const crashed = before.disk.crash(outcome())
+        const interrupted = work(crashed, { seed, calls: (calls * 7) % 40, txns: 0 })
+        const after = recoverFrom(interrupted.disk.crash(outcome()), before.told)
+
+        after.append(bodyAt)
+        after.append(bodyAt)
+        after.untilIdle()
+        expect(digestOf(after)).toBe(right.get(after.lastZxid))
+        after.stop()
+        after.untilIdle()
+        expect(after.isStopped).toBe(true)
+        recoverFrom(after.disk.crash(outcome()), after.told)
+        crashes++
+      }
+    }
+    expect(crashes).toBeGreaterThan(80)
+  })
+})
