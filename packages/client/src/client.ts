@@ -157,6 +157,9 @@ export async function connect(
  * Calls are sent in the order they are made and answered in that order. While there is no connection they wait, and
  * fail with {@link ConnectionLossError} when the connection they were sent on breaks, or when one whole round through
  * the servers found none that answers. Nothing is ever sent twice.
+ *
+ * What awaits a call goes on in the order of the replies, and after the listeners of the events before it: every call
+ * is one `await` away from its reply, no more and no less.
  */
 export class Client implements AsyncDisposable {
   readonly #session: Session
@@ -283,7 +286,10 @@ export class Client implements AsyncDisposable {
 
   /** @throws NoNodeError, and then no watch is set; NoAuthError */
   async getData(path: string, options: WatchOptions = {}): Promise<DataResult> {
-    return this.#getData(path, this.#serverPath('getData', path), options)
+    const serverPath = this.#serverPath('getData', path)
+    return dataResult(
+      await this.#session.ask(getDataRequest(serverPath, options), asked(path, 'data', options)),
+    )
   }
 
   /** @throws NoNodeError, BadVersionError, NoAuthError, QuotaExceededError */
@@ -472,8 +478,9 @@ export class Client implements AsyncDisposable {
   }
 
   /** The ensemble's configuration text, from outside any chroot. */
-  getConfig(options: WatchOptions = {}): Promise<DataResult> {
-    return this.#getData(configPath, configPath, options)
+  async getConfig(options: WatchOptions = {}): Promise<DataResult> {
+    const about = asked(configPath, 'data', options)
+    return dataResult(await this.#session.ask(getDataRequest(configPath, options), about))
   }
 
   /** @returns the new configuration text @throws ReconfigDisabledError, NoAuthError, BadVersionError, ... */
@@ -485,9 +492,7 @@ export class Client implements AsyncDisposable {
       newMembers: options.members?.join('\n') ?? null,
       configId: options.fromVersion ?? -1n,
     } as const
-    const reply = await this.#session.ask(request, { path: configPath, signal: options.signal })
-    const { data, stat } = bodyOf(reply, 'data')
-    return { data, stat, zxid: reply.zxid }
+    return dataResult(await this.#session.ask(request, { path: configPath, signal: options.signal }))
   }
 
   /**
@@ -499,13 +504,6 @@ export class Client implements AsyncDisposable {
       path: 'path' in request ? request.path : undefined,
       signal: options.signal,
     })
-  }
-
-  async #getData(path: string, serverPath: string, options: WatchOptions): Promise<DataResult> {
-    const request = { kind: 'getData', path: serverPath, watch: hasWatch(options) } as const
-    const reply = await this.#session.ask(request, asked(path, 'data', options))
-    const { data, stat } = bodyOf(reply, 'data')
-    return { data, stat, zxid: reply.zxid }
   }
 
   #serverPath(op: string, path: string, isSequential = false): string {
@@ -574,6 +572,15 @@ function hasWatch(options: WatchOptions): boolean {
 
 function asked(path: string, kind: WatchKind, { signal, watch }: WatchOptions): Asked {
   return { path, signal, watch: watch === undefined ? undefined : { kind, listener: watch } }
+}
+
+function getDataRequest(path: string, options: WatchOptions): Request {
+  return { kind: 'getData', path, watch: hasWatch(options) }
+}
+
+function dataResult(reply: Reply): DataResult {
+  const { data, stat } = bodyOf(reply, 'data')
+  return { data, stat, zxid: reply.zxid }
 }
 
 /** Left out is no bytes; null stays the wire's null. */

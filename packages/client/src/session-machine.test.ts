@@ -8,6 +8,7 @@ import {
   Xid,
   zxid,
 } from '@corral/protocol'
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
   dataBody,
@@ -750,4 +751,48 @@ test('the zxid of a reply may be that of the last one, and larger than 2^53', ()
 
   expect(run.machine.lastZxid).toBe(zxid(big))
   expect(run.of('settled')).toHaveLength(2)
+})
+
+test('no bytes of a server can make it throw, lose a call, or settle one twice', () => {
+  const someFrame = fc.oneof(
+    fc.uint8Array({ maxLength: 40 }),
+    fc.constantFrom(
+      responseFrame(),
+      replyFrame(1, 3, dataBody),
+      replyFrame(2, 4, statBody),
+      replyFrame(-2, 0),
+    ),
+    fc.tuple(fc.constantFrom(-1, -4, -8, 0, 1, 2), fc.uint8Array({ maxLength: 60 })).map(([xid, rest]) => {
+      const w = new Writer()
+      const start = w.beginFrame()
+      w.int32(xid)
+      for (const byte of rest) w.byte(byte)
+      w.endFrame(start)
+      return w.written()
+    }),
+  )
+  const isConnected = fc.boolean()
+
+  fc.assert(
+    fc.property(isConnected, fc.array(someFrame, { maxLength: 8 }), (startsConnected, frames) => {
+      const run = new MachineRun({ maxReplyBytes: 4096 })
+      if (startsConnected) run.connected()
+      else run.start()
+      const calls = [run.call(watchA, { kind: 'data', watcher: 1 }), run.call(existsA), run.call(addWatchA)]
+      if (!startsConnected) run.opened()
+
+      for (const frame of frames) run.received(frame)
+      run.step({ kind: 'close' })
+      run.advance(60_000)
+
+      expect(
+        run
+          .of('settled')
+          .map(effect => effect.call)
+          .sort(),
+      ).toEqual(calls)
+      expect(['closed', 'expired']).toContain(run.machine.state)
+    }),
+    { numRuns: 2000 },
+  )
 })

@@ -1,0 +1,122 @@
+import { ErrorCode } from '@corral/protocol'
+import { expect, test } from 'vitest'
+import { drawing, responseFrame } from '../test/machine-run.ts'
+import { HandClock } from '../test/scripted-server.ts'
+import { SessionMachine } from './session-machine.ts'
+import { type Connection, type DriverEffect, SocketDriver, type TransportEvents } from './socket-driver.ts'
+
+function aDriver(given: { readonly onEffect?: (effect: DriverEffect, driver: SocketDriver) => void } = {}) {
+  const clock = new HandClock()
+  const events: TransportEvents[] = []
+  const sent: Uint8Array[] = []
+  let closed = 0
+  const connection: Connection = {
+    send: bytes => void sent.push(bytes),
+    close: () => {
+      closed += 1
+    },
+  }
+  const effects: DriverEffect[] = []
+  const machine = new SessionMachine({
+    servers: [{ host: 'a', port: 1 }],
+    sessionTimeoutMs: 30_000,
+    canBeReadOnly: false,
+    session: undefined,
+    maxReplyBytes: undefined,
+    maxReconnectPauseMs: undefined,
+    random: drawing(0.5),
+  })
+  const driver: SocketDriver = new SocketDriver({
+    machine,
+    timers: clock,
+    transport: {
+      open: (_server, on) => {
+        events.push(on)
+        return connection
+      },
+    },
+    onEffect: effect => {
+      effects.push(effect)
+      given.onEffect?.(effect, driver)
+    },
+  })
+  return { driver, machine, clock, events, sent, effects, closedCount: () => closed }
+}
+
+test('an event that an effect causes waits until the effects before it are done', () => {
+  const given = aDriver({
+    onEffect: (effect, driver) => {
+      if (effect.kind === 'state') driver.dispatch({ kind: 'call', call: 1, request: { kind: 'whoAmI' } })
+      if (effect.kind === 'settled') driver.dispatch({ kind: 'close' })
+    },
+  })
+  given.driver.dispatch({ kind: 'start' })
+  given.events[0]?.opened()
+  const bytes = responseFrame()
+  given.events[0]?.received(bytes, 0, bytes.length)
+  expect(given.sent).toHaveLength(2)
+
+  given.events[0]?.closed('reset')
+
+  // disconnected (and a call), the first call lost (and a close), then those: the second call refused, closed.
+  expect(
+    given.effects.map(effect => (effect.kind === 'settled' ? effect.outcome : effect.kind)).slice(0, 3),
+  ).toMatchObject(['state', { code: ErrorCode.ConnectionLoss }, 'state'])
+  expect(given.machine.state).toBe('closed')
+})
+
+test('bytes lent while effects are carried out are kept', () => {
+  const bytes = responseFrame()
+  let isFirst = true
+  const given = aDriver({
+    onEffect: effect => {
+      if (effect.kind !== 'settled' || !isFirst) return
+      isFirst = false
+      given.events[1]?.received(bytes, 0, bytes.length)
+      bytes.fill(0xff)
+    },
+  })
+  given.driver.dispatch({ kind: 'start' })
+  given.events[0]?.closed('refused')
+  given.clock.advance(500)
+  given.events[1]?.opened()
+
+  given.driver.dispatch({
+    kind: 'unwatch',
+    call: 1,
+    watcher: 1,
+    path: '/',
+    type: 3,
+  })
+
+  expect(given.machine.state).toBe('connected')
+})
+
+test('one timer runs, moves when the deadline comes nearer, and goes at the end', () => {
+  const given = aDriver()
+  expect(given.clock.pending).toBe(0)
+  given.driver.dispatch({ kind: 'start' })
+  expect(given.clock.pending).toBe(1)
+
+  // 30 s for the attempt; the ping after the handshake is due in 9 s.
+  given.events[0]?.opened()
+  const bytes = responseFrame()
+  given.events[0]?.received(bytes, 0, bytes.length)
+  given.sent.length = 0
+  expect(given.clock.pending).toBe(1)
+  given.clock.advance(9_000)
+  expect(given.sent).toHaveLength(1)
+
+  given.events[0]?.closed('reset')
+  given.driver.dispatch({ kind: 'close' })
+  expect(given.clock.pending).toBe(0)
+})
+
+test('a connection that the machine gave up is closed', () => {
+  const given = aDriver()
+  given.driver.dispatch({ kind: 'start' })
+
+  given.clock.advance(30_000)
+
+  expect(given.closedCount()).toBe(1)
+})
