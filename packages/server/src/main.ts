@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import { parseCommandLine, type ServerCommand, usage } from './config/command-line.ts'
 import type { ProcessSettings } from './config/settings.ts'
 import { type LoadedConfig, loadConfig } from './config/zoo-cfg.ts'
-import { isAtLeast, jsonLine, type LogLine, textLine } from './log-lines.ts'
+import { isAtLeast, jsonLine, type LogLine, sentenceOf, textLine } from './log-lines.ts'
 import { ExitCode, errnoOf, StartError } from './start-error.ts'
 import { launch, type RunningServer } from './start-server.ts'
 import { corralVersion } from './version.ts'
@@ -43,7 +43,7 @@ async function serveConfigured(command: Extract<ServerCommand, { kind: 'serve' }
   if (configFile !== undefined && file === undefined) return
   const loaded = loadConfig({ file, ...rest })
   if (!loaded.ok) {
-    const problems = loaded.problems.map(({ where, key, message }) => `${where}: ${key} ${message}\n`)
+    const problems = loaded.problems.map(({ where, ...about }) => `${where}: ${sentenceOf(about)}\n`)
     return complain(ExitCode.BadInvocation, `corral: the configuration is not valid\n${problems.join('')}`)
   }
   await run(loaded)

@@ -144,7 +144,6 @@ describe('problems', () => {
       '/etc/zoo.cfg:2 clientPort: expected a whole number, found "abc"',
       `/etc/zoo.cfg:3 reconfigEnabled: Invalid option "maybe" for reconfigEnabled. Choose 'true' or 'false.'`,
       '/etc/zoo.cfg dataDir: dataDir is not set',
-      '/etc/zoo.cfg:2 clientPort: clientPort is not set: there would be no port to serve clients on',
       '/etc/zoo.cfg:4 minSessionTimeout: minSessionTimeout must not be larger than maxSessionTimeout (9 and 8 ms)',
     ])
   })

@@ -1,0 +1,204 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+
+const scratch = mkdtempSync(join(tmpdir(), 'corral-main-'))
+const bundle = join(scratch, 'corral-server.mjs')
+const children: ChildProcess[] = []
+let directories = 0
+
+beforeAll(async () => {
+  await build({
+    entryPoints: [fileURLToPath(new URL('main.ts', import.meta.url))],
+    outfile: bundle,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    conditions: ['corral-source'],
+    logLevel: 'warning',
+  })
+})
+
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL')
+})
+
+afterAll(() => rmSync(scratch, { recursive: true, force: true }))
+
+interface Ran {
+  readonly exitCode: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+interface Running {
+  readonly child: ChildProcess
+  readonly ended: Promise<Ran>
+  /** The first log line with these words, as JSON. */
+  line(what: string): Promise<Readonly<Record<string, unknown>>>
+}
+
+function run(args: readonly string[], environment: Readonly<Record<string, string>> = {}): Running {
+  const { NODE_EXTRA_CA_CERTS: _slow, ...inherited } = process.env
+  const env = { ...inherited, ...environment }
+  const child = spawn(process.execPath, [bundle, ...args], {
+    cwd: scratch,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  children.push(child)
+  const waiting: { what: string; tell: (line: Record<string, unknown>) => void }[] = []
+  let [stdout, stderr, seen] = ['', '', 0]
+  child.stderr.on('data', data => {
+    stderr += data
+  })
+  child.stdout.on('data', data => {
+    stdout += data
+    for (let end = stdout.indexOf('\n', seen); end >= 0; end = stdout.indexOf('\n', seen)) {
+      const text = stdout.slice(seen, end)
+      seen = end + 1
+      if (!text.startsWith('{')) continue
+      const line = JSON.parse(text)
+      for (const { what, tell } of waiting) if (line.what === what) tell(line)
+    }
+  })
+  const ended = new Promise<Ran>(resolve => {
+    child.on('close', exitCode => resolve({ exitCode, stdout, stderr }))
+  })
+  return { child, ended, line: what => new Promise(tell => waiting.push({ what, tell })) }
+}
+
+function aDir(): string {
+  directories++
+  return join(scratch, `data-${directories}`)
+}
+
+function aConfig(text: string): string {
+  const path = `${aDir()}.cfg`
+  writeFileSync(path, text)
+  return path
+}
+
+describe('a server process', () => {
+  test('prints the port it chose on its ready line, and stops with 0 on SIGTERM', async () => {
+    const server = run(['server', '--client-port', '0', '--data-dir', aDir()], { CORRAL_STALL_REPORT: '1' })
+    const ready = await server.line('serving')
+    const socket = connect(Number(ready['port']), '127.0.0.1')
+    await new Promise(resolve => socket.once('connect', resolve))
+
+    server.child.kill('SIGTERM')
+    const { exitCode, stdout, stderr } = await server.ended
+
+    expect(ready).toMatchObject({ level: 'info', host: '127.0.0.1', version: '0.1.0' })
+    expect(exitCode).toBe(0)
+    expect(stdout.trim().split('\n').at(-1)).toContain('"what":"stopped"')
+    expect(JSON.parse(stderr)).toEqual({ stall: { maxMs: expect.any(Number), p999Ms: expect.any(Number) } })
+  })
+
+  test('a file, and options over it; what it does not do is said with the line', async () => {
+    const config = aConfig(
+      `dataDir=${aDir()}\nclientPort=1\nclientPortAddress=127.0.0.1\ninitLimit=10\nfoo=bar\n`,
+    )
+    const server = run(['server', config, '--client-port', '0', '-Dzookeeper.4lw.commands.whitelist=ruok'])
+    const unsupported = await server.line('configuration')
+    const { port } = await server.line('serving')
+
+    const answer = await new Promise(resolve => {
+      const socket = connect(Number(port), '127.0.0.1', () => socket.write('ruok'))
+      socket.once('data', data => resolve(String(data)))
+    })
+    server.child.kill('SIGINT')
+    const { exitCode, stdout } = await server.ended
+
+    expect(answer).toBe('imok')
+    expect(exitCode).toBe(0)
+    expect(unsupported).toMatchObject({
+      level: 'warn',
+      where: `${config}:4`,
+      key: 'initLimit',
+      message: 'is not yet supported (ensembles)',
+    })
+    expect(stdout).toContain('"key":"foo","message":"is unknown"')
+  })
+
+  test('a directory in use ends the second process with 3', async () => {
+    const dataDir = aDir()
+    await run(['server', '--client-port', '0', '--data-dir', dataDir]).line('serving')
+
+    const { exitCode, stdout } = await run(['server', '--client-port', '0', '--data-dir', dataDir]).ended
+
+    expect(exitCode).toBe(3)
+    expect(stdout).toContain(`data directory ${dataDir} belongs to a server that is running`)
+  })
+
+  test('a port in use ends the second process with 1', async () => {
+    const { port } = await run(['server', '--client-port', '0', '--data-dir', aDir()]).line('serving')
+
+    const { exitCode, stdout } = await run(['server', '--client-port', String(port), '--data-dir', aDir()])
+      .ended
+
+    expect(exitCode).toBe(1)
+    expect(stdout).toContain(`cannot serve clients on 127.0.0.1:${port}: the port is in use`)
+  })
+
+  test('after kill -9 the directory can be had again', async () => {
+    const dataDir = aDir()
+    const first = run(['server', '--client-port', '0', '--data-dir', dataDir])
+    await first.line('serving')
+    first.child.kill('SIGKILL')
+    await first.ended
+
+    const second = run(['server', '--client-port', '0', '--data-dir', dataDir])
+
+    expect(await second.line('serving')).toMatchObject({ data: dataDir })
+  })
+})
+
+describe('invocation', () => {
+  test('every problem of a configuration, with its line, and exit code 2', async () => {
+    const config = aConfig('tickTime=abc\nclientPort=70000\ndataDir=/d\nserver.1=a:1:2\nserver.2=b:1:2\n')
+
+    const { exitCode, stderr, stdout } = await run(['server', config]).ended
+
+    expect(exitCode).toBe(2)
+    expect(stdout).toBe('')
+    expect(stderr.split('\n').slice(1, -1)).toEqual([
+      `${config}:1: tickTime expected a whole number, found "abc"`,
+      `${config}:2: clientPort must be at most 65535, and is 70000`,
+      `${config}:4: server.1 ensembles are not supported yet`,
+      `${config}:5: server.2 ensembles are not supported yet`,
+    ])
+  })
+
+  test.each([
+    [['server', '/nowhere/zoo.cfg'], 2, 'the configuration /nowhere/zoo.cfg cannot be read (ENOENT)'],
+    [['server', '--nonsense'], 2, "Unknown option '--nonsense'"],
+    [['server', '1', '/d', 'x'], 2, 'tickTime must be a whole number from 1'],
+    [['dance'], 2, 'usage: corral server'],
+  ])('%j ends with %i', async (args, exitCode, said) => {
+    const ran = await run(args).ended
+
+    expect(ran.exitCode).toBe(exitCode)
+    expect(ran.stderr).toContain(said)
+  })
+
+  test('--help and --version answer on standard output', async () => {
+    expect(await run(['server', '--help']).ended).toMatchObject({ exitCode: 0, stderr: '' })
+    expect(await run(['server', '--version']).ended).toMatchObject({ exitCode: 0, stdout: 'corral 0.1.0\n' })
+  })
+
+  test('a data directory that is a file ends with 3 and is named', async () => {
+    const path = aConfig('')
+
+    const { exitCode, stdout } = await run(['server', '--client-port', '0', '--data-dir', path]).ended
+
+    expect(exitCode).toBe(3)
+    expect(stdout).toContain(`data directory ${path}/version-2 cannot be used`)
+  })
+})
