@@ -122,18 +122,21 @@ const defaultSessionTimeoutMs = 30_000
 interface CallAbout {
   readonly op: string
   /** As the caller gave it, for error messages. */
-  readonly path?: string | undefined
-  readonly signal?: AbortSignal | undefined
-  readonly request?: Request
-  readonly watcher?: WatcherId | undefined
+  readonly path: string | undefined
+  readonly signal: AbortSignal | undefined
+  /** Shown to the observer with the reply; undefined for what the observer is not told. */
+  readonly request: Request | undefined
+  readonly watcher: WatcherId | undefined
 }
 
 interface Call {
   readonly about: CallAbout
-  resolve(reply: Reply): void
-  reject(error: unknown): void
-  onAbort(): void
+  readonly resolve: (reply: Reply) => void
+  readonly reject: (error: unknown) => void
+  readonly onAbort: (() => void) | undefined
 }
+
+type CallEvent = Extract<SessionEvent, { kind: 'call' | 'auth' | 'unwatch' }>
 
 interface Watcher {
   readonly listener: WatchListener
@@ -239,34 +242,26 @@ export class Session {
 
   /** Sends a request; rejects with the {@link ZkError} of what came of it, or with the signal's reason. */
   ask(request: Request, about: Asked): Promise<Reply> {
+    const { path, signal, watch } = about
     const call = this.#nextId()
-    const { watch } = about
-    const watcher = watch === undefined ? undefined : this.#nextId()
-    return this.#begin(call, { ...about, op: request.kind, request, watcher }, () => {
-      if (watch === undefined || watcher === undefined || !('path' in request)) {
-        return { kind: 'call', call, request }
-      }
-      const path = about.path ?? request.path
-      this.#watchers.set(watcher, {
-        listener: watch.listener,
-        kind: watch.kind,
-        path,
-        serverPath: request.path,
-        isSet: false,
-      })
-      return { kind: 'call', call, request, watch: { kind: watch.kind, watcher } }
-    })
+    if (watch === undefined || !('path' in request)) {
+      const waiting = { op: request.kind, path, signal, request, watcher: undefined }
+      return this.#begin(waiting, { kind: 'call', call, request })
+    }
+    const watcher = this.#nextId()
+    const waiting = { op: request.kind, path, signal, request, watcher }
+    if (signal?.aborted !== true) {
+      const { kind, listener } = watch
+      const shownPath = path ?? request.path
+      this.#watchers.set(watcher, { listener, kind, path: shownPath, serverPath: request.path, isSet: false })
+    }
+    return this.#begin(waiting, { kind: 'call', call, request, watch: { kind: watch.kind, watcher } })
   }
 
   /** Authenticates this and all later connections. */
-  async authenticate(scheme: string, auth: Uint8Array | null, options: CallOptions): Promise<void> {
-    const call = this.#nextId()
-    await this.#begin(call, { op: 'auth', signal: options.signal }, () => ({
-      kind: 'auth',
-      call,
-      scheme,
-      auth,
-    }))
+  async authenticate(scheme: string, auth: Uint8Array | null, { signal }: CallOptions): Promise<void> {
+    const waiting = { op: 'auth', path: undefined, signal, request: undefined, watcher: undefined }
+    await this.#begin(waiting, { kind: 'auth', call: this.#nextId(), scheme, auth })
   }
 
   /** Takes one listener away wherever it watches, here and where possible at the server. */
@@ -280,43 +275,39 @@ export class Session {
     this.#driver.dispatch({ kind: 'forgetWatches', path, type })
   }
 
-  /** Hands an event to the machine, and waits until it settles the call. */
-  #begin(call: CallId, about: CallAbout, toEvent: () => SessionEvent): Promise<Reply> {
+  /** Hands an event to the machine, and waits until it settles the event's call. */
+  #begin(about: CallAbout, event: CallEvent): Promise<Reply> {
     const { signal } = about
     if (signal?.aborted === true) return Promise.reject(signal.reason)
     return new Promise((resolve, reject) => {
-      const onAbort = (): void => {
-        this.#forget(call)
-        if (about.watcher !== undefined) this.#watchers.delete(about.watcher)
-        this.#driver.dispatch({ kind: 'abandon', call })
-        reject(signal?.reason)
-      }
-      signal?.addEventListener('abort', onAbort, { once: true })
-      this.#calls.set(call, { about, resolve, reject, onAbort })
-      this.#driver.dispatch(toEvent())
+      const onAbort = signal === undefined ? undefined : (): void => this.#abort(event.call)
+      if (onAbort !== undefined) signal?.addEventListener('abort', onAbort, { once: true })
+      this.#calls.set(event.call, { about, resolve, reject, onAbort })
+      this.#driver.dispatch(event)
     })
+  }
+
+  #abort(id: CallId): void {
+    const call = this.#forget(id)
+    if (call === undefined) return
+    if (call.about.watcher !== undefined) this.#watchers.delete(call.about.watcher)
+    this.#driver.dispatch({ kind: 'abandon', call: id })
+    call.reject(call.about.signal?.reason)
   }
 
   #forget(id: CallId): Call | undefined {
     const call = this.#calls.get(id)
     if (call === undefined) return undefined
     this.#calls.delete(id)
-    call.about.signal?.removeEventListener('abort', call.onAbort)
+    if (call.onAbort !== undefined) call.about.signal?.removeEventListener('abort', call.onAbort)
     return call
   }
 
   async #unwatch(watcher: WatcherId, { kind, serverPath: path }: Watcher): Promise<void> {
     this.#watchers.delete(watcher)
-    const remove = (type: WatcherType): Promise<Reply> => {
-      const call = this.#nextId()
-      return this.#begin(call, { op: 'removeWatches', path }, () => ({
-        kind: 'unwatch',
-        call,
-        watcher,
-        path,
-        type,
-      }))
-    }
+    const about = { op: 'removeWatches', path, signal: undefined, request: undefined, watcher: undefined }
+    const remove = (type: WatcherType): Promise<Reply> =>
+      this.#begin(about, { kind: 'unwatch', call: this.#nextId(), watcher, path, type })
     try {
       await remove(watcherTypeOf[kind])
     } catch (error) {

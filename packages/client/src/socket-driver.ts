@@ -139,7 +139,7 @@ export const tcpTransport: Transport = {
   open(server, on) {
     const socket = connect({ host: server.host, port: server.port, noDelay: true })
     let isClosed = false
-    let isCorked = false
+    const unwritten: Uint8Array[] = []
     let failure: Error | undefined
     socket.on('connect', () => {
       if (!isClosed) on.opened()
@@ -160,15 +160,11 @@ export const tcpTransport: Transport = {
     return {
       send(bytes) {
         // Calls made in one go leave in one write.
-        if (!isCorked) {
-          isCorked = true
-          socket.cork()
-          process.nextTick(() => {
-            isCorked = false
-            socket.uncork()
-          })
-        }
-        socket.write(bytes)
+        if (unwritten.push(bytes) > 1) return
+        process.nextTick(() => {
+          if (!isClosed) socket.write(Buffer.concat(unwritten))
+          unwritten.length = 0
+        })
       },
       close() {
         isClosed = true
