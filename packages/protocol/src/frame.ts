@@ -1,4 +1,4 @@
-import type { Space } from './jute/writer.ts'
+import { makeSpace, type Space } from './jute/writer.ts'
 
 /** A length word that cannot be right: the connection it came on is of no further use. */
 export const badFrame = -2
@@ -17,6 +17,9 @@ export function frameLength(view: DataView, at: number, to: number, maxBytes: nu
 }
 
 const smallestTail = 1024
+/** A larger space is not kept for a rest that fills less than half of it. */
+const largestKept = 128 * 1024
+const noSpace: Space = makeSpace(0)
 
 /**
  * The private rest of a byte stream: what came after the last whole frame. It exists only while there is one, grows
@@ -35,9 +38,9 @@ export class FrameTail {
     const needed = this.#length + to - from
     let space = this.#space
     if (space === undefined || space.bytes.length < needed) {
-      const grown = new Uint8Array(Math.max(smallestTail, needed, space === undefined ? 0 : 2 * this.#length))
-      if (space !== undefined) grown.set(space.bytes.subarray(0, this.#length))
-      space = { bytes: grown, view: new DataView(grown.buffer) }
+      const grown = makeSpace(Math.max(smallestTail, needed, 2 * this.#length))
+      if (space !== undefined) grown.bytes.set(space.bytes.subarray(0, this.#length))
+      space = grown
       this.#space = space
     }
     space.bytes.set(bytes.subarray(from, to), this.#length)
@@ -45,11 +48,22 @@ export class FrameTail {
     return space
   }
 
+  /** The pending bytes, from 0 to {@link lengthBytes}. */
+  get space(): Space {
+    return this.#space ?? noSpace
+  }
+
   /** Drops the first `lengthBytes` of the pending bytes: they were whole frames. */
   consume(lengthBytes: number): void {
-    this.#length -= lengthBytes
-    if (this.#length === 0) this.#space = undefined
-    else if (lengthBytes > 0) this.#space?.bytes.copyWithin(0, lengthBytes, lengthBytes + this.#length)
+    const space = this.#space
+    if (space === undefined || lengthBytes === 0) return
+    const pending = space.bytes.subarray(lengthBytes, this.#length)
+    this.#length = pending.length
+    if (pending.length === 0) this.#space = undefined
+    else if (space.bytes.length > largestKept && 2 * pending.length < space.bytes.length) {
+      this.#space = makeSpace(Math.max(smallestTail, pending.length))
+      this.#space.bytes.set(pending)
+    } else space.bytes.copyWithin(0, lengthBytes, lengthBytes + pending.length)
   }
 }
 
@@ -58,7 +72,7 @@ export class FrameTail {
  *
  * @param onFrame - given each frame without its length word, valid only during the call; false stops the cutting and
  * drops what is left
- * @returns false if a length word was bad
+ * @returns false if a length word was bad; what is left is dropped too
  */
 export function cutFrames(
   tail: FrameTail,
@@ -78,9 +92,12 @@ export function cutFrames(
   let at = start
   for (;;) {
     const length = frameLength(space.view, at, to, maxBytes)
-    if (length === badFrame) return false
     if (length === partialFrame) break
-    if (!onFrame(space, at + 4, at + 4 + length)) return true
+    const isOver = length === badFrame || !onFrame(space, at + 4, at + 4 + length)
+    if (isOver) {
+      tail.consume(tail.lengthBytes)
+      return length !== badFrame
+    }
     at += 4 + length
   }
   if (isTailed) tail.consume(at)

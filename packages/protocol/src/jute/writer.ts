@@ -138,11 +138,13 @@ export class Writer {
 /** Copies between spaces that do not overlap; cheap for the short lengths that names and values have. */
 export function copyBytes(source: Space, from: number, to: number, target: Space, at: number): void {
   const length = to - from
+  const { bytes, view } = source // read once: many kinds of objects are spaces, which makes each look-up slow
   if (length > shortCopyBytes) {
-    target.bytes.set(source.bytes.subarray(from, to), at)
+    target.bytes.set(bytes.subarray(from, to), at)
     return
   }
+  const { bytes: targetBytes, view: targetView } = target
   let i = 0
-  for (; i + 4 <= length; i += 4) target.view.setInt32(at + i, source.view.getInt32(from + i))
-  for (; i < length; i++) target.bytes[at + i] = source.bytes[from + i] as number
+  for (; i + 4 <= length; i += 4) targetView.setInt32(at + i, view.getInt32(from + i))
+  for (; i < length; i++) targetBytes[at + i] = bytes[from + i] as number
 }
