@@ -73,7 +73,15 @@ async function run({ core, process: settings, notices }: Extract<LoadedConfig, {
   for (const { level, ...fields } of notices) {
     onLog({ wallMs: Date.now(), level, what: 'configuration', fields })
   }
-  let server: RunningServer
+  let server: RunningServer | undefined
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => {
+      onLog({ wallMs: Date.now(), level: 'info', what: 'stopping', fields: { signal } })
+      if (server === undefined)
+        endWith(ExitCode.Ok) // nothing was accepted yet
+      else void server.stop()
+    })
+  }
   try {
     server = await launch({
       core,
@@ -88,12 +96,6 @@ async function run({ core, process: settings, notices }: Extract<LoadedConfig, {
     if (!(error instanceof StartError)) throw error
     onLog(failure('the start failed', error))
     return endWith(error.exitCode)
-  }
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => {
-      onLog({ wallMs: Date.now(), level: 'info', what: 'stopping', fields: { signal } })
-      void server.stop()
-    })
   }
   const end = await server.ended
   if (end.kind === 'fatal') {

@@ -85,8 +85,10 @@ class Loader {
     if (file !== undefined) this.#readFile(file)
     this.#judgeMembership()
     Object.assign(this.#settings, this.#sources.options)
-    for (const { key, message } of crossProblems(this.#settings))
-      this.#refuse(this.#whereIs(key), key, message)
+    const isBadAlready = new Set(this.#problems.map(({ key }) => key))
+    for (const { key, message } of crossProblems(this.#settings)) {
+      if (!isBadAlready.has(key)) this.#refuse(this.#whereIs(key), key, message)
+    }
     if (this.#problems.length > 0) return { ok: false, problems: this.#problems, notices: this.#notices }
     this.#noteDefaults()
     const core = deepFreeze(coreConfig(this.#settings))
