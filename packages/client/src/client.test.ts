@@ -445,6 +445,19 @@ describe('watches', () => {
     expect(types).toEqual(['NodeCreated', 'NodeDataChanged', 'Resumed'])
   })
 
+  test('a persistent one that was not set yet has nothing to resume', async () => {
+    const { client, server } = await aConnectedClient()
+    const events: string[] = []
+    server.break()
+    void client.addWatch('/x', { onEvent: event => void events.push(event.type) })
+    server.clock.advance(1)
+    server.accept()
+    server.answer({ body: watchSet })
+    server.fire(EventType.NodeCreated, '/x')
+
+    expect(events).toEqual(['NodeCreated'])
+  })
+
   test('persistent ones throw on expiry, and end quietly on close', async () => {
     const { client, server } = await aConnectedClient()
     const adding = [client.addWatch('/x'), client.addWatch('/y')]

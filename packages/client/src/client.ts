@@ -50,16 +50,19 @@ import {
 } from './transaction.ts'
 import { PersistentWatch, type WatchEvent, type WatchListener } from './watch.ts'
 
+/** Options of the reads that can leave a one-shot watch. */
 export interface WatchOptions extends CallOptions {
   /** Hears of the next change, once. */
   readonly watch?: WatchListener | undefined
 }
 
+/** Options of the changes that can insist on a version. */
 export interface VersionOptions extends CallOptions {
   /** The version that must be there; default -1, any. */
   readonly version?: number | undefined
 }
 
+/** What kind of znode to make, and for whom. */
 export interface CreateOptions extends CallOptions {
   /** Default persistent. */
   readonly mode?: CreateMode | undefined
@@ -69,6 +72,7 @@ export interface CreateOptions extends CallOptions {
   readonly ttlMs?: number | undefined
 }
 
+/** How far a persistent watch reaches, and how its events are taken. */
 export interface AddWatchOptions extends CallOptions {
   /** Also hear of everything below the path (then without NodeChildrenChanged). Default false. */
   readonly isRecursive?: boolean | undefined
@@ -78,8 +82,10 @@ export interface AddWatchOptions extends CallOptions {
   readonly maxQueuedEvents?: number | undefined
 }
 
+/** Which watches of a path: `data` includes those of exists. */
 export type WatchSelection = 'data' | 'children' | 'any' | 'persistent' | 'persistentRecursive'
 
+/** Which watches to remove, and what to do without a connection. */
 export interface RemoveWatchesOptions extends CallOptions {
   /** Default any. */
   readonly type?: WatchSelection | undefined
@@ -87,6 +93,7 @@ export interface RemoveWatchesOptions extends CallOptions {
   readonly isLocal?: boolean | undefined
 }
 
+/** A znode read. */
 export interface DataResult {
   /** null where null was stored, which is not the same as no bytes. */
   readonly data: Uint8Array | null
@@ -95,6 +102,7 @@ export interface DataResult {
   readonly zxid: Zxid
 }
 
+/** The children of a znode, and its own Stat. */
 export interface ChildrenResult {
   /** Names, not paths; in no order. */
   readonly children: readonly string[]
@@ -102,12 +110,14 @@ export interface ChildrenResult {
   readonly zxid: Zxid
 }
 
+/** An ACL, which callers without ADMIN get with its digests blacked out. */
 export interface AclResult {
   readonly acl: readonly Acl[]
   readonly stat: Stat
   readonly zxid: Zxid
 }
 
+/** A znode made. */
 export interface CreateResult {
   readonly path: string
   readonly stat: Stat

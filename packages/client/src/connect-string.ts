@@ -2,18 +2,21 @@
 import { ErrorCode, pathProblem } from '@corral/protocol'
 import { BadArgumentsError } from './errors.ts'
 
+/** Where a server listens for clients. */
 export interface ServerAddress {
   /** A DNS name or an address; IPv6 without brackets. */
   readonly host: string
   readonly port: number
 }
 
+/** A connect string, taken apart. */
 export interface ConnectString {
   readonly servers: readonly ServerAddress[]
   /** '' for none, else a legal path other than '/'. */
   readonly chroot: string
 }
 
+/** ZooKeeper's client port, where a connect string names none. */
 export const defaultPort = 2181
 
 /** @throws BadArgumentsError naming the part that is wrong */

@@ -17,6 +17,7 @@ const flagsOf: Readonly<Record<CreateMode, CreateFlags>> = {
   container: CreateFlags.Container,
 }
 
+/** Whether the server appends a number to the name. */
 export function isSequential(mode: CreateMode): boolean {
   return mode === 'persistentSequential' || mode === 'ephemeralSequential'
 }

@@ -4,6 +4,7 @@
  */
 import { ErrorCode, errorName, type OpResult, type Zxid } from '@corral/protocol'
 
+/** What an error knows besides its code. */
 export interface ErrorDetails {
   /** The path as the caller gave it, below the chroot. */
   readonly path?: string | undefined
@@ -52,6 +53,7 @@ export class ConnectionLossError extends ZkError {
   }
 }
 
+/** The session is over: its ephemerals and watches are gone. Needs a new client. */
 export class SessionExpiredError extends ZkError {
   override readonly name: string = 'SessionExpiredError'
 }
@@ -61,34 +63,42 @@ export class ClientClosedError extends ZkError {
   override readonly name: string = 'ClientClosedError'
 }
 
+/** The server refused an authentication, which ends the session. */
 export class AuthFailedError extends ZkError {
   override readonly name: string = 'AuthFailedError'
 }
 
+/** There is no such znode, or for a create no parent. */
 export class NoNodeError extends ZkError {
   override readonly name: string = 'NoNodeError'
 }
 
+/** A create found a znode of that name. */
 export class NodeExistsError extends ZkError {
   override readonly name: string = 'NodeExistsError'
 }
 
+/** The version (for setAcl the aversion) is not the expected one. */
 export class BadVersionError extends ZkError {
   override readonly name: string = 'BadVersionError'
 }
 
+/** A delete found children. */
 export class NotEmptyError extends ZkError {
   override readonly name: string = 'NotEmptyError'
 }
 
+/** The ACL does not allow it; a create or delete asks the ACL of the parent. */
 export class NoAuthError extends ZkError {
   override readonly name: string = 'NoAuthError'
 }
 
+/** The parent is ephemeral. */
 export class NoChildrenForEphemeralsError extends ZkError {
   override readonly name: string = 'NoChildrenForEphemeralsError'
 }
 
+/** The ACL is empty, has an unknown scheme or id, or `auth` on a connection that has not authenticated. */
 export class InvalidAclError extends ZkError {
   override readonly name: string = 'InvalidAclError'
 }
@@ -98,6 +108,7 @@ export class BadArgumentsError extends ZkError {
   override readonly name: string = 'BadArgumentsError'
 }
 
+/** The server could not read the request, as older ones cannot read newer kinds. */
 export class MarshallingError extends ZkError {
   override readonly name: string = 'MarshallingError'
 }
@@ -112,14 +123,17 @@ export class NotReadOnlyError extends ZkError {
   override readonly name: string = 'NotReadOnlyError'
 }
 
+/** The session is local to its server and may not become global. */
 export class EphemeralOnLocalSessionError extends ZkError {
   override readonly name: string = 'EphemeralOnLocalSessionError'
 }
 
+/** The server has no such watch of this connection. */
 export class NoWatcherError extends ZkError {
   override readonly name: string = 'NoWatcherError'
 }
 
+/** A hard quota above the path is used up. */
 export class QuotaExceededError extends ZkError {
   override readonly name: string = 'QuotaExceededError'
 }
@@ -129,14 +143,17 @@ export class ThrottledError extends ZkError {
   override readonly name: string = 'ThrottledError'
 }
 
+/** The servers do not allow reconfiguration. */
 export class ReconfigDisabledError extends ZkError {
   override readonly name: string = 'ReconfigDisabledError'
 }
 
+/** Another reconfiguration is not done yet. */
 export class ReconfigInProgressError extends ZkError {
   override readonly name: string = 'ReconfigInProgressError'
 }
 
+/** No quorum of the new configuration is in sync. */
 export class NewConfigNoQuorumError extends ZkError {
   override readonly name: string = 'NewConfigNoQuorumError'
 }

@@ -77,6 +77,7 @@ export interface Random {
   u32(): number
 }
 
+/** What a session is made with, besides what happens to it. */
 export interface SessionConfig {
   readonly servers: readonly ServerAddress[]
   readonly sessionTimeoutMs: number
@@ -204,6 +205,7 @@ const pingSlackMs = 1000
 /** Output space above this is not kept for the next step. */
 const keptOutputBytes = 1024 * 1024
 
+/** See the head of this file. */
 export class SessionMachine {
   readonly #servers: readonly ServerAddress[]
   readonly #canBeReadOnly: boolean

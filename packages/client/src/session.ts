@@ -37,6 +37,7 @@ import {
 } from './socket-driver.ts'
 import { type WatchEvent, type WatchEventType, type WatchListener, watchEventType } from './watch.ts'
 
+/** How a client behaves; everything can be left out. */
 export interface ClientOptions {
   /** Asked for; the server has limits of its own, see {@link Client.sessionTimeoutMs}. Default 30 000. */
   readonly sessionTimeoutMs?: number | undefined
@@ -64,11 +65,13 @@ export interface ClientOptions {
   readonly random?: Random | undefined
 }
 
+/** An identity to take on: for scheme `digest` the text `user:password`. */
 export interface AuthInfo {
   readonly scheme: string
   readonly auth: Uint8Array | string
 }
 
+/** A step in the life of a session. */
 export interface StateChange {
   readonly state: SessionState
   readonly previous: SessionState
@@ -92,6 +95,7 @@ export interface ObservedEvent {
   readonly zxid: Zxid
 }
 
+/** Options of every call. */
 export interface CallOptions {
   /** Gives up waiting and rejects with the signal's reason. A request already sent may still take effect. */
   readonly signal?: AbortSignal | undefined
@@ -104,6 +108,7 @@ export interface Reply {
   readonly body: ReplyBody
 }
 
+/** How long to wait for a connection. */
 export interface ConnectOptions extends CallOptions {
   /** Default: the session timeout asked for. */
   readonly timeoutMs?: number | undefined

@@ -14,6 +14,7 @@ export interface Transport {
   open(server: ServerAddress, on: TransportEvents): Connection
 }
 
+/** What happens to a connection. */
 export interface TransportEvents {
   opened(): void
   /** Lent: only until it returns. */
@@ -21,12 +22,14 @@ export interface TransportEvents {
   closed(reason: string): void
 }
 
+/** An open connection, or one that is being opened. */
 export interface Connection {
   /** The bytes are given away. */
   send(bytes: Uint8Array): void
   close(): void
 }
 
+/** A clock, and calls at a later time. */
 export interface Timers {
   /** Monotonic. */
   nowMs(): number
@@ -40,6 +43,7 @@ export type DriverEffect = Extract<SessionEffect, { kind: 'state' | 'settled' | 
 /** `setTimeout` takes no more. */
 const longestDelayMs = 0x7fffffff
 
+/** Feeds a machine what happened and does what it asks for; the only caller of its `step`. */
 export class SocketDriver {
   readonly #machine: SessionMachine
   readonly #transport: Transport
@@ -174,6 +178,7 @@ export const tcpTransport: Transport = {
   },
 }
 
+/** Node's own clock and timers. */
 export const nodeTimers: Timers = {
   nowMs: () => performance.now(),
   after(delayMs, run) {
@@ -190,4 +195,5 @@ export const nodeTimers: Timers = {
   },
 }
 
+/** For use outside simulations. */
 export const unseededRandom: Random = { u32: () => Math.floor(Math.random() * 0x1_0000_0000) }

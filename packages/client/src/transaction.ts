@@ -29,12 +29,14 @@ export interface ReadOp {
   readonly path: string
 }
 
+/** What became of a multi, or a multiRead. */
 export interface MultiResult {
   /** One for each operation, in order; created paths are client paths. */
   readonly results: readonly OpResult[]
   readonly zxid: Zxid
 }
 
+/** Options of a multi. */
 export interface CommitOptions {
   readonly signal?: AbortSignal | undefined
 }

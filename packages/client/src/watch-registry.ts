@@ -37,6 +37,7 @@ const removedEvent: Readonly<Record<WatchList, EventType>> = {
   recursive: EventType.PersistentWatchRemoved,
 }
 
+/** See the head of this file. */
 export class WatchRegistry {
   readonly #lists: Readonly<Record<WatchList, Map<string, Set<WatcherId>>>> = {
     data: new Map(),

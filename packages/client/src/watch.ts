@@ -16,6 +16,7 @@ export type WatchEventType =
   | 'PersistentWatchRemoved'
   | 'Resumed'
 
+/** Something that happened to a watched znode, or to the watch. */
 export interface WatchEvent {
   readonly type: WatchEventType
   /** The path that changed, below the chroot; for `Resumed` and the removals the path that is watched. */
