@@ -9,19 +9,30 @@ import { type LoadedConfig, loadConfig } from './config/zoo-cfg.ts'
 import { isAtLeast, jsonLine, type LogLine, sentenceOf, textLine } from './log-lines.ts'
 import { ExitCode, errnoOf, StartError } from './start-error.ts'
 import { launch, type RunningServer } from './start-server.ts'
+import { repairLog } from './tools/repair-log.ts'
 import { corralVersion } from './version.ts'
 
 async function main(args: readonly string[]): Promise<void> {
   const [command, ...rest] = args
   switch (command) {
     case 'server':
-      return serve(parseCommandLine(rest, process.env))
+      return withConfiguration(parseCommandLine(rest, process.env), run)
+    case 'repair-log': {
+      const isConfirmed = rest.includes('--yes')
+      const others = rest.filter(arg => arg !== '--yes')
+      return withConfiguration(parseCommandLine(others, process.env), loaded => repair(loaded, isConfirmed))
+    }
     default:
       return complain(ExitCode.BadInvocation, usage)
   }
 }
 
-async function serve(command: ServerCommand): Promise<void> {
+type Configuration = Extract<LoadedConfig, { ok: true }>
+
+async function withConfiguration(
+  command: ServerCommand,
+  use: (configuration: Configuration) => Promise<void>,
+): Promise<void> {
   switch (command.kind) {
     case 'help':
       process.stdout.write(usage)
@@ -31,22 +42,36 @@ async function serve(command: ServerCommand): Promise<void> {
       return
     case 'invalid':
       return complain(ExitCode.BadInvocation, `corral: ${command.problem}\n\n${usage}`)
-    case 'serve':
-      return serveConfigured(command)
+    case 'serve': {
+      const configuration = configurationOf(command)
+      if (configuration !== undefined) await use(configuration)
+    }
   }
 }
 
-async function serveConfigured(command: Extract<ServerCommand, { kind: 'serve' }>): Promise<void> {
-  const { configFile, ...rest } = command
-  const text = configFile === undefined ? undefined : readConfig(configFile)
-  const file = configFile === undefined || text === undefined ? undefined : { path: configFile, text }
-  if (configFile !== undefined && file === undefined) return
+/** @returns undefined if something is wrong with it, which is said */
+function configurationOf({
+  configFile,
+  ...rest
+}: Extract<ServerCommand, { kind: 'serve' }>): Configuration | undefined {
+  const text = configFile === undefined ? '' : readConfig(configFile)
+  if (text === undefined) return undefined
+  const file = configFile === undefined ? undefined : { path: configFile, text }
   const loaded = loadConfig({ file, ...rest })
-  if (!loaded.ok) {
-    const problems = loaded.problems.map(({ where, ...about }) => `${where}: ${sentenceOf(about)}\n`)
-    return complain(ExitCode.BadInvocation, `corral: the configuration is not valid\n${problems.join('')}`)
+  if (loaded.ok) return loaded
+  const problems = loaded.problems.map(({ where, ...about }) => `${where}: ${sentenceOf(about)}\n`)
+  complain(ExitCode.BadInvocation, `corral: the configuration is not valid\n${problems.join('')}`)
+  return undefined
+}
+
+async function repair({ core, process: settings }: Configuration, isConfirmed: boolean): Promise<void> {
+  const print = (line: string): void => void process.stdout.write(`${line}\n`)
+  try {
+    process.exitCode = await repairLog({ config: core, ...settings, isConfirmed, print })
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error
+    complain(error.exitCode, `corral: ${error.message}\n`)
   }
-  await run(loaded)
 }
 
 /** @returns the bytes as latin1; undefined if it cannot be read, which is said */
@@ -59,7 +84,7 @@ function readConfig(path: string): string | undefined {
   }
 }
 
-async function run({ core, process: settings, notices }: Extract<LoadedConfig, { ok: true }>): Promise<void> {
+async function run({ core, process: settings, notices }: Configuration): Promise<void> {
   const reportStalls = startStallReport()
   const onLog = lineWriter(settings)
   const endWith = (exitCode: number): never => {

@@ -18,7 +18,7 @@ export type ServerCommand =
 
 export const usage = `usage: corral server [zoo.cfg] [options]
        corral server <clientPort> <dataDir> [tickTime [maxClientCnxns]]
-       corral repair-log <dataLogDir>
+       corral repair-log [zoo.cfg] [options] [--yes]   cuts a damaged log, keeps the rest aside
 
 Without a file: 127.0.0.1:2181, data in ./data.
 
