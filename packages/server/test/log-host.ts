@@ -45,6 +45,7 @@ export class LogHost {
   #told: (end: Ended) => void = () => undefined
   #next: Promise<Ended>
   #nowMs = 0
+  #whenDurable: (() => boolean)[] = []
 
   constructor(storage: Partial<StorageConfig> = {}, rest: Partial<ServerConfig> = {}) {
     const config: ServerConfig = {
@@ -126,6 +127,23 @@ export class LogHost {
     return id
   }
 
+  /** Resolves when everything appended so far was reported durable. */
+  untilDurable(): Promise<void> {
+    const upTo = this.log.lastZxid
+    return new Promise(durable => {
+      this.#whenDurable.push(() => {
+        if (this.lastZxid < upTo) return false
+        durable()
+        return true
+      })
+      this.#tellDurable()
+    })
+  }
+
+  #tellDurable(): void {
+    this.#whenDurable = this.#whenDurable.filter(isTold => !isTold())
+  }
+
   #onEffect(effect: Effect): void {
     if (effect.kind === 'disk') {
       this.calls.push(effect.do)
@@ -141,6 +159,7 @@ export class LogHost {
     if (report.kind === 'durable') {
       this.#apply(report)
       this.durableCount += report.count
+      this.#tellDurable()
     } else if (report.kind === 'recovered' || report.kind === 'stopped') this.#end(report)
   }
 

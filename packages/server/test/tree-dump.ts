@@ -1,11 +1,11 @@
 /** A tree as the `expected.json` of the golden directories shows it. */
 import type { DataTree, ZnodeId } from '@corral/core'
-import { hexOf, Reader, Writer } from '@corral/protocol'
+import { type Acl, hexOf, Reader, Writer } from '@corral/protocol'
 
 export interface DumpedZnode {
   readonly path: string
   readonly data: string | null
-  readonly acl: readonly { readonly perms: number; readonly scheme: string; readonly id: string }[]
+  readonly acl: readonly Acl[]
   readonly stat: object
 }
 
