@@ -88,6 +88,8 @@ export class RequestView {
         return this.#path() && this.#flags()
       case OpCode.Auth:
         return this.#auth()
+      case OpCode.Reconfig:
+        return this.#skipString() && this.#skipString() && this.#skipString() && this.bodyTo - this.#at >= 8
       default:
         return true // no body, or one with a reader of its own
     }

@@ -1,0 +1,54 @@
+import { deflateSync, gzipSync } from 'node:zlib'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { adler32, crc32 } from './checksums.ts'
+
+/** zlib writes Adler-32 behind a deflate stream, CRC-32 and length behind a gzip one. */
+function byZlib(bytes: Uint8Array): { readonly adler: number; readonly crc: number } {
+  const deflated = deflateSync(bytes, { level: 0 })
+  const gzipped = gzipSync(bytes, { level: 0 })
+  return { adler: deflated.readUInt32BE(deflated.length - 4), crc: gzipped.readInt32LE(gzipped.length - 8) }
+}
+
+function ours(bytes: Uint8Array): { readonly adler: number; readonly crc: number } {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  return { adler: adler32(bytes, 0, bytes.length), crc: crc32(bytes, view, 0, bytes.length) }
+}
+
+test('known values', () => {
+  const text = new TextEncoder().encode('123456789')
+
+  expect(ours(text)).toEqual({ adler: 0x091e01de, crc: 0xcbf43926 | 0 })
+  expect(ours(new Uint8Array(0))).toEqual({ adler: 1, crc: 0 })
+})
+
+test('every length up to some blocks of the inner loops agrees with zlib', () => {
+  const bytes = Uint8Array.from({ length: 64 }, (_, i) => (i * 37) & 0xff)
+
+  for (let length = 0; length <= bytes.length; length++) {
+    const part = bytes.subarray(0, length)
+    expect(ours(part)).toEqual(byZlib(part))
+  }
+})
+
+test('the sums do not overflow on the largest bytes', () => {
+  const bytes = new Uint8Array(100_000).fill(0xff)
+
+  expect(ours(bytes)).toEqual(byZlib(bytes))
+})
+
+test('random bytes agree with zlib, in one part or two', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 9000 }), fc.nat(9000), (raw, cut) => {
+      const bytes = Uint8Array.from(raw)
+      const at = Math.min(cut, bytes.length)
+      const view = new DataView(bytes.buffer)
+      const expected = byZlib(bytes)
+
+      expect(ours(bytes)).toEqual(expected)
+      expect(adler32(bytes, at, bytes.length, adler32(bytes, 0, at))).toBe(expected.adler)
+      expect(crc32(bytes, view, at, bytes.length, crc32(bytes, view, 0, at))).toBe(expected.crc)
+    }),
+    { numRuns: 300 },
+  )
+})
