@@ -1,6 +1,6 @@
 /**
- * The typed calls: client paths and plain values in, requests with server paths out, and back. What becomes of a
- * request is `session.ts`, what the session does is `session-machine.ts`; the chroot is known here only.
+ * The typed calls: client paths and plain values in, requests with server paths out, and back. What becomes
+ * of a request is `session.ts`, what the session does is `session-machine.ts`; the chroot is known here only.
  */
 import {
   type Acl,
@@ -141,7 +141,8 @@ const configPath = '/zookeeper/config'
  * Opens a session and waits until it stands.
  *
  * @param connectString - `host:port,host:port/chroot`
- * @throws BadArgumentsError, ConnectionLossError (no server within the time), AuthFailedError, or the signal's reason
+ * @throws BadArgumentsError, ConnectionLossError (no server within the time), AuthFailedError, or the
+ * signal's reason
  */
 export async function connect(
   connectString: string,
@@ -161,15 +162,15 @@ export async function connect(
 }
 
 /**
- * One session with an ensemble. It reconnects by itself for as long as the session lives; once it is `expired`,
- * `authFailed` or `closed`, it stays so: make a new client.
+ * One session with an ensemble. It reconnects by itself for as long as the session lives; once it is
+ * `expired`, `authFailed` or `closed`, it stays so: make a new client.
  *
- * Calls are sent in the order they are made and answered in that order. While there is no connection they wait, and
- * fail with {@link ConnectionLossError} when the connection they were sent on breaks, or when one whole round through
- * the servers found none that answers. Nothing is ever sent twice.
+ * Calls are sent in the order they are made and answered in that order. While there is no connection they
+ * wait, and fail with {@link ConnectionLossError} when the connection they were sent on breaks, or when one
+ * whole round through the servers found none that answers. Nothing is ever sent twice.
  *
- * What awaits a call goes on in the order of the replies, and after the listeners of the events before it: every call
- * is one `await` away from its reply, no more and no less.
+ * What awaits a call goes on in the order of the replies, and after the listeners of the events before it:
+ * every call is one `await` away from its reply, no more and no less.
  */
 export class Client implements AsyncDisposable {
   readonly #session: Session
@@ -224,8 +225,9 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * Ends the session: its ephemerals go at once. Calls already sent are answered first; later ones are refused with
-   * ClientClosedError. Without a connection the server finds out when the session times out. Never throws.
+   * Ends the session: its ephemerals go at once. Calls already sent are answered first; later ones are
+   * refused with ClientClosedError. Without a connection the server finds out when the session times out.
+   * Never throws.
    */
   close(): Promise<void> {
     return this.#session.close()
@@ -238,7 +240,8 @@ export class Client implements AsyncDisposable {
   /**
    * @param data - text is sent as UTF-8; default no bytes
    * @returns the path made, with its number if sequential
-   * @throws NodeExistsError, NoNodeError (no parent), NoChildrenForEphemeralsError, NoAuthError, InvalidAclError, ...
+   * @throws NodeExistsError, NoNodeError (no parent), NoChildrenForEphemeralsError, NoAuthError,
+   * InvalidAclError, ...
    */
   async create(
     path: string,
@@ -363,8 +366,8 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * This session's ephemerals whose path begins with the text `prefix`. Both are server paths: this one call does not
-   * know the chroot, as in the Java client.
+   * This session's ephemerals whose path begins with the text `prefix`. Both are server paths: this one call
+   * does not know the chroot, as in the Java client.
    */
   async getEphemerals(prefix = '/', options: CallOptions = {}): Promise<readonly string[]> {
     const request = { kind: 'getEphemerals', path: prefix } as const
@@ -413,8 +416,8 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * Sets a watch that stays until it is closed or the session ends, on a znode that need not exist. It is set again
-   * after each reconnect, without the changes in between: the event `Resumed` says when to read again.
+   * Sets a watch that stays until it is closed or the session ends, on a znode that need not exist. It is set
+   * again after each reconnect, without the changes in between: the event `Resumed` says when to read again.
    */
   async addWatch(path: string, options: AddWatchOptions = {}): Promise<PersistentWatch> {
     const isRecursive = options.isRecursive ?? false
@@ -436,8 +439,8 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * Takes one listener away wherever it watches, and the watch at the server with it unless another listener of this
-   * client needs that. Never throws: where the connection is gone, so is the server's watch.
+   * Takes one listener away wherever it watches, and the watch at the server with it unless another listener
+   * of this client needs that. Never throws: where the connection is gone, so is the server's watch.
    */
   unwatch(listener: WatchListener): Promise<void> {
     return this.#session.unwatch(listener)
@@ -506,8 +509,8 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * Sends a request as it is, with server paths and unchecked, and gives the reply as it came: for tools and tests that
-   * want exactly that. A watch flag in it registers nobody.
+   * Sends a request as it is, with server paths and unchecked, and gives the reply as it came: for tools and
+   * tests that want exactly that. A watch flag in it registers nobody.
    */
   request(request: Request, options: CallOptions = {}): Promise<Reply> {
     return this.#session.ask(request, {
@@ -604,7 +607,10 @@ function bodyOf<K extends ReplyBody['kind']>({ body }: Reply, kind: K): Extract<
   return body as Extract<ReplyBody, { kind: K }>
 }
 
-/** The failed operation is the one with a code of its own: those before it were rolled back, those after not tried. */
+/**
+ * The failed operation is the one with a code of its own: those before it were rolled back, those after not
+ * tried.
+ */
 function transactionError(
   ops: readonly TransactionOp[],
   results: readonly OpResult[],

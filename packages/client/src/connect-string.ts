@@ -1,4 +1,7 @@
-/** `host1:port1,host2,[::1]:2181/chroot`: servers in the order written, and the path below which the client lives. */
+/**
+ * `host1:port1,host2,[::1]:2181/chroot`: servers in the order written, and the path below which the client
+ * lives.
+ */
 import { ErrorCode, pathProblem } from '@corral/protocol'
 import { BadArgumentsError } from './errors.ts'
 

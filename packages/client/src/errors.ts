@@ -1,6 +1,6 @@
 /**
- * What a call rejects with. One class for each code that callers catch; any other code is a plain {@link ZkError}.
- * The classes carry no text of their own: the message is made from code, operation and path.
+ * What a call rejects with. One class for each code that callers catch; any other code is a plain
+ * {@link ZkError}. The classes carry no text of their own: the message is made from code, operation and path.
  */
 import { ErrorCode, errorName, type OpResult, type Zxid } from '@corral/protocol'
 
@@ -18,7 +18,10 @@ export interface ErrorDetails {
   readonly cause?: unknown
 }
 
-/** Every failure that the server or the session answers a call with. `code` is an `ErrorCode`, or newer than those. */
+/**
+ * Every failure that the server or the session answers a call with. `code` is an `ErrorCode`, or newer than
+ * those.
+ */
 export class ZkError extends Error {
   override readonly name: string = 'ZkError'
   readonly code: number

@@ -1,4 +1,7 @@
-/** A ZooKeeper client: typed calls with promises, sessions that outlive connections, watches that outlive both. */
+/**
+ * A ZooKeeper client: typed calls with promises, sessions that outlive connections, watches that outlive
+ * both.
+ */
 export {
   type Acl,
   type ClientInfo,

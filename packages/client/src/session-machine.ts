@@ -1,8 +1,9 @@
 /**
- * A client's session, as a machine without I/O: which server to connect to and when, the handshake, timeouts and
- * pings, the order of requests and replies, watches and authentication across reconnects, and the session's end. It
- * opens no socket, reads no clock and draws no random number of its own: whoever drives it hands in what happened
- * (`SessionEvent`) and does what comes out (`SessionEffect`), in order. All paths are server paths.
+ * A client's session, as a machine without I/O: which server to connect to and when, the handshake, timeouts
+ * and pings, the order of requests and replies, watches and authentication across reconnects, and the
+ * session's end. It opens no socket, reads no clock and draws no random number of its own: whoever drives it
+ * hands in what happened (`SessionEvent`) and does what comes out (`SessionEffect`), in order. All paths are
+ * server paths.
  *
  * | phase       | what ends it                  | next                                                      |
  * | ----------- | ----------------------------- | --------------------------------------------------------- |
@@ -15,9 +16,10 @@
  *
  * In any phase but live: 4/3 of the timeout without hearing from a server ends the session as expired.
  *
- * Invariants: nothing is written between ConnectRequest and its response (a reset must not overtake the answer that
- * the session expired). A request is written at most once. Every call is settled exactly once, unless abandoned.
- * Replies are matched in the order of requests, and their positive zxids never go back; else the connection is broken.
+ * Invariants: nothing is written between ConnectRequest and its response (a reset must not overtake the
+ * answer that the session expired). A request is written at most once. Every call is settled exactly once,
+ * unless abandoned. Replies are matched in the order of requests, and their positive zxids never go back;
+ * else the connection is broken.
  *
  * Source: ClientCnxn and ClientCnxnSocket of the Java client.
  */
@@ -103,7 +105,9 @@ export type SessionEvent =
       readonly to: number
     }
   | { readonly kind: 'closed'; readonly connection: ConnectionId; readonly reason: string }
-  /** At `deadlineMs` or later, after the bytes that had arrived by then were handed in. Early ones do no harm. */
+  /**
+   * At `deadlineMs` or later, after the bytes that had arrived by then were handed in. Early ones do no harm.
+   */
   | { readonly kind: 'tick' }
   | {
       readonly kind: 'call'
@@ -129,8 +133,8 @@ export type SessionEvent =
       readonly type: WatcherType
     }
   /**
-   * All watchers of a path leave; they get the Removed events. For when the server cannot be asked: the answer to a
-   * removeWatches call does the same by itself, before any later reply is looked at.
+   * All watchers of a path leave; they get the Removed events. For when the server cannot be asked: the
+   * answer to a removeWatches call does the same by itself, before any later reply is looked at.
    */
   | { readonly kind: 'forgetWatches'; readonly path: string; readonly type: WatcherType }
   | { readonly kind: 'close' }
@@ -205,7 +209,7 @@ const pingSlackMs = 1000
 /** Output space above this is not kept for the next step. */
 const keptOutputBytes = 1024 * 1024
 
-/** See the head of this file. */
+/** The session: {@link step} is told what happened and says what to do. The getters are for looking only. */
 export class SessionMachine {
   readonly #servers: readonly ServerAddress[]
   readonly #canBeReadOnly: boolean
@@ -216,7 +220,10 @@ export class SessionMachine {
   #phase: Phase = 'idle'
   #state: SessionState = 'connecting'
   #isClosing = false
-  /** While idle, pausing or opening a connection: when to give up or go on. While closing: when to stop waiting. */
+  /**
+   * While idle, pausing or opening a connection: when to give up or go on. While closing: when to stop
+   * waiting.
+   */
   #phaseEndsMs = Infinity
 
   #sessionId: SessionId
@@ -394,7 +401,9 @@ export class SessionMachine {
     return this.#lastHeardMs + (this.#timeoutMs * 2) / 3
   }
 
-  /** A third of the timeout after the last write, less a second where that leaves any, and 10 s at the latest. */
+  /**
+   * A third of the timeout after the last write, less a second where that leaves any, and 10 s at the latest.
+   */
   #pingMs(): number {
     const third = this.#timeoutMs / 3
     const idle = third <= pingSlackMs ? third : Math.max(pingSlackMs, third - pingSlackMs)
@@ -456,7 +465,9 @@ export class SessionMachine {
     this.#restore()
   }
 
-  /** What the new connection must be told before anything else: who we are, what we watch, what has waited. */
+  /**
+   * What the new connection must be told before anything else: who we are, what we watch, what has waited.
+   */
   #restore(): void {
     for (const auth of this.#auths) this.#sendAuth(auth)
     for (const request of this.#watches.restore(this.#lastZxid)) {
@@ -584,7 +595,10 @@ export class SessionMachine {
     }
   }
 
-  /** Whether somebody needs the server's watch, or is about to: the removal would come after their registration. */
+  /**
+   * Whether somebody needs the server's watch, or is about to: the removal would come after their
+   * registration.
+   */
   #isWatched(path: string, type: WatcherType): boolean {
     if (this.#watches.has(path, type)) return true
     for (const { request, watch } of this.#inFlight) {
@@ -763,7 +777,11 @@ function isEnd(state: SessionState): state is keyof typeof endCodes {
   return state in endCodes
 }
 
-/** Requests count from 1 to the largest int, and then from 1 again: 0 and below have other meanings. @internal */
+/**
+ * Requests count from 1 to the largest int, and then from 1 again: 0 and below have other meanings.
+ *
+ * @internal
+ */
 export function nextXid(last: number): number {
   return last === maxXid ? 1 : last + 1
 }

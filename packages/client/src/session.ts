@@ -1,6 +1,7 @@
 /**
- * A driven session as promises and listeners: every call becomes an event of the machine and a promise that its effect
- * settles; every watcher a listener that its effect calls. Paths are server paths, except where a listener is told.
+ * A driven session as promises and listeners: every call becomes an event of the machine and a promise that
+ * its effect settles; every watcher a listener that its effect calls. Paths are server paths, except where a
+ * listener is told.
  */
 import {
   assert,
@@ -48,9 +49,9 @@ export interface ClientOptions {
   /** Takes over a session that an earlier client left without closing it. */
   readonly session?: { readonly id: SessionId; readonly password: Uint8Array } | undefined
   /**
-   * Longest frame accepted from a server; a longer one breaks the connection. Memory is taken as bytes come, never
-   * for an announced length. Default 64 MiB: servers do not limit their own replies, and a large child list must not
-   * make a client reconnect for ever.
+   * Longest frame accepted from a server; a longer one breaks the connection. Memory is taken as bytes come,
+   * never for an announced length. Default 64 MiB: servers do not limit their own replies, and a large child
+   * list must not make a client reconnect for ever.
    */
   readonly maxReplyBytes?: number | undefined
   /** Longest random pause before a reconnect. Default 1000, as in the Java client. */
@@ -230,8 +231,9 @@ export class Session {
   }
 
   /**
-   * Ends the session: its ephemerals go at once. Calls already sent are answered first; later ones are refused with
-   * ClientClosedError. Without a connection the server finds out when the session times out. Never throws.
+   * Ends the session: its ephemerals go at once. Calls already sent are answered first; later ones are
+   * refused with ClientClosedError. Without a connection the server finds out when the session times out.
+   * Never throws.
    */
   close(): Promise<void> {
     return new Promise(resolve => {
@@ -391,7 +393,8 @@ export class Session {
       const watcher = this.#watchers.get(id)
       if (watcher === undefined) continue
       if (isRemoval || !isPersistent(watcher)) this.#watchers.delete(id)
-      // Only a recursive watch hears of other paths than its own, which may lie outside the chroot (getConfig).
+      // Only a recursive watch hears of other paths than its own, which may lie outside the chroot
+      // (getConfig).
       const path = watcher.kind === 'recursive' ? stripChroot(this.#chroot, fired.path) : watcher.path
       tell(watcher.listener, { type, path, zxid })
     }

@@ -58,7 +58,8 @@ test('an event that an effect causes waits until the effects before it are done'
 
   given.events[0]?.closed('reset')
 
-  // disconnected (and a call), the first call lost (and a close), then those: the second call refused, closed.
+  // disconnected (and a call), the first call lost (and a close), then those: the second call refused,
+  // closed.
   expect(
     given.effects.map(effect => (effect.kind === 'settled' ? effect.outcome : effect.kind)).slice(0, 3),
   ).toMatchObject(['state', { code: ErrorCode.ConnectionLoss }, 'state'])

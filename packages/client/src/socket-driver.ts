@@ -1,6 +1,6 @@
 /**
- * Drives a {@link SessionMachine}: the sockets and timers it asks for. Both are handed in, so that a simulator can
- * drive the same machine, and the same `Client`, over a network and a clock of its own.
+ * Drives a {@link SessionMachine}: the sockets and timers it asks for. Both are handed in, so that a
+ * simulator can drive the same machine, and the same `Client`, over a network and a clock of its own.
  */
 import { connect } from 'node:net'
 import type { ServerAddress } from './connect-string.ts'
@@ -8,7 +8,10 @@ import type { ConnectionId, Random, SessionEffect, SessionEvent, SessionMachine 
 
 export type { Random }
 
-/** Makes connections. Exactly one `opened` or `closed` comes first; nothing comes after `closed`, or after `close()`. */
+/**
+ * Makes connections. Exactly one `opened` or `closed` comes first; nothing comes after `closed`, or after
+ * `close()`.
+ */
 export interface Transport {
   /** Must not call back before it returns. */
   open(server: ServerAddress, on: TransportEvents): Connection
@@ -49,7 +52,10 @@ export class SocketDriver {
   readonly #transport: Transport
   readonly #timers: Timers
   readonly #onEffect: (effect: DriverEffect) => void
-  /** What happened while effects were being carried out: a listener that makes a call does not re-enter the machine. */
+  /**
+   * What happened while effects were being carried out: a listener that makes a call does not re-enter the
+   * machine.
+   */
   readonly #waiting: SessionEvent[] = []
   #isBusy = false
   #open: { readonly id: ConnectionId; readonly connection: Connection } | undefined
@@ -113,7 +119,10 @@ export class SocketDriver {
     this.#open = { id, connection }
   }
 
-  /** A timer that is too early only costs a tick; so it moves when the deadline comes nearer, not at each frame. */
+  /**
+   * A timer that is too early only costs a tick; so it moves when the deadline comes nearer, not at each
+   * frame.
+   */
   #arm(): void {
     const atMs = this.#machine.deadlineMs
     if (atMs === Infinity) {
@@ -138,7 +147,9 @@ function owned(event: Extract<SessionEvent, { kind: 'received' }>): SessionEvent
   return { ...event, bytes, from: 0, to: bytes.length }
 }
 
-/** Connections over TCP. Names that stand for several addresses are tried one after the other by Node itself. */
+/**
+ * Connections over TCP. Names that stand for several addresses are tried one after the other by Node itself.
+ */
 export const tcpTransport: Transport = {
   open(server, on) {
     const socket = connect({ host: server.host, port: server.port, noDelay: true })
@@ -182,8 +193,8 @@ export const tcpTransport: Transport = {
 export const nodeTimers: Timers = {
   nowMs: () => performance.now(),
   after(delayMs, run) {
-    // Node runs timers before it reads sockets. After a stall the bytes that already arrived must be heard first, or
-    // a live server would be taken for a silent one.
+    // Node runs timers before it reads sockets. After a stall the bytes that already arrived must be heard
+    // first, or a live server would be taken for a silent one.
     let immediate: NodeJS.Immediate | undefined
     const timeout = setTimeout(() => {
       immediate = setImmediate(run)

@@ -2,7 +2,10 @@
 import type { Acl, OpResult, Zxid } from '@corral/protocol'
 import type { CreateMode } from './create-mode.ts'
 
-/** One operation of a multi, with client paths. Left out: version -1 (any), the open ACL, mode persistent, no bytes. */
+/**
+ * One operation of a multi, with client paths. Left out: version -1 (any), the open ACL, mode persistent, no
+ * bytes.
+ */
 export type TransactionOp =
   | {
       readonly kind: 'create'

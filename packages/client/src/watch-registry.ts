@@ -1,15 +1,18 @@
 /**
- * Which watchers of this client wait where, by server path. Mirrors what the server holds for the connection, so that
- * events find their watchers, and a new connection can be given the same watches.
+ * Which watchers of this client wait where, by server path. Mirrors what the server holds for the connection,
+ * so that events find their watchers, and a new connection can be given the same watches.
  *
- * Source: ZKWatchManager and ClientCnxn.primeConnection in the Java server; client-side filter of NodeChildrenChanged.
+ * Source: ZKWatchManager and ClientCnxn.primeConnection in the Java server; client-side filter of
+ * NodeChildrenChanged.
  */
 import { EventType, parentPath, type SetWatchesRequest, WatcherType, type Zxid } from '@corral/protocol'
 
 /** A number the owner of the machine gives each registration. */
 export type WatcherId = number
 
-/** What a request registers: `data` for exists and getData, `child` for getChildren, the others for addWatch. */
+/**
+ * What a request registers: `data` for exists and getData, `child` for getChildren, the others for addWatch.
+ */
 export type WatchKind = 'data' | 'child' | 'persistent' | 'recursive'
 
 /** `exist` holds the exists-watches on absent znodes: restored differently, fired alike. */
@@ -37,7 +40,7 @@ const removedEvent: Readonly<Record<WatchList, EventType>> = {
   recursive: EventType.PersistentWatchRemoved,
 }
 
-/** See the head of this file. */
+/** Five lists of watchers by path: one for each {@link WatchList}. */
 export class WatchRegistry {
   readonly #lists: Readonly<Record<WatchList, Map<string, Set<WatcherId>>>> = {
     data: new Map(),

@@ -1,10 +1,14 @@
-/** What callers see of watches: events, and the three ways to receive them (a function, a promise, an iteration). */
+/**
+ * What callers see of watches: events, and the three ways to receive them (a function, a promise, an
+ * iteration).
+ */
 import { EventType, type Zxid } from '@corral/protocol'
 import { WatchOverflowError, type ZkError } from './errors.ts'
 
 /**
- * The four changes, as ZooKeeper names them; the three ends of a watch by `removeWatches`; and `Resumed`, which only
- * persistent watches get: the connection was away, changes in between were not reported, read again.
+ * The four changes, as ZooKeeper names them; the three ends of a watch by `removeWatches`; and `Resumed`,
+ * which only persistent watches get: the connection was away, changes in between were not reported, read
+ * again.
  */
 export type WatchEventType =
   | 'NodeCreated'
@@ -21,7 +25,10 @@ export interface WatchEvent {
   readonly type: WatchEventType
   /** The path that changed, below the chroot; for `Resumed` and the removals the path that is watched. */
   readonly path: string
-  /** The txn that caused it, where the server says so (3.9 and later, not for changes missed while disconnected). */
+  /**
+   * The txn that caused it, where the server says so (3.9 and later, not for changes missed while
+   * disconnected).
+   */
   readonly zxid: Zxid | undefined
 }
 
@@ -51,11 +58,14 @@ export function watchEventType(type: number): WatchEventType | undefined {
 }
 
 /**
- * A one-shot watch to await: `const watch = new Watch(); await zk.getData(path, { watch }); await watch.fired`.
- * Good for one call. If that call fails, so that no watch was set, `fired` stays pending.
+ * A one-shot watch to await: `const watch = new Watch(); await zk.getData(path, { watch }); await
+ * watch.fired`. Good for one call. If that call fails, so that no watch was set, `fired` stays pending.
  */
 export class Watch implements WatchHandler {
-  /** The event; rejects if the session ends first. Nobody has to listen: a rejection here is never "unhandled". */
+  /**
+   * The event; rejects if the session ends first. Nobody has to listen: a rejection here is never
+   * "unhandled".
+   */
   readonly fired: Promise<WatchEvent>
   readonly #resolve: (event: WatchEvent) => void
   readonly #reject: (error: ZkError) => void
@@ -84,9 +94,9 @@ export class Watch implements WatchHandler {
 }
 
 /**
- * A persistent watch, as an iteration of its events from the moment it was set. The iteration ends when the watch is
- * closed or removed, or the client closes; it throws when the session expires, or with {@link WatchOverflowError}
- * when more than `maxQueuedEvents` wait to be taken.
+ * A persistent watch, as an iteration of its events from the moment it was set. The iteration ends when the
+ * watch is closed or removed, or the client closes; it throws when the session expires, or with {@link
+ * WatchOverflowError} when more than `maxQueuedEvents` wait to be taken.
  */
 export class PersistentWatch implements WatchHandler, AsyncIterable<WatchEvent>, AsyncDisposable {
   readonly path: string
