@@ -1,0 +1,143 @@
+/**
+ * The command line. Options stand before the command, spelled as zkCli does or as `--option`; behind the command,
+ * whose own options have one dash, only `--option` and a last word of caution: `-s host:port`, which no command's `-s`
+ * is followed by.
+ */
+import type { AuthInfo } from '@corral/client'
+import type { ShellOptions } from './shell.ts'
+
+export type Request =
+  | { readonly kind: 'version' }
+  | { readonly kind: 'help'; readonly topic: string | undefined }
+  /** `words` is the command; none means a shell. */
+  | { readonly kind: 'run'; readonly options: ShellOptions; readonly words: readonly string[] }
+  | { readonly kind: 'wrong'; readonly message: string }
+
+interface Settings {
+  servers: string
+  sessionTimeoutMs: number
+  canBeReadOnly: boolean
+  waitsForConnection: boolean
+  isJson: boolean
+  isQuiet: boolean
+  readonly auth: AuthInfo[]
+}
+
+type Setter = (settings: Settings, value: string) => string | undefined
+
+interface GlobalOption {
+  /** Before the command. */
+  readonly short: readonly string[]
+  /** Anywhere. */
+  readonly long: string
+  readonly takesValue?: true
+  /** @returns what is wrong with the value */
+  readonly set: Setter
+}
+
+const globalOptions: readonly GlobalOption[] = [
+  {
+    short: ['-server', '-s'],
+    long: '--server',
+    takesValue: true,
+    set: (s, value) => assign(s, { servers: value }),
+  },
+  { short: ['-timeout'], long: '--timeout', takesValue: true, set: setTimeoutMs },
+  { short: ['-r'], long: '--read-only', set: s => assign(s, { canBeReadOnly: true }) },
+  {
+    short: ['-waitforconnection'],
+    long: '--wait-for-connection',
+    set: s => assign(s, { waitsForConnection: true }),
+  },
+  { short: [], long: '--auth', takesValue: true, set: addAuth },
+  { short: [], long: '--json', set: s => assign(s, { isJson: true, isQuiet: true }) },
+  { short: ['-q'], long: '--quiet', set: s => assign(s, { isQuiet: true }) },
+]
+
+/** @param args - without the name of the program; `sh` may stand first */
+export function parseCommandLine(args: readonly string[]): Request {
+  const [first] = args
+  if (first === undefined || first === 'help' || first === '--help' || first === '-h') {
+    return { kind: 'help', topic: args[1] }
+  }
+  if (first === '--version') return { kind: 'version' }
+  const settings: Settings = {
+    servers: 'localhost:2181',
+    sessionTimeoutMs: 30_000,
+    canBeReadOnly: false,
+    waitsForConnection: false,
+    isJson: false,
+    isQuiet: false,
+    auth: [],
+  }
+  const words: string[] = []
+  const message = readWords(first === 'sh' ? args.slice(1) : args, settings, words)
+  if (message !== undefined) return { kind: 'wrong', message }
+  return { kind: 'run', options: settings, words }
+}
+
+/** @returns what is wrong */
+function readWords(args: readonly string[], settings: Settings, words: string[]): string | undefined {
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i] ?? ''
+    if (arg === '--') {
+      words.push(...args.slice(words.length === 0 ? i + 1 : i))
+      return undefined
+    }
+    if (arg === '-client-configuration' && words.length === 0) {
+      return '-client-configuration is not supported yet: TLS and SASL are to come'
+    }
+    const [name, inlineValue] = arg.startsWith('--') ? splitAtEquals(arg) : [arg, undefined]
+    const option = findOption(name, args[i + 1], words.length > 0)
+    if (option === undefined) {
+      if (words.length === 0 && arg.startsWith('-')) return `unknown option ${arg}`
+      words.push(arg)
+      continue
+    }
+    const value = inlineValue ?? (option.takesValue === true ? args[++i] : '')
+    if (value === undefined) return `Error: no argument found for option ${arg}`
+    const problem = option.set(settings, value)
+    if (problem !== undefined) return problem
+  }
+  return undefined
+}
+
+function findOption(
+  name: string,
+  next: string | undefined,
+  isBehindCommand: boolean,
+): GlobalOption | undefined {
+  return globalOptions.find(({ short, long }) => {
+    if (name === long) return true
+    if (!short.includes(name)) return false
+    return !isBehindCommand || (name === '-s' && next !== undefined && isServerList(next))
+  })
+}
+
+/** Every server with its port, so that it is not mistaken for data or an ACL. */
+function isServerList(text: string): boolean {
+  const hosts = text.split('/', 1)[0] ?? ''
+  return hosts.split(',').every(host => /^(\[[0-9a-fA-F:.]+\]|[\w.-]+):\d{1,5}$/.test(host))
+}
+
+function splitAtEquals(arg: string): [string, string | undefined] {
+  const cut = arg.indexOf('=')
+  return cut === -1 ? [arg, undefined] : [arg.slice(0, cut), arg.slice(cut + 1)]
+}
+
+function assign(settings: Settings, values: Partial<Settings>): undefined {
+  Object.assign(settings, values)
+}
+
+function setTimeoutMs(settings: Settings, value: string): string | undefined {
+  if (!/^\d+$/.test(value) || Number(value) > 0x7fff_ffff) return `-timeout ${value} is not a number of ms`
+  settings.sessionTimeoutMs = Number(value)
+  return undefined
+}
+
+function addAuth(settings: Settings, value: string): string | undefined {
+  const cut = value.indexOf(':')
+  if (cut < 1) return `--auth is scheme:auth, like digest:user:password`
+  settings.auth.push({ scheme: value.slice(0, cut), auth: value.slice(cut + 1) })
+  return undefined
+}

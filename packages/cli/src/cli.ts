@@ -1,0 +1,116 @@
+/** The command line as a function: arguments and streams in, exit code out. */
+import { BadArgumentsError } from '@corral/client'
+import { parseCommandLine, type Request } from './arguments.ts'
+import { commandHelp, commandNames } from './commands/table.ts'
+import { exitCodes, failureOf } from './failure.ts'
+import { Prompt, runPipe } from './lines.ts'
+import { Shell, type ShellOptions } from './shell.ts'
+import { type Streams, type Terminal, terminalStreams } from './streams.ts'
+import { corralVersion, shellVersion } from './version.ts'
+
+/**
+ * @param args - without the name of the program
+ * @returns 0 done, 1 the (last) command failed, 2 the command line is wrong, 127 no such command
+ */
+export async function runCli(args: readonly string[], terminal: Terminal): Promise<number> {
+  const request = parseCommandLine(args)
+  const streams = terminalStreams(terminal)
+  switch (request.kind) {
+    case 'version':
+      streams.out(`corral ${corralVersion}`)
+      return exitCodes.done
+    case 'help':
+      return printHelp(request.topic, streams)
+    case 'wrong':
+      streams.err(request.message)
+      streams.err("try 'corral help'")
+      return exitCodes.misused
+    default:
+      return run(request, terminal, streams)
+  }
+}
+
+async function run(
+  { options, words }: Extract<Request, { kind: 'run' }>,
+  terminal: Terminal,
+  streams: Streams,
+): Promise<number> {
+  const isPrompting = words.length === 0 && terminal.stdin.isTTY === true && terminal.stdout.isTTY === true
+  const prompt = isPrompting ? new Prompt(terminal) : undefined
+  const printed = prompt?.around(streams) ?? streams
+  const shell = openShell(options, printed)
+  if (shell === undefined) return exitCodes.misused
+  if (!options.isQuiet) streams.out(`Connecting to ${options.servers}`)
+  try {
+    await shell.start()
+    if (words.length > 0) {
+      await shell.runWords(words)
+    } else {
+      if (!options.isQuiet) greet(prompt !== undefined, streams)
+      await (prompt === undefined ? runPipe(shell, terminal) : prompt.run(shell))
+    }
+    return shell.exitCode
+  } catch (error) {
+    return reportStart(error, streams)
+  } finally {
+    await shell.end()
+  }
+}
+
+function openShell(options: ShellOptions, streams: Streams): Shell | undefined {
+  try {
+    return new Shell(options, streams)
+  } catch (error) {
+    if (!(error instanceof BadArgumentsError)) throw error
+    streams.err(error.message)
+    return undefined
+  }
+}
+
+/** Only waiting for the connection fails before a command does. */
+function reportStart(error: unknown, streams: Streams): number {
+  const failure = failureOf(error)
+  if (failure === undefined) throw error
+  for (const line of failure.lines) streams.err(line)
+  return failure.exitCode
+}
+
+/** The Java shell's words, which scripts skip by. */
+function greet(isPrompting: boolean, streams: Streams): void {
+  streams.out('Welcome to ZooKeeper!')
+  streams.out(`JLine support is ${isPrompting ? 'enabled' : 'disabled'}`)
+}
+
+function printHelp(topic: string | undefined, streams: Streams): number {
+  if (topic !== undefined) {
+    const lines = commandHelp(topic)
+    if (lines === undefined) {
+      streams.err(`no command is called ${topic}; try 'corral help'`)
+      return exitCodes.unknownCommand
+    }
+    for (const line of lines) streams.out(line)
+    return exitCodes.done
+  }
+  for (const line of helpText) streams.out(line)
+  for (const name of commandNames) streams.out(`  ${commandHelp(name)?.[0] ?? name}`)
+  return exitCodes.done
+}
+
+const helpText: readonly string[] = [
+  'corral server [zoo.cfg] [options]          a server (corral server --help)',
+  'corral sh [options]                        a shell',
+  'corral [options] command [arguments]       one command',
+  '',
+  'Options:',
+  '  -s, -server, --server host:port[,host:port][/chroot]   default localhost:2181',
+  '  -timeout, --timeout ms                                 session timeout, default 30000',
+  '  -r, --read-only                                        accept a read-only server',
+  '  -waitforconnection, --wait-for-connection              connect before running anything',
+  '  --auth scheme:auth                                     authenticate first; may be repeated',
+  '  --json                                                 answers as JSON, nothing else',
+  '  -q, --quiet                                            no greeting, no session events',
+  '',
+  'Behind the command, options have two dashes (and -s host:port also works there).',
+  '',
+  `Commands, as in the shell of ZooKeeper ${shellVersion.split('-', 1)[0]}, and 'tree':`,
+]

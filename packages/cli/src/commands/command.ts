@@ -1,0 +1,75 @@
+/** What a command of the shell is. */
+import type { Client, WatchListener } from '@corral/client'
+import { pathProblem } from '@corral/protocol'
+import { CommandError } from '../failure.ts'
+import { type CommandArguments, type OptionRules, optionHelp, parseOptions } from '../options.ts'
+import type { Result } from '../result.ts'
+
+/** What a command may use. */
+export interface Context {
+  readonly client: Client
+  /** Ends the command early: Ctrl-C. */
+  readonly signal: AbortSignal | undefined
+  /** Prints the events of whatever it watches. */
+  readonly watch: WatchListener
+  /** A line for stderr that is no failure. */
+  note(line: string): void
+  /** A line for stdout that belongs to no result. */
+  say(line: string): void
+}
+
+/** A command that asks the server. */
+export interface Command extends OptionRules {
+  readonly name: string
+  /** Behind the name in the list of commands, as zkCli writes it. */
+  readonly syntax: string
+  /** Operands it cannot do without. */
+  readonly operands: number
+  /** The usage also lists the options. */
+  readonly explainsOptions?: true
+  run(context: Context, args: CommandArguments): Promise<Result>
+}
+
+/** @throws CommandError with the usage */
+export function parseArguments(command: Command, words: readonly string[]): CommandArguments {
+  const args = parseOptions(words, command)
+  if (args.operands.length < command.operands) throw new CommandError(usageOf(command))
+  return args
+}
+
+export function usageOf({ name, syntax, options, explainsOptions }: Command): string {
+  const usage = `${name} ${syntax}`
+  return explainsOptions === true ? `${[usage, ...optionHelp(options)].join('\n')}\n` : usage
+}
+
+export function usageError(command: Command): CommandError {
+  return new CommandError(usageOf(command))
+}
+
+/** The operand at `index`, which is there: `operands` says so. */
+export function operand(args: CommandArguments, index: number): string {
+  return args.operands[index] ?? ''
+}
+
+/** The operand at `index` as a path. @throws CommandError saying what is wrong with it */
+export function pathOperand(args: CommandArguments, index = 0): string {
+  return legalPath(operand(args, index))
+}
+
+/** @throws CommandError in the Java client's words */
+export function legalPath(path: string): string {
+  const problem = pathProblem(path)
+  if (problem !== undefined) throw new CommandError(problem)
+  return path
+}
+
+/** Value of an option as a 32-bit number. @throws CommandError */
+export function intOption(args: CommandArguments, name: string): number | undefined {
+  const text = args.value(name)
+  if (text === undefined) return undefined
+  const value = Number(text)
+  if (!/^[+-]?\d+$/.test(text) || value !== (value | 0)) {
+    throw new CommandError(`-${name} argument must be an int value`)
+  }
+  return value
+}

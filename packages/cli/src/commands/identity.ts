@@ -1,0 +1,32 @@
+/** Commands about who one is. */
+import { AuthFailedError } from '@corral/client'
+import { nothing } from '../result.ts'
+import { type Command, operand } from './command.ts'
+
+const addAuth: Command = {
+  name: 'addauth',
+  syntax: 'scheme auth',
+  options: [],
+  operands: 1,
+  async run({ client }, args) {
+    try {
+      await client.addAuth(operand(args, 0), args.operands[1] ?? '')
+    } catch (error) {
+      // Said by the AuthFailed event already; the session is over with it.
+      if (!(error instanceof AuthFailedError)) throw error
+    }
+    return nothing
+  },
+}
+
+const whoAmI: Command = {
+  name: 'whoami',
+  syntax: '',
+  options: [],
+  operands: 0,
+  async run({ client, signal }) {
+    return { kind: 'identities', identities: await client.whoAmI({ signal }) }
+  },
+}
+
+export const identityCommands: readonly Command[] = [addAuth, whoAmI]

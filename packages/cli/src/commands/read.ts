@@ -1,0 +1,169 @@
+/** Commands that read znodes. */
+import { ErrorCode, ZkError, zkError } from '@corral/client'
+import { type OptionSpec, optionHelp } from '../options.ts'
+import type { Result } from '../result.ts'
+import { walkPaths, walkTree } from '../subtree.ts'
+import {
+  type Command,
+  type Context,
+  intOption,
+  legalPath,
+  operand,
+  pathOperand,
+  usageError,
+} from './command.ts'
+
+const statOption: OptionSpec = { name: 's', about: 'stat' }
+const watchOption: OptionSpec = { name: 'w', about: 'watch' }
+
+const get: Command = {
+  name: 'get',
+  syntax: '[-s] [-w] [-b] [-x] path',
+  options: [
+    { name: 's', about: 'Print znode stats additionally' },
+    { name: 'w', about: 'Watch for changes on the znode' },
+    { name: 'b', about: 'Output data in base64 format' },
+    { name: 'x', about: 'Output data in hexdump format' },
+  ],
+  operands: 1,
+  explainsOptions: true,
+  async run(context, args) {
+    const isOldForm = oldWatchForm(context, args, "'get path [watch]'", "'get [-s] [-w] path'")
+    const path = pathOperand(args)
+    const watch = args.has('w') || isOldForm ? context.watch : undefined
+    const { data, stat } = await context.client.getData(path, { signal: context.signal, watch })
+    const format = args.has('x') ? 'hex' : args.has('b') ? 'base64' : 'text'
+    return { kind: 'data', path, data, format, ...(args.has('s') && { stat }) }
+  },
+}
+
+const lsOptions: readonly OptionSpec[] = [
+  { name: '?', about: 'help' },
+  statOption,
+  watchOption,
+  { name: 'R', about: 'recurse' },
+]
+
+const ls: Command = {
+  name: 'ls',
+  syntax: '[-s] [-w] [-R] path',
+  options: lsOptions,
+  operands: 0,
+  async run(context, args) {
+    if (args.has('?'))
+      for (const line of ['usage: ls [options] path', ...optionHelp(lsOptions)]) context.say(line)
+    const isOldForm = oldWatchForm(context, args, "'ls path [watch]'", "'ls [-w] path'")
+    if (args.operands.length === 0) throw usageError(ls)
+    const path = pathOperand(args)
+    const watch = args.has('w') || isOldForm ? context.watch : undefined
+    const { client, signal } = context
+    if (args.has('R')) return { kind: 'paths', paths: walkPaths(client, path, { signal, watch }) }
+    const { children, stat } = await client.getChildrenWithStat(path, { signal, watch })
+    return { kind: 'children', path, children, ...(args.has('s') && { stat }) }
+  },
+}
+
+const stat: Command = {
+  name: 'stat',
+  syntax: '[-w] path',
+  options: [watchOption],
+  operands: 1,
+  async run(context, args) {
+    const isOldForm = oldWatchForm(context, args, "'stat path [watch]'", "'stat [-w] path'")
+    const path = pathOperand(args)
+    const watch = args.has('w') || isOldForm ? context.watch : undefined
+    const found = await context.client.exists(path, { signal: context.signal, watch })
+    if (found === undefined) throw zkError(ErrorCode.NoNode, { op: 'exists', path })
+    return { kind: 'stat', path, stat: found }
+  },
+}
+
+const getAcl: Command = {
+  name: 'getAcl',
+  syntax: '[-s] path',
+  options: [statOption],
+  operands: 1,
+  async run({ client, signal }, args) {
+    const path = pathOperand(args)
+    const { acl, stat } = await client.getAcl(path, { signal })
+    return { kind: 'acl', path, acl, ...(args.has('s') && { stat }) }
+  },
+}
+
+const getAllChildrenNumber: Command = {
+  name: 'getAllChildrenNumber',
+  syntax: 'path',
+  options: [],
+  operands: 1,
+  async run({ client, signal }, args) {
+    const path = pathOperand(args)
+    return { kind: 'number', path, number: await client.getAllChildrenNumber(path, { signal }) }
+  },
+}
+
+const getEphemerals: Command = {
+  name: 'getEphemerals',
+  syntax: 'path',
+  options: [],
+  operands: 0,
+  async run({ client, signal }, args) {
+    const prefix = args.operands.length === 0 ? '/' : legalPath(operand(args, 0))
+    return { kind: 'ephemerals', paths: await client.getEphemerals(prefix, { signal }) }
+  },
+}
+
+const sync: Command = {
+  name: 'sync',
+  syntax: 'path',
+  options: [],
+  operands: 1,
+  async run({ client, signal }, args) {
+    const path = pathOperand(args)
+    const limit = AbortSignal.timeout(syncLimitMs)
+    try {
+      await client.sync(path, { signal: signal === undefined ? limit : AbortSignal.any([signal, limit]) })
+      return { kind: 'synced', path, rc: ErrorCode.Ok }
+    } catch (error) {
+      if (limit.aborted) return { kind: 'synced', path, rc: ErrorCode.OperationTimeout }
+      if (error instanceof ZkError) return { kind: 'synced', path, rc: error.code }
+      throw error
+    }
+  },
+}
+
+const syncLimitMs = 30_000
+
+/** Not in zkCli. */
+const tree: Command = {
+  name: 'tree',
+  syntax: '[-L levels] [path]',
+  options: [{ name: 'L', about: 'levels', takesValue: true }],
+  operands: 0,
+  async run({ client, signal }, args): Promise<Result> {
+    const path = args.operands.length === 0 ? '/' : pathOperand(args)
+    return { kind: 'tree', entries: walkTree(client, path, { signal, maxDepth: intOption(args, 'L') }) }
+  },
+}
+
+/** `get path anything` once meant `get -w path`. */
+function oldWatchForm(
+  context: Context,
+  args: { readonly operands: readonly string[] },
+  old: string,
+  now: string,
+): boolean {
+  if (args.operands.length < 2) return false
+  context.note(`${old} has been deprecated. Please use ${now} instead.`)
+  return true
+}
+
+export const readCommands: readonly Command[] = [
+  get,
+  ls,
+  stat,
+  getAcl,
+  getAllChildrenNumber,
+  getEphemerals,
+  sync,
+  tree,
+]

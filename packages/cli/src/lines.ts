@@ -1,0 +1,100 @@
+/** Where the shell's lines come from: a person at a terminal, or a pipe. */
+import { createInterface, type Interface } from 'node:readline'
+import { completer } from './completion.ts'
+import type { Shell } from './shell.ts'
+import type { Streams, Terminal } from './streams.ts'
+
+/** One command a line, no prompt, until the end of the input or `quit`. */
+export async function runPipe(shell: Shell, { stdin }: Terminal): Promise<void> {
+  const lines = createInterface({ input: stdin, crlfDelay: Number.POSITIVE_INFINITY })
+  for await (const line of lines) {
+    await shell.runLine(line)
+    if (shell.hasQuit) break
+  }
+  lines.close()
+}
+
+/**
+ * A prompt with history and completion. Ctrl-C drops the line, or ends the command that is running; Ctrl-D quits.
+ */
+export class Prompt {
+  readonly #lines: Interface
+  readonly #terminal: Terminal
+  #shell: Shell | undefined
+  /** A command is running: nobody is typing. */
+  #running: AbortController | undefined
+  #finish: () => void = () => undefined
+
+  constructor(terminal: Terminal) {
+    this.#terminal = terminal
+    this.#lines = createInterface({
+      input: terminal.stdin,
+      output: terminal.stdout,
+      terminal: true,
+      historySize: 1000,
+      removeHistoryDuplicates: true,
+      completer: completer(() => this.#shell),
+    })
+  }
+
+  /** Prints above the line that is being typed, and gives that line back. */
+  around(streams: Streams): Streams {
+    const above = (print: () => void): void => {
+      if (this.#shell === undefined || this.#running !== undefined) return print()
+      this.#terminal.stdout.write('\r\u001b[J')
+      print()
+      this.#show()
+    }
+    return {
+      out: line => above(() => streams.out(line)),
+      err: line => above(() => streams.err(line)),
+      drained: () => streams.drained(),
+    }
+  }
+
+  /** Until the person quits. */
+  async run(shell: Shell): Promise<void> {
+    this.#shell = shell
+    shell.onStateChange(() => {
+      if (this.#running === undefined) this.#show()
+    })
+    const finished = new Promise<void>(resolve => {
+      this.#finish = resolve
+    })
+    this.#lines.on('line', line => void this.#onLine(shell, line))
+    this.#lines.on('SIGINT', () => this.#onInterrupt())
+    this.#lines.on('close', () => {
+      this.#running?.abort()
+      this.#finish()
+    })
+    this.#show()
+    await finished
+    this.#shell = undefined
+    this.#lines.close()
+  }
+
+  async #onLine(shell: Shell, line: string): Promise<void> {
+    const running = new AbortController()
+    this.#running = running
+    this.#lines.pause()
+    await shell.runLine(line, running.signal)
+    this.#running = undefined
+    if (shell.hasQuit) return this.#finish()
+    this.#lines.resume()
+    this.#show()
+  }
+
+  #onInterrupt(): void {
+    if (this.#running !== undefined) return this.#running.abort()
+    this.#terminal.stdout.write('^C\n')
+    this.#lines.write(null, { ctrl: true, name: 'e' })
+    this.#lines.write(null, { ctrl: true, name: 'u' })
+  }
+
+  /** The prompt of now, with whatever has been typed, and the cursor where it was. */
+  #show(): void {
+    if (this.#shell === undefined) return
+    this.#lines.setPrompt(this.#shell.prompt())
+    this.#lines.prompt(true)
+  }
+}

@@ -1,0 +1,10 @@
+/** The `corral` program, but for `corral server`. */
+import { runCli } from './cli.ts'
+
+// Whoever reads our output may stop early (`corral ls -R / | head`): that is no error of ours.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(0)
+})
+
+process.exitCode = await runCli(process.argv.slice(2), process)
