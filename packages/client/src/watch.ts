@@ -95,8 +95,8 @@ export class Watch implements WatchHandler {
 
 /**
  * A persistent watch, as an iteration of its events from the moment it was set. The iteration ends when the
- * watch is closed or removed, or the client closes; it throws when the session expires, or with {@link
- * WatchOverflowError} when more than `maxQueuedEvents` wait to be taken.
+ * watch is closed or removed, or the client closes; it throws when the session expires, or with
+ * {@link WatchOverflowError} when more than `maxQueuedEvents` wait to be taken.
  */
 export class PersistentWatch implements WatchHandler, AsyncIterable<WatchEvent>, AsyncDisposable {
   readonly path: string
