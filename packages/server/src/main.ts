@@ -124,7 +124,12 @@ async function run({ core, process: settings, notices }: Configuration): Promise
   }
   const end = await server.ended
   if (end.kind === 'fatal') {
-    onLog({ wallMs: Date.now(), level: 'error', what: 'the server ends', fields: { reason: end.reason } })
+    onLog({
+      wallMs: Date.now(),
+      level: 'error',
+      what: 'the server ends',
+      fields: { reason: end.reason, dataLogDir: settings.dataLogDir },
+    })
     return endWith(end.exitCode)
   }
   onLog({ wallMs: Date.now(), level: 'info', what: 'stopped', fields: {} })
@@ -162,4 +167,4 @@ function complain(exitCode: number, text: string): void {
   process.exitCode = exitCode
 }
 
-await main(process.argv.slice(2))
+void main(process.argv.slice(2))

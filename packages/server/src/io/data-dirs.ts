@@ -1,6 +1,6 @@
 /** The directories of a server on disk: present, of the right kind, writable. */
-import { accessSync, constants, mkdirSync, readdirSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { accessSync, constants, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { ExitCode, errnoOf, StartError } from '../start-error.ts'
 
 export interface DataDirs {
@@ -18,7 +18,7 @@ export function prepareDataDirs({ dataDir, dataLogDir }: DataDirs, isAutocreated
   for (const dir of new Set([dataDir, dataLogDir])) {
     const version = versionDir(dir)
     try {
-      if (isAutocreated) mkdirSync(version, { recursive: true })
+      if (isAutocreated) makeDir(version)
       else if (!statSync(version).isDirectory())
         throw new StartError(ExitCode.DataDirInaccessible, `${version} is not a directory`)
       accessSync(dir, constants.R_OK | constants.W_OK | constants.X_OK)
@@ -28,6 +28,19 @@ export function prepareDataDirs({ dataDir, dataLogDir }: DataDirs, isAutocreated
     }
   }
   if (dataDir !== dataLogDir) refuseMixture(versionDir(dataDir), versionDir(dataLogDir))
+}
+
+/** Node says ENOENT where a parent is on a read-only file system; the first parent that exists knows better. */
+function makeDir(dir: string): void {
+  try {
+    mkdirSync(dir, { recursive: true })
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error
+    let existing = dirname(dir)
+    while (!existsSync(existing)) existing = dirname(existing)
+    accessSync(existing, constants.W_OK)
+    throw error
+  }
 }
 
 /** Files in the wrong place mean that the two settings were exchanged or one of them is new. */
