@@ -96,11 +96,11 @@ export class LogRun {
   }
 
   /** Hands the log the txn that makes `body` at the next zxid. */
-  append(bodyAt: (id: Zxid) => Txn['body']): Zxid {
+  append(bodyAt: (id: Zxid) => Txn['body'], session = 0x100n): Zxid {
     const id = zxid(this.log.lastZxid + 1n)
     const body = bodyAt(id)
     const bytes = encodeTxn({
-      header: { session: 0x100n as SessionId, cxid: 0, zxid: id, timeMs: 1000, type: txnType(body) },
+      header: { session: session as SessionId, cxid: 0, zxid: id, timeMs: 1000, type: txnType(body) },
       body,
       digest: undefined,
     })

@@ -73,12 +73,17 @@ export class FileDisk implements Disk {
   readonly #files: Map<FileId, OpenFile> = new Map()
   #lastFile: FileId = 0
   #finished: { readonly op: OpId; readonly result: DiskResult }[] = []
+  readonly #nowMs: () => number
   #quickSyncs = 0
   /** Syncs done in the loop's thread, for measurements. */
   syncsInLoop = 0
 
-  constructor(given: DiskGiven & { readonly paths: DirPaths }) {
+  /** @param given.clock - by which syncs are measured; the machine's own unless a test says otherwise */
+  constructor(
+    given: DiskGiven & { readonly paths: DirPaths; readonly clock?: { readonly nowMs: () => number } },
+  ) {
     this.#paths = given.paths
+    this.#nowMs = given.clock?.nowMs ?? (() => performance.now())
     this.#done = (op, result) => given.report(op, result)
   }
 
@@ -200,18 +205,18 @@ export class FileDisk implements Disk {
       this.#goOn(file)
       return this.#later(op, result)
     }
-    const from = performance.now()
+    const from = this.#nowMs()
     writeAll(file.fd, call.pieces, call.at, result => {
       if (!result.ok || !call.sync) return ended(result)
       fdatasync(file.fd, error => {
-        this.#noteSync(performance.now() - from)
+        this.#noteSync(this.#nowMs() - from)
         ended(resultOf(error))
       })
     })
   }
 
   #writeHere(file: OpenFile, call: WriteCall): DiskResult {
-    const from = performance.now()
+    const from = this.#nowMs()
     try {
       let at = call.at
       for (const piece of call.pieces) {
@@ -226,7 +231,7 @@ export class FileDisk implements Disk {
       return failureOf(error)
     }
     this.syncsInLoop++
-    this.#noteSync(performance.now() - from)
+    this.#noteSync(this.#nowMs() - from)
     return ok
   }
 

@@ -1,0 +1,409 @@
+/** The machine: which disk calls, in which order, and what is reported when. */
+import { OpCode, type SessionId, type Zxid } from '@corral/protocol'
+import { describe, expect, test } from 'vitest'
+import { CrashDisk } from '../../test/crash-disk.ts'
+import { LogRun } from '../../test/log-run.ts'
+import type { StorageConfig } from '../config.ts'
+import type { DiskCall, DiskResult, OpId } from '../disk.ts'
+import { seededRandom } from '../random.ts'
+
+const acl = [{ perms: 31, scheme: 'world', id: 'anyone' }]
+type Body = ReturnType<Parameters<LogRun['append']>[0]>
+
+/** Notes the calls in the order in which they were asked for, and can hold them back. */
+class WatchedDisk extends CrashDisk {
+  readonly asked: DiskCall[] = []
+  readonly failing: Set<string> = new Set()
+
+  override ask(op: OpId, call: DiskCall): void {
+    this.asked.push(call)
+    super.ask(op, call)
+  }
+
+  override next(random: Parameters<CrashDisk['next']>[0]): {
+    readonly op: OpId
+    readonly result: DiskResult
+  } {
+    const before = this.failFrom
+    if (this.failing.size > 0 && this.#isFailing()) this.failFrom = 0
+    const end = super.next(random)
+    this.failFrom = before
+    return end
+  }
+
+  #isFailing(): boolean {
+    const call = this.asked.at(-1)
+    return call !== undefined && this.failing.has(`${call.call} ${'dir' in call ? call.dir : ''}`)
+  }
+}
+
+function started(storage: Partial<StorageConfig> = {}): { readonly run: LogRun; readonly disk: WatchedDisk } {
+  const disk = new WatchedDisk()
+  const run = new LogRun(disk, { storage: { preAllocBytes: 0, ...storage }, seed: 1 }).untilIdle()
+  disk.asked.length = 0
+  return { run, disk }
+}
+
+function create(id: Zxid, data = new Uint8Array(10)): Body {
+  return {
+    kind: 'create',
+    type: OpCode.Create,
+    path: `/n${id}`,
+    data,
+    acl,
+    isEphemeral: false,
+    parentCversion: -1,
+  }
+}
+
+function writesOf(disk: WatchedDisk): Extract<DiskCall, { readonly call: 'write' }>[] {
+  return disk.asked.filter(call => call.call === 'write')
+}
+
+describe('an empty directory', () => {
+  test('gets a durable snapshot.0, and the note of a run, before anything is served', () => {
+    const disk = new WatchedDisk()
+    const run = new LogRun(disk, { storage: {}, seed: 1 }).untilIdle()
+
+    expect(run.recovered).toEqual({ kind: 'recovered', lastZxid: 0n, maxSessionId: 0n, replayedTxns: 0 })
+    expect(disk.namesIn('data')).toEqual(['snapshot.0'])
+    expect(disk.namesIn('logRoot')).toEqual(['corral.state'])
+    const steps = disk.asked.map(({ call }) => call)
+    expect(steps.indexOf('rename')).toBeGreaterThan(steps.indexOf('sync'))
+    expect(steps.lastIndexOf('syncDir')).toBe(steps.length - 1)
+  })
+
+  test('declared new by a marker is taken where it must be, and the marker goes', () => {
+    const disk = new WatchedDisk()
+    disk.put('dataRoot', 'initialize', new Uint8Array(0))
+
+    const run = new LogRun(disk, { storage: { isDbAutocreated: false }, seed: 1 }).untilIdle()
+
+    expect(run.recovered).toBeDefined()
+    expect(disk.namesIn('dataRoot')).toEqual([])
+  })
+})
+
+describe('group commit', () => {
+  test('the first txn of a turn asks for its end; all of the turn go in one write with one sync', () => {
+    const { run, disk } = started()
+    run.append(create)
+    run.untilIdle()
+    disk.asked.length = 0
+
+    run.append(create)
+    run.append(create)
+    run.append(create)
+    expect(disk.asked).toEqual([])
+    run.untilIdle()
+
+    expect(writesOf(disk).filter(({ sync }) => sync)).toHaveLength(1)
+    expect(run.told).toBe(4n)
+    expect(run.log.counters).toMatchObject({ syncs: 2, txnsLogged: 4 })
+  })
+
+  test('one write is in flight; what is staged meanwhile leaves in the step in which it comes back', () => {
+    const { run, disk } = started()
+    run.append(create)
+    run.untilIdle()
+    run.append(create)
+    run.log.turnEnded(run.now)
+    disk.asked.length = 0
+
+    run.append(create)
+    run.append(create)
+    expect(run.log.turnEnded(run.now)).toEqual({ kind: 'none' })
+    expect(disk.asked).toEqual([])
+    const { op, result } = disk.next(seededRandom(1))
+    const report = run.log.diskDone(run.now, op, result)
+
+    expect(report).toMatchObject({ kind: 'durable', count: 1 })
+    expect(writesOf(disk).filter(({ sync }) => sync)).toHaveLength(1)
+  })
+
+  test('an aborted txn leaves no trace', () => {
+    const { run, disk } = started()
+    const out = run.log.beginTxn()
+    out.int64(1n)
+    run.log.abortTxn()
+    run.untilIdle()
+
+    expect(disk.asked).toEqual([])
+    expect(run.append(create)).toBe(1n)
+    expect(run.untilIdle().told).toBe(1n)
+  })
+
+  test('a zxid that leaves a hole is refused', () => {
+    const { run } = started()
+    const out = run.log.beginTxn()
+    for (let i = 0; i < 4; i++) out.int64(0n)
+    out.view.setInt32(12 + 16, 2)
+    out.view.setBigInt64(12 + 12, 2n)
+
+    expect(() => run.log.endTxn(0, 2)).toThrow(/successor/)
+  })
+
+  test('without forced syncs the write carries none', () => {
+    const { run, disk } = started({ isSyncForced: false })
+    run.append(create)
+    run.untilIdle()
+
+    expect(writesOf(disk).some(({ sync }) => sync)).toBe(false)
+    expect(run.told).toBe(1n)
+  })
+
+  test('a failed write or sync ends everything: nothing is acknowledged, nothing more is written', () => {
+    const { run, disk } = started()
+    run.append(create)
+    run.untilIdle()
+    run.append(create)
+    disk.failFrom = disk.carriedOut + 1
+    run.untilIdle()
+    disk.asked.length = 0
+    run.append(create)
+    run.log.turnEnded(run.now)
+
+    expect(run.fatal).toMatchObject({
+      exitCode: 10,
+      reason: expect.stringMatching(/log\.1 at byte \d+: EIO/),
+    })
+    expect(run.told).toBe(1n)
+    expect(disk.asked).toEqual([])
+    expect(run.log.stop(run.now)).toEqual({ kind: 'none' })
+  })
+})
+
+describe('a segment', () => {
+  test('has its header and its name durable before the first record is written to it', () => {
+    const { run, disk } = started()
+    run.append(create)
+    run.untilIdle()
+
+    expect(disk.asked.map(({ call }) => call)).toEqual(['open', 'write', 'sync', 'syncDir', 'write'])
+    expect(disk.asked[0]).toMatchObject({ dir: 'log', name: 'log.1', mode: 'create' })
+  })
+
+  test('is left at the size limit; the next is named after its first txn', () => {
+    const { run, disk } = started({ txnLogSizeLimitBytes: 1000 })
+    for (let i = 0; i < 30; i++) {
+      run.append(id => create(id, new Uint8Array(200)))
+      run.untilIdle()
+    }
+
+    expect(disk.namesIn('log').length).toBeGreaterThan(5)
+    expect(disk.namesIn('log').every(name => disk.bytesOf('log', name).length < 1400)).toBe(true)
+    expect(run.log.counters.snapshots).toBe(1)
+  })
+
+  test('is filled with zeros ahead of its end, a piece at a time, and never over a record', () => {
+    const { run, disk } = started({ preAllocBytes: 1 << 20 })
+    for (let i = 0; i < 20; i++) {
+      run.append(id => create(id, new Uint8Array(50_000).fill(7)))
+      run.untilIdle()
+    }
+
+    const fills = disk.asked.filter(call => call.call === 'fill')
+    expect(fills.length).toBeGreaterThan(8)
+    expect(fills.every(({ lengthBytes }) => lengthBytes <= 128 * 1024)).toBe(true)
+    const again = new LogRun(disk.crash({ kind: 'kill', random: seededRandom(1) }), { storage: {}, seed: 1 })
+    expect(again.untilIdle().lastZxid).toBe(20n)
+  })
+})
+
+describe('damage to what was acknowledged', () => {
+  function crashedWith(damage: (log: Uint8Array) => void): LogRun {
+    const { run, disk } = started()
+    for (let i = 0; i < 40; i++) {
+      run.append(id => create(id, new Uint8Array(900).fill(7)))
+      run.untilIdle()
+    }
+    damage(disk.bytesOf('log', 'log.1'))
+    return new LogRun(disk.crash({ kind: 'kill', random: seededRandom(1) }), {
+      storage: {},
+      seed: 1,
+    }).untilIdle()
+  }
+
+  test('is found where a page became zeros, though what follows is whole', () => {
+    const run = crashedWith(log => log.fill(0, 8192, 12_288))
+
+    expect(run.fatal).toMatchObject({
+      exitCode: 10,
+      reason: expect.stringMatching(/log\.1 is damaged.*whole records follow.*repair-log/),
+    })
+  })
+
+  test('is found where a bit turned in the last record', () => {
+    const run = crashedWith(log => {
+      log[log.length - 100] = 9
+    })
+
+    expect(run.fatal).toMatchObject({ exitCode: 10, reason: expect.stringContaining('bad checksum') })
+  })
+
+  test('is found after an orderly stop even where it looks like a torn tail', () => {
+    const { run, disk } = started()
+    run.append(create)
+    run.append(create)
+    run.untilIdle()
+    run.stop()
+    run.untilIdle()
+    expect(run.isStopped).toBe(true)
+    disk.bytesOf('log', 'log.1').fill(0, disk.bytesOf('log', 'log.1').length - 1)
+
+    const next = new LogRun(disk.crash({ kind: 'kill', random: seededRandom(1) }), {
+      storage: {},
+      seed: 1,
+    }).untilIdle()
+
+    expect(next.fatal).toMatchObject({ exitCode: 10, reason: expect.stringContaining('no end mark') })
+  })
+})
+
+describe('a snapshot', () => {
+  const storage = { snapCount: 10, purge: { retainCount: 3 } }
+
+  test('that cannot be written is given up, and tried again after a delay that doubles', () => {
+    const { run, disk } = started(storage)
+    disk.failing.add('open data')
+    const attempts = (): number =>
+      disk.asked.filter(call => call.call === 'open' && call.dir === 'data').length
+    for (let i = 0; i < 12; i++) {
+      run.append(create)
+      run.untilIdle()
+    }
+    expect(attempts()).toBe(1)
+    expect(run.fatal).toBeUndefined()
+    const since = run.now.monotonicMs
+
+    run.tickAt(since + 900)
+    expect(attempts()).toBe(1)
+    run.tickAt(since + 1000)
+    run.untilIdle()
+    expect(attempts()).toBe(2)
+    run.tickAt(since + 2500)
+    expect(attempts()).toBe(2)
+    disk.failing.clear()
+    run.tickAt(since + 3100)
+    run.untilIdle()
+
+    expect(attempts()).toBe(3)
+    expect(disk.namesIn('data')).toHaveLength(2)
+    expect(run.said.filter(({ level }) => level === 'error')).toHaveLength(2)
+  })
+
+  test('is written under a name that is no snapshot, made durable, then named', () => {
+    const { run, disk } = started(storage)
+    for (let i = 0; i < 11; i++) {
+      run.append(create)
+      run.untilIdle()
+    }
+    const opened = disk.asked.findIndex(call => call.call === 'open' && call.dir === 'data')
+    const steps = disk.asked
+      .slice(opened)
+      .map(call => ('dir' in call ? `${call.call} ${call.dir}` : call.call))
+
+    expect(steps.slice(0, 6)).toEqual(['open data', 'write', 'sync', 'close', 'rename data', 'syncDir data'])
+    expect(disk.asked[opened]).toMatchObject({ name: expect.not.stringMatching(/^snapshot/) })
+  })
+
+  test('is taken at most once at a time, at a random point of the upper half', () => {
+    const counts = [1, 2, 3, 4, 5].map(seed => {
+      const run = new LogRun(new CrashDisk(), { storage: { snapCount: 40 }, seed }).untilIdle()
+      let count = 0
+      for (; run.log.counters.snapshots === 1; count++) {
+        run.append(create)
+        run.untilIdle()
+      }
+      return count
+    })
+
+    expect(counts.every(count => count > 20 && count <= 41)).toBe(true)
+    expect(new Set(counts).size).toBeGreaterThan(1)
+  })
+})
+
+describe('a stop', () => {
+  test('makes durable what was accepted, reports it, and notes an orderly end last', () => {
+    const { run, disk } = started()
+    run.append(create)
+    run.append(create)
+    run.stop()
+    run.untilIdle()
+
+    expect(run.told).toBe(2n)
+    expect(run.isStopped).toBe(true)
+    expect(Buffer.from(disk.bytesOf('logRoot', 'corral.state')).toString()).toBe('clean\n')
+    expect(disk.asked.at(-1)).toEqual({ call: 'syncDir', dir: 'logRoot' })
+  })
+
+  test('in the middle of a snapshot gives it up and leaves no file of it', () => {
+    const { run, disk } = started({ snapCount: 2000 })
+    for (let i = 0; i < 1990; i++) run.append(create)
+    run.untilIdle()
+    while (!disk.asked.some(call => call.call === 'open' && call.dir === 'data')) {
+      run.append(create)
+      run.step()
+    }
+    run.stop()
+    run.untilIdle()
+
+    expect(run.isStopped).toBe(true)
+    expect(disk.namesIn('data').filter(name => name.startsWith('tmp-'))).toEqual([])
+  })
+
+  test('during recovery ends at once', () => {
+    const run = new LogRun(new CrashDisk(), { storage: {}, seed: 1 })
+    run.step()
+    run.stop()
+
+    expect(run.isStopped).toBe(true)
+    run.untilIdle()
+    expect(run.recovered).toBeUndefined()
+  })
+})
+
+test('sessions are recovered from snapshot and log, and so is the highest id of this server', () => {
+  const { run, disk } = started()
+  const own = (0x01n << 56n) | 5n
+  const foreign = (0x02n << 56n) | 99n
+  for (const id of [own, foreign]) {
+    run.sessions.set(id as SessionId, 5000)
+    run.append(() => ({ kind: 'createSession', timeoutMs: 5000 }), id)
+  }
+  run.untilIdle()
+
+  const next = new LogRun(disk.crash({ kind: 'kill', random: seededRandom(1) }), {
+    storage: {},
+    seed: 1,
+  }).untilIdle()
+
+  expect(next.recovered).toMatchObject({ maxSessionId: own, lastZxid: 2n, replayedTxns: 2 })
+  expect([...next.sessions]).toEqual([
+    [own, 5000],
+    [foreign, 5000],
+  ])
+})
+
+test('ephemerals whose session nobody knows are removed, durably, before anything is logged', () => {
+  const { run, disk } = started()
+  run.append(() => ({ ...create(1n as Zxid), isEphemeral: true }) as Body)
+  run.append(create)
+  run.untilIdle()
+
+  const next = new LogRun(disk.crash({ kind: 'kill', random: seededRandom(1) }), {
+    storage: {},
+    seed: 1,
+  }).untilIdle()
+
+  expect(next.tree.ephemeralCount).toBe(0)
+  expect(next.disk.namesIn('data')).toContain('snapshot.2')
+  next.append(create)
+  next.untilIdle()
+  const third = new LogRun(next.disk.crash({ kind: 'kill', random: seededRandom(1) }), {
+    storage: {},
+    seed: 1,
+  }).untilIdle()
+  expect(third.lastZxid).toBe(3n)
+  expect([third.tree.digestHigh, third.tree.digestLow]).toEqual([next.tree.digestHigh, next.tree.digestLow])
+})
