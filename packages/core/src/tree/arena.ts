@@ -24,7 +24,7 @@ const segmentUnitMask = (1 << segmentUnitBits) - 1
 const maxSegments = 128
 
 /** Pages of the first segment: each step copies at most the step before. */
-const firstSegmentSteps: readonly number[] = [32, 128, 512, segmentPages]
+const firstSegmentSteps: readonly number[] = [32, 128, segmentPages]
 
 const wordsPerPage = 8
 const owner = 0
@@ -75,6 +75,8 @@ export class Arena {
   #pages = new Int32Array(0)
   /** Pages that exist: all segments but the last are complete. */
   #pageCount = 0
+  /** Pages from here on were never used. Page 0 is never given out, so that no reference is 0. */
+  #freshFrom = 1
   /** First span with room, per class. */
   readonly #open = new Int32Array(classCount)
   /** First free run, per length in pages. */
@@ -198,25 +200,32 @@ export class Arena {
     return (run * pageUnits) | 0
   }
 
-  /** @returns the first page of a run of exactly `count` pages, in no list */
+  /** @returns the first page of a run of exactly `count` pages, in no list; memory used before comes first */
   #takeRun(count: number): number {
-    for (;;) {
-      for (let list = Math.min(count, exactRuns + 1) - 1; list <= exactRuns; list++) {
-        for (
-          let run = this.#free[list] as number;
-          run !== 0;
-          run = this.#pages[run * wordsPerPage + next] as number
-        ) {
-          const length = this.#pages[run * wordsPerPage + pages] as number
-          if (length < count) continue
-          this.#unlink(this.#free, list, run)
-          if (length > count) this.#addFreeRun(run + count, length - count)
-          this.#pages[run * wordsPerPage + pages] = count
-          return run
-        }
+    const run = this.#takeFreeRun(count) || this.#takeFreshRun(count)
+    this.#pages[run * wordsPerPage + pages] = count
+    return run
+  }
+
+  #takeFreeRun(count: number): number {
+    for (let list = Math.min(count, exactRuns + 1) - 1; list <= exactRuns; list++) {
+      let run = this.#free[list] as number
+      for (; run !== 0; run = this.#pages[run * wordsPerPage + next] as number) {
+        const length = this.#pages[run * wordsPerPage + pages] as number
+        if (length < count) continue
+        this.#unlink(this.#free, list, run)
+        if (length > count) this.#addFreeRun(run + count, length - count)
+        return run
       }
-      this.#grow(count)
     }
+    return 0
+  }
+
+  #takeFreshRun(count: number): number {
+    while (this.#pageCount - this.#freshFrom < count) this.#grow(count)
+    const run = this.#freshFrom
+    this.#freshFrom += count
+    return run
   }
 
   #releaseRun(first: number, count: number): void {
@@ -232,7 +241,7 @@ export class Arena {
       }
     }
     const after = run + length
-    if (after % segmentPages !== 0 && after < this.#pageCount) {
+    if (after % segmentPages !== 0 && after < this.#freshFrom) {
       if (table[after * wordsPerPage + sizeClass] === freeRun) {
         length += table[after * wordsPerPage + pages] as number
         this.#unlinkFreeRun(after)
@@ -273,26 +282,19 @@ export class Arena {
     if (after !== 0) table[after * wordsPerPage + previous] = before
   }
 
-  /** Adds pages until a run of `count` must exist. */
+  /** Adds fresh pages, enough for a run of `count` after at most two calls. */
   #grow(count: number): void {
     assert(count < segmentPages, `a value of ${count * pageBytes} bytes fits into no segment`)
-    const inFirst = this.#pageCount < segmentPages
-    const step = inFirst
-      ? firstSegmentSteps.find(length => length >= this.#pageCount + count + 1 && length > this.#pageCount)
-      : undefined
-    const from = this.#pageCount
-    if (step === undefined && inFirst) {
-      this.#resizeFirst(segmentPages)
-    } else if (step !== undefined) {
-      this.#resizeFirst(step)
-    } else {
-      assert(this.#segments.length < maxSegments, 'the tree has no room for more than 32 GiB')
-      this.#segments.push(makeSpace(segmentPages * pageBytes))
-      this.#resizeTable(from + segmentPages)
+    if (this.#pageCount < segmentPages) {
+      const wanted = this.#freshFrom + count
+      return this.#resizeFirst(firstSegmentSteps.find(length => length >= wanted) ?? segmentPages)
     }
-    // Page 0 is never given out, so that no reference is 0.
-    const first = from === 0 ? 1 : from
-    this.#releaseRun(first, this.#pageCount - first)
+    assert(this.#segments.length < maxSegments, 'the tree has no room for more than 32 GiB')
+    const end = this.#pageCount
+    if (end > this.#freshFrom) this.#addFreeRun(this.#freshFrom, end - this.#freshFrom)
+    this.#freshFrom = end
+    this.#segments.push(makeSpace(segmentPages * pageBytes))
+    this.#resizeTable(end + segmentPages)
   }
 
   #resizeFirst(count: number): void {

@@ -222,7 +222,7 @@ function makeLeaderTxns(
   let zxid = 0n
   return given.map(({ body: asked, ...header }) => {
     zxid++
-    const prepared = prepare(model, asked)
+    const prepared = prepare(model, asked, header.session)
     const made = payload(prepared, { ...header, zxid })
     leader.apply(made.txn, made.from, made.to, new FiredWatches())
     model.apply(decodeTxn(made.txn.bytes, made.from, made.to))
@@ -230,7 +230,7 @@ function makeLeaderTxns(
   })
 }
 
-function prepare(model: TreeModel, asked: TxnBody): TxnBody {
+function prepare(model: TreeModel, asked: TxnBody, session: SessionId): TxnBody {
   const refused: TxnBody = { kind: 'error', err: -101 }
   switch (asked.kind) {
     case 'create':
@@ -255,12 +255,17 @@ function prepare(model: TreeModel, asked: TxnBody): TxnBody {
     }
     case 'multi':
       // Sub-txns see each other's effects, which this does not foresee: one is enough here.
-      return { kind: 'multi', txns: asked.txns.slice(0, 1).map(sub => prepare(model, sub)) }
+      return { kind: 'multi', txns: asked.txns.slice(0, 1).map(sub => prepare(model, sub, session)) }
     case 'closeSession':
-      return { kind: 'closeSession', paths: undefined }
+      // Without the list a parent written before its child would keep an old pzxid.
+      return { kind: 'closeSession', paths: ownedBy(model, session) }
     default:
       return asked
   }
+}
+
+function ownedBy(model: TreeModel, session: SessionId): string[] {
+  return [...model.znodes].filter(([, znode]) => znode.owner === session).map(([at]) => at)
 }
 
 function load(tree: DataTree, aclCache: Writer, records: Writer, zxid: bigint): void {

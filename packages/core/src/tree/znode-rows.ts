@@ -68,8 +68,8 @@ const segmentBits = 20
 const segmentRows = 1 << segmentBits
 const rowMask = segmentRows - 1
 
-/** Rows of the first segment: small trees stay small, and no step copies more than 1.5 MB. */
-const firstSegmentSteps: readonly number[] = [64, 1024, 16384, segmentRows]
+/** Rows of the first segment: small trees stay small, and no step copies more than 768 KiB. */
+const firstSegmentSteps: readonly number[] = [64, 1024, 8192, segmentRows]
 
 export class ZnodeRows {
   readonly #segments: Space[] = [makeSpace((firstSegmentSteps[0] as number) * rowBytes)]

@@ -1,0 +1,118 @@
+import { encodeUtf8, openAcl, sessionId, type TxnBody } from '@corral/protocol'
+import { expect, test } from 'vitest'
+import { apply, aTree, create, digestOf, find, space } from '../../test/tree-kit.ts'
+import { contentCrcOf, DigestSum, isDigestedPath, nodeDigest, pathCrc } from './digest.ts'
+
+/** The first txns of a log written by Apache ZooKeeper 3.8.0, with the digests that it carries. */
+const session = sessionId(0x1000_0109_ce1_0000n)
+const written: readonly { body: TxnBody; timeMs: number; digest: bigint }[] = [
+  { body: { kind: 'createSession', timeoutMs: 40_000 }, timeMs: 1795250585313, digest: 0x51c6d660n },
+  { body: made('/app', encodeUtf8('root-data'), 1), timeMs: 1795250585344, digest: 0xd1815292n },
+  { body: made('/app/empty', new Uint8Array(0), 1), timeMs: 1795250585413, digest: 0x19e433a11n },
+  { body: made('/app/nulldata', null, 2), timeMs: 1795250585421, digest: 0x1ed2afc8an },
+]
+
+function made(path: string, data: Uint8Array | null, parentCversion: number): TxnBody {
+  return { kind: 'create', type: 1, path, data, acl: openAcl, isEphemeral: false, parentCversion }
+}
+
+test('the digests are those of Apache ZooKeeper after each txn', () => {
+  const tree = aTree()
+  written.forEach(({ body, timeMs, digest }, i) => {
+    apply(tree, body, { zxid: BigInt(i + 1), session, timeMs })
+
+    expect(digestOf(tree).toString(16)).toBe(digest.toString(16))
+  })
+})
+
+test('the shares of single znodes are those of Apache ZooKeeper', () => {
+  const tree = aTree()
+  for (const [i, { body, timeMs }] of written.entries())
+    apply(tree, body, { zxid: BigInt(i + 1), session, timeMs })
+  const share = (path: string): string => {
+    const words = new Int32Array(15)
+    tree.persistedInto(find(tree, path), words)
+    return nodeDigest(tree.contentCrc(find(tree, path)), words)
+      .toString(16)
+      .padStart(8, '0')
+  }
+
+  expect(share('/')).toBe('031578f2')
+  expect(share('/zookeeper')).toBe('4db44d58')
+  expect(share('/app')).toBe('542947c3')
+  expect(share('/app/empty')).toBe('6fa830f5')
+  expect(share('/app/nulldata')).toBe('d88fbd88')
+})
+
+test.each<[string, TxnBody, bigint, number, string]>([
+  [
+    'a TTL znode',
+    {
+      kind: 'createTtl',
+      path: '/app/ttl',
+      data: encodeUtf8('ttl'),
+      acl: openAcl,
+      parentCversion: 1,
+      ttlMs: 0xff_ffff_ffff,
+    },
+    0xdn,
+    1795250585476,
+    '9a0d6937',
+  ],
+  [
+    'an ephemeral',
+    create('/app/eph', { data: encodeUtf8('e'), isEphemeral: true }),
+    9n,
+    1795250585460,
+    'a75e6b45',
+  ],
+  ['a name in UTF-8', create('/app/utf8-é中', { data: encodeUtf8('café') }), 5n, 1795250585425, '77a2b997'],
+])('%s has the share that Apache ZooKeeper gives it', (_, body, zxid, timeMs, expected) => {
+  const tree = aTree()
+  apply(tree, create('/app'), { zxid: 2n })
+  apply(tree, body, { zxid, timeMs, session })
+
+  const id = tree.firstChild(find(tree, '/app'))
+  const words = new Int32Array(15)
+  tree.persistedInto(id, words)
+  expect(nodeDigest(tree.contentCrc(id), words).toString(16)).toBe(expected)
+})
+
+test('what lies below /zookeeper does not count, /zookeeper itself does', () => {
+  const isCounted = (path: string): boolean => isDigestedPath(space(`x${path}`), 1, 1 + path.length)
+
+  expect(
+    ['/', '', '/zookeeper', '/zookeeperx', '/zookeepers/a', '/a/zookeeper/b'].map(isCounted),
+  ).not.toContain(false)
+  expect(['/zookeeper/config', '/zookeeper/quota/a'].map(isCounted)).not.toContain(true)
+})
+
+test('null and empty data give one checksum, and the root has an empty path', () => {
+  const root = space('/')
+  expect(pathCrc(root, 0, 1)).toBe(pathCrc(root, 0, 0))
+  const name = space('/a')
+
+  expect(contentCrcOf(pathCrc(name, 0, 2), name, -1, -1)).toBe(contentCrcOf(pathCrc(name, 0, 2), name, 2, 2))
+})
+
+test('the sum wraps at 64 bits and comes back', () => {
+  const sum = new DigestSum()
+  sum.subtract(1)
+  expect([sum.high, sum.low]).toEqual([0xffff_ffff, 0xffff_ffff])
+  sum.add(0xffff_ffff)
+  expect([sum.high, sum.low]).toEqual([0, 0xffff_fffe])
+  sum.add(3)
+  expect([sum.high, sum.low]).toEqual([1, 1])
+})
+
+test('a carried digest is adopted only when asked for', () => {
+  const tree = aTree()
+  tree.adoptsDigests = true
+  apply(tree, create('/a'), { zxid: 1n, digest: 0x5_0000_0007n })
+  expect(digestOf(tree)).toBe(0x5_0000_0007n)
+  expect(find(tree, '/a')).not.toBe(0)
+
+  const other = aTree()
+  apply(other, create('/a'), { zxid: 1n, digest: 0x5_0000_0007n })
+  expect(digestOf(other)).not.toBe(0x5_0000_0007n)
+})
