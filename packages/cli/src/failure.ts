@@ -66,7 +66,7 @@ export function zkErrorText(error: ZkError): string {
   const whole = wholeSentences.get(error.code)
   if (whole !== undefined) return whole
   const sentence = sentences.get(error.code)
-  if (sentence !== undefined) return sentence + (error.path ?? '')
+  if (sentence !== undefined) return `${sentence}${error.path ?? null}`
   return keeperErrorText(error)
 }
 

@@ -1,5 +1,5 @@
 /** Commands that change znodes. */
-import { type Acl, type Client, type CreateMode, ErrorCode, openAcl, ZkError } from '@corral/client'
+import { type Acl, type Client, type CreateMode, ErrorCode, openAcl, ZkError, zkError } from '@corral/client'
 import { pathProblem } from '@corral/protocol'
 import { parseAcl } from '../acl-text.ts'
 import { CommandError, keeperErrorText } from '../failure.ts'
@@ -21,11 +21,12 @@ const create: Command = {
   async run(context, args) {
     const { mode, ttlMs } = kindOf(args)
     const [path = '', data, aclText] = args.operands
-    const acl = aclText === undefined ? openAcl : readAcl(context, aclText)
+    const given = aclText === undefined ? openAcl : readAcl(context, aclText)
     const problem = pathProblem(args.has('s') ? `${path}1` : path)
     if (problem !== undefined) throw new CommandError(problem)
     const { client, signal } = context
     try {
+      const acl = notEmpty(given)
       return { kind: 'created', path: await client.create(path, data ?? null, { signal, mode, ttlMs, acl }) }
     } catch (error) {
       if (error instanceof ZkError) explainRefusal(context, error)
@@ -173,7 +174,7 @@ const setAcl: Command = {
   operands: 2,
   async run(context, args) {
     const { client, signal } = context
-    const acl = readAcl(context, operand(args, 1))
+    const acl = notEmpty(readAcl(context, operand(args, 1)))
     const version = intOption(args, 'v')
     const path = legalPath(operand(args, 0))
     if (!args.has('R')) {
@@ -189,6 +190,12 @@ const setAcl: Command = {
     }
     return nothing
   },
+}
+
+/** The Java client refuses an empty list itself, and names no path. */
+function notEmpty(acl: readonly Acl[]): readonly Acl[] {
+  if (acl.length === 0) throw zkError(ErrorCode.InvalidAcl)
+  return acl
 }
 
 function readAcl(context: Context, text: string): readonly Acl[] {
