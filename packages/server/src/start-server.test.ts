@@ -1,7 +1,10 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
 import { afterEach, describe, expect, test } from 'vitest'
 import { type LogLine, type RunningServer, startServer } from './index.ts'
 import type { StartOptions } from './start-server.ts'
@@ -59,8 +62,30 @@ function handshake(port: number): Promise<Buffer> {
   })
 }
 
-function handles(): number {
-  return process.getActiveResourcesInfo().filter(kind => /TCP|Pipe|FSReq|Timeout/.test(kind)).length
+/** Runs a script that has `startServer`, `connect` and a directory `dir` in a process of its own. */
+async function outcomeOf(script: string): Promise<{ exitCode: number | null; stdout: string }> {
+  const dir = aDir()
+  const index = fileURLToPath(new URL('index.ts', import.meta.url))
+  const stdin = `import { startServer } from ${JSON.stringify(index)}
+import { connect } from 'node:net'
+const dir = ${JSON.stringify(join(dir, 'data'))}
+${script}`
+  const outfile = join(dir, 'script.mjs')
+  await build({
+    stdin: { contents: stdin, resolveDir: import.meta.dirname, loader: 'ts' },
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    conditions: ['corral-source'],
+    logLevel: 'warning',
+  })
+  const child = spawn(process.execPath, [outfile], { stdio: ['ignore', 'pipe', 'inherit'] })
+  let stdout = ''
+  child.stdout.on('data', data => {
+    stdout += data
+  })
+  return new Promise(resolve => child.on('close', exitCode => resolve({ exitCode, stdout })))
 }
 
 describe('a server in memory', () => {
@@ -88,18 +113,17 @@ describe('a server in memory', () => {
     expect(String(await exchange(port, 'what'))).toBe('')
   })
 
-  test('stops with open connections, and leaves no handle', async () => {
-    const before = handles()
-    const server = await startServer()
-    const socket = connect(server.port, '127.0.0.1')
-    await new Promise(resolve => socket.once('connect', resolve))
-    const isClosed = new Promise(resolve => socket.once('close', resolve))
+  test('stops with open connections, and leaves no handle: the process then ends by itself', async () => {
+    const { exitCode, stdout } = await outcomeOf(`
+      const server = await startServer()
+      const socket = connect(server.port, '127.0.0.1', async () => {
+        const isClosed = new Promise(resolve => socket.once('close', resolve))
+        socket.resume()
+        await Promise.all([server.stop(), isClosed])
+        console.log((await server.ended).kind)
+      })`)
 
-    await server.stop()
-    await isClosed
-
-    expect(await server.ended).toEqual({ kind: 'stopped' })
-    expect(handles()).toBe(before)
+    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: 'stopped\n' })
   })
 
   test('stopping twice is stopping once', async () => {
@@ -155,13 +179,12 @@ describe('a server on disk', () => {
   })
 
   test('data that cannot be trusted is refused with its exit code, and nothing stays open', async () => {
-    const dataDir = aDir()
-    mkdirSync(join(dataDir, 'version-2'))
-    writeFileSync(join(dataDir, 'version-2/log.5'), 'not a log at all, but long enough to have a header')
-    const before = handles()
+    const { exitCode, stdout } = await outcomeOf(`
+      import { mkdirSync, writeFileSync } from 'node:fs'
+      mkdirSync(dir + '/version-2', { recursive: true })
+      writeFileSync(dir + '/version-2/log.5', 'not a log at all, but long enough to have a header')
+      await startServer({ storage: { dataDir: dir } }).catch(error => console.log(error.exitCode))`)
 
-    await expect(startServer({ storage: { dataDir } })).rejects.toMatchObject({ exitCode: 10 })
-
-    expect(handles()).toBe(before)
+    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: '10\n' })
   })
 })

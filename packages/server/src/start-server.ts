@@ -5,6 +5,7 @@ import { CommandDesk } from './admin/command-desk.ts'
 import { Driver, type EndReason, type Say, systemClock } from './driver.ts'
 import { ChunkPool } from './io/chunk-pool.ts'
 import { prepareDataDirs, versionDir } from './io/data-dirs.ts'
+import { mostDescriptors } from './io/descriptors.ts'
 import { type DirLock, lockDir } from './io/dir-lock.ts'
 import { type Disk, type DiskGiven, FileDisk } from './io/disk.ts'
 import { MemoryDisk } from './io/memory-disk.ts'
@@ -174,7 +175,7 @@ interface Bound {
 
 async function bind(sockets: ClientSockets, listen: ListenOptions, driver: Driver): Promise<Bound> {
   try {
-    const { address, port } = await sockets.listen(listen, driver)
+    const { address, port } = await sockets.listen({ ...listen, mostConnections: mostConnections() }, driver)
     return { host: address, port }
   } catch (error) {
     const where = `${listen.host ?? '*'}:${listen.port}`
@@ -184,6 +185,14 @@ async function bind(sockets: ClientSockets, listen: ListenOptions, driver: Drive
       cause: error,
     })
   }
+}
+
+/** Descriptors that clients may not take: files are opened while serving, and a log that cannot be is the end. */
+const reservedDescriptors = 64
+
+function mostConnections(): number | undefined {
+  const most = mostDescriptors()
+  return most === undefined ? undefined : Math.max(1, most - reservedDescriptors)
 }
 
 const bindReasons: Readonly<Record<string, string>> = {

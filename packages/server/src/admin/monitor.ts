@@ -1,5 +1,5 @@
 /** `mntr`: `zk_<name>` TAB value. Only what is really counted; monitoring takes a missing key better than a wrong one. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { mostDescriptors, openDescriptors } from '../io/descriptors.ts'
 import { zooKeeperVersion } from '../version.ts'
 import { type Answering, averageLatency, znodeCount } from './answering.ts'
 
@@ -39,20 +39,4 @@ export function monitorText({ inspection, now, place }: Answering): string {
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `zk_${name}\t${value}\n`)
     .join('')
-}
-
-/** Where the system has no such directory, the key is left out. */
-function openDescriptors(): number | undefined {
-  return fromProc(() => readdirSync('/proc/self/fd').length)
-}
-
-function mostDescriptors(): number | undefined {
-  const limit = fromProc(
-    () => /^Max open files +([0-9]+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1],
-  )
-  return limit === undefined ? undefined : Number(limit)
-}
-
-function fromProc<T>(read: () => T): T | undefined {
-  return process.platform === 'linux' ? read() : undefined
 }

@@ -10,6 +10,7 @@ type Happened =
   | { kind: 'received'; conn: number; text: string }
   | { kind: 'unsent'; conn: number; lengthBytes: number }
   | { kind: 'closed'; conn: number }
+  | { kind: 'acceptFailed'; reason: string }
 
 /** Collects events, and tells those who wait for one. */
 class Recorder implements SocketEvents {
@@ -34,7 +35,7 @@ class Recorder implements SocketEvents {
   }
 
   acceptFailed(reason: string): void {
-    throw new Error(reason)
+    this.#happen({ kind: 'acceptFailed', reason })
   }
 
   until(is: (event: Happened) => boolean): Promise<Happened> {
@@ -63,12 +64,12 @@ interface Listening {
   readonly port: number
 }
 
-async function listening(readPath: ReadPath = 'onread'): Promise<Listening> {
+async function listening(readPath: ReadPath = 'onread', mostConnections?: number): Promise<Listening> {
   const pool = new ChunkPool()
   const sockets = new ClientSockets({ pool, readPath })
   const recorder = new Recorder()
   toClose.push(sockets)
-  const options = { host: '127.0.0.1', port: 0, backlog: undefined, hasKeepAlive: false }
+  const options = { host: '127.0.0.1', port: 0, backlog: undefined, hasKeepAlive: false, mostConnections }
   const { port } = await sockets.listen(options, recorder)
   return { sockets, pool, recorder, port }
 }
@@ -202,6 +203,22 @@ describe('writing', () => {
 
     expect(at.recorder.events.map(({ kind }) => kind)).toEqual(['opened', 'closed'])
   })
+})
+
+test('a connection over the limit is closed unseen, and said; the next one is welcome when there is room', async () => {
+  const at = await listening('onread', 1)
+  const first = connect(at.port, '127.0.0.1')
+  await at.recorder.until(event => event.kind === 'opened')
+  const second = connect(at.port, '127.0.0.1')
+  await new Promise(resolve => second.once('close', resolve))
+  first.destroy()
+  await at.recorder.until(event => event.kind === 'closed')
+
+  const third = connect(at.port, '127.0.0.1')
+  await at.recorder.until(event => event.kind === 'opened' && event.conn === 2)
+
+  expect(at.recorder.events.map(({ kind }) => kind)).toEqual(['opened', 'acceptFailed', 'closed', 'opened'])
+  third.destroy()
 })
 
 describe('closing', () => {

@@ -29,6 +29,8 @@ export interface ListenOptions {
   readonly port: number
   readonly backlog: number | undefined
   readonly hasKeepAlive: boolean
+  /** Further ones are closed unseen; undefined: no limit. */
+  readonly mostConnections?: number | undefined
 }
 
 /** onread: one buffer for all. data: a buffer for each read, for Node versions without the former. */
@@ -68,9 +70,16 @@ export class ClientSockets {
   }
 
   /** Rejects with the error of the bind. */
-  listen({ host, port, backlog, hasKeepAlive }: ListenOptions, events: SocketEvents): Promise<AddressInfo> {
+  listen(
+    { host, port, backlog, hasKeepAlive, mostConnections }: ListenOptions,
+    events: SocketEvents,
+  ): Promise<AddressInfo> {
     const options = { noDelay: true, keepAlive: hasKeepAlive, pauseOnConnect: true, allowHalfOpen: true }
     const listener = createServer(options, accepted => this.#accept(accepted, events))
+    if (mostConnections !== undefined) listener.maxConnections = mostConnections
+    listener.on('drop', () =>
+      events.acceptFailed(`${mostConnections} connections are open, as many as can be`),
+    )
     this.#listener = listener
     return new Promise((resolve, reject) => {
       listener.once('error', reject)
