@@ -21,6 +21,22 @@ test('the ready line is a sentence on a terminal and has its port in JSON', () =
   expect(JSON.parse(jsonLine(line))).toMatchObject({ what: 'serving', port: 2181, level: 'info' })
 })
 
+test('an IPv6 address is set apart from its port', () => {
+  const fields = { version: '0.1.0', host: '::', port: 1, data: 'memory', startedInMs: 1 }
+
+  expect(textLine(aLine({ what: 'serving', fields }))).toContain('serves [::]:1 ')
+})
+
+test.each([
+  ['tickTime', 'tickTime is not set', 'zoo.cfg:3: tickTime is not set'],
+  ['foos', 'is unknown; did you mean foos2?', 'zoo.cfg:3: foos is unknown; did you mean foos2?'],
+  ['peerType', 'Unrecognised peertype: x', 'zoo.cfg:3: peerType: Unrecognised peertype: x'],
+])('a notice about %s reads as a sentence', (key, message, sentence) => {
+  const line = aLine({ what: 'configuration', fields: { where: 'zoo.cfg:3', key, message } })
+
+  expect(textLine(line)).toContain(` ${sentence}\n`)
+})
+
 test('one event is one line, whatever a peer sent', () => {
   const nasty = 'a\nb\r\u0000\u001b[31m\u202e\u2028\u0085 "q" \ud800'
   const line = aLine({ fields: { path: nasty, id: 0xffff_ffff_ffff_ffffn } })

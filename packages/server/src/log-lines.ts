@@ -35,14 +35,15 @@ export function textLine({ wallMs, level, what, fields }: LogLine): string {
 /** Lines whose fields read better as a sentence. */
 const sentences: Readonly<Record<string, (fields: LogFields) => string>> = {
   serving: ({ version, host, port, data, startedInMs }) =>
-    `corral ${version} serves ${host}:${port} (data in ${cut(String(data))}, started in ${startedInMs} ms)`,
+    `corral ${version} serves ${String(host).includes(':') ? `[${host}]` : host}:${port} (data in ${cut(String(data))}, started in ${startedInMs} ms)`,
   configuration: ({ where, key, message }) =>
     cut(`${where}: ${sentenceOf({ key: String(key), message: String(message) })}`),
 }
 
 /** What is said about a key, which many messages name themselves. */
 export function sentenceOf({ key, message }: { readonly key: string; readonly message: string }): string {
-  return message.includes(key) ? message : `${key} ${message}`
+  if (message.startsWith(key)) return message
+  return /^[a-z]/.test(message) ? `${key} ${message}` : `${key}: ${message}`
 }
 
 function textField([name, value]: [string, string | number | bigint]): string {

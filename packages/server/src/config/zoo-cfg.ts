@@ -201,10 +201,12 @@ class Loader {
 
   #noteDefaults(): void {
     const { file } = this.#sources
-    const { dataDir, dataLogDir, purgeIntervalHours } = this.#settings
+    const { purgeIntervalHours } = this.#settings
     if (file === undefined) return
-    for (const [key, path] of Object.entries({ dataDir, dataLogDir })) {
-      if (path === undefined || !isAmbiguouslyRelative(path)) continue
+    for (const key of ['dataDir', 'dataLogDir'] as const) {
+      const path = this.#settings[key]
+      const isFromOption = this.#sources.options?.[key] !== undefined // what a shell was given is meant so
+      if (path === undefined || isFromOption || !isAmbiguouslyRelative(path)) continue
       this.#note(
         'warn',
         this.#whereIs(key),
