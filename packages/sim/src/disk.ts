@@ -67,6 +67,8 @@ export interface DiskCounters {
 }
 
 const pageBytes = 4096
+/** What a device writes wholly or not at all. */
+const sectorBytes = 512
 
 type FileOp =
   | { readonly kind: 'write'; readonly at: number; readonly bytes: Uint8Array; isClean: boolean }
@@ -450,12 +452,12 @@ export class SimDisk {
     const bytes = call.pieces[0] as Uint8Array
     if (this.#strikes(this.options.noSpace)) {
       this.counters.noSpace++
-      this.#put(handle, call.at, bytes.subarray(0, between(this.#random, 0, bytes.length)))
+      this.#putPart(handle, call.at, bytes)
       return failed('ENOSPC', 'no space left on device, write')
     }
     if (this.#strikes(this.options.writeError)) {
       this.counters.writeErrors++
-      this.#put(handle, call.at, bytes.subarray(0, between(this.#random, 0, bytes.length)))
+      this.#putPart(handle, call.at, bytes)
       return failed('EIO', 'i/o error, write')
     }
     let at = call.at
@@ -471,6 +473,14 @@ export class SimDisk {
     if (bytes.length === 0) return
     handle.inode.apply({ kind: 'write', at, bytes, isClean: false })
     this.observer?.written(handle.dir, handle.name, at, bytes.length)
+  }
+
+  /** A write that was cut short: whole sectors of it, from its start. */
+  #putPart(handle: Handle, at: number, bytes: Uint8Array): void {
+    const end = chance(this.#random, 0.5)
+      ? at + bytes.length
+      : sectorBytes * Math.floor((at + between(this.#random, 0, bytes.length)) / sectorBytes)
+    this.#put(handle, at, bytes.subarray(0, Math.max(0, end - at)))
   }
 
   #sync(handle: Handle): DiskResult {
@@ -541,11 +551,9 @@ export class SimDisk {
     if (!hasBegun) return
     if (call.call === 'write' && handle?.isOpen === true) {
       const bytes = call.pieces[0] as Uint8Array
-      const isWhole = chance(this.#random, 0.5)
-      const length = isWhole ? bytes.length : between(this.#random, 0, bytes.length)
-      this.#put(handle, call.at, bytes.subarray(0, length))
+      this.#putPart(handle, call.at, bytes)
     } else if (call.call === 'fill' && handle?.isOpen === true) {
-      this.#put(handle, call.at, new Uint8Array(between(this.#random, 0, call.lengthBytes)))
+      this.#putPart(handle, call.at, new Uint8Array(call.lengthBytes))
     } else if (call.call === 'truncate' && handle?.isOpen === true) {
       handle.inode.apply({ kind: 'truncate', lengthBytes: call.lengthBytes, isClean: false })
       this.observer?.truncated(handle.dir, handle.name, call.lengthBytes)
@@ -607,7 +615,9 @@ export class SimDisk {
       if (chance(this.#random, 0.5)) {
         // The size may be older than the page: then the page is cut by it.
         const isCut = how === 3 && next === end && end > inode.durable.length && chance(this.#random, 0.5)
-        const to = isCut ? between(this.#random, at, next) : next
+        const to = isCut
+          ? Math.max(at, sectorBytes * Math.floor(between(this.#random, at, next) / sectorBytes))
+          : next
         inode.durable.write(at, op.bytes.subarray(at - op.at, to - op.at))
       } else {
         // The size made it to the platter, the page did not: zeros.

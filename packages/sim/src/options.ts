@@ -93,7 +93,7 @@ export function drawOptions(
     mix: drawMix(random),
     maxValueBytes: pick(random, [100, 5000, 50_000]),
     habits,
-    network: drawNetwork(random, has('network')),
+    network: drawNetwork(random, { isFaulty: has('network'), patienceMs: habits.sessionTimeoutMs }),
     disk: drawDisk(random, has('disk')),
     driver: {
       turnMs: pick(random, [0, 0.2, 2]),
@@ -116,12 +116,20 @@ function drawMix(random: Random): Mix {
   return Object.fromEntries(weights) as Mix
 }
 
-function drawNetwork(random: Random, isFaulty: boolean): NetworkOptions {
+/** @param given - patienceMs: the network must be fast enough for clients that wait no longer than this */
+function drawNetwork(
+  random: Random,
+  given: { readonly isFaulty: boolean; readonly patienceMs: number },
+): NetworkOptions {
+  const { isFaulty, patienceMs } = given
+  const meanLatencyMs = Math.min(pick(random, [0.1, 1, 20]), patienceMs / 80)
   return {
-    minLatencyMs: pick(random, [0, 0.1, 2]),
-    meanLatencyMs: pick(random, [0.1, 1, 20]),
+    minLatencyMs: Math.min(pick(random, [0, 0.1, 2]), patienceMs / 80),
+    meanLatencyMs,
     segmentation: pick(random, ['whole', 'mixed', 'mixed', 'bytes'] as const),
-    windowBytes: pick(random, [64, 4096, 1_000_000]),
+    // A small window on a long way moves next to nothing.
+    windowBytes:
+      meanLatencyMs > 1 ? pick(random, [65_536, 1_000_000]) : pick(random, [1024, 4096, 1_000_000]),
     clog: isFaulty ? pick(random, [0, 0.002, 0.01]) : 0,
     maxClogMs: pick(random, [50, 2000]),
     break: isFaulty ? pick(random, [0.0005, 0.003]) : 0,

@@ -18,7 +18,7 @@ import { CommitLog } from './commit-log.ts'
 import { healthyDisk, SimDisk } from './disk.ts'
 import { type MakeMachine, SimServer } from './driver.ts'
 import { Recorder, type Violation } from './history.ts'
-import { Network } from './network.ts'
+import { Network, type NetworkOptions } from './network.ts'
 import { drawOptions, type FaultClass, type RunOptions, superDigest } from './options.ts'
 import { Scheduler } from './scheduler.ts'
 import { Trace } from './trace.ts'
@@ -70,6 +70,7 @@ class Run {
   #isPlanOver = false
   #storms = 0
   #snapshotsReplayed = 0
+  #recoveries = 0
 
   constructor(wanted: Wanted, makeMachine: MakeMachine) {
     this.#random = seededRandom(wanted.seed)
@@ -239,21 +240,47 @@ class Run {
     } else this.#server.crash(pick(random, ['kill', 'powerLoss'] as const))
     if (this.#server.state === 'failed') return
     const before = this.#log.inOrder().length
-    this.#server.boot()
-    await this.#until(() => this.#server.isServing, 60_000)
-    if (!this.#server.isServing) {
-      this.#violate(
-        'V2',
-        `the server does not start again: ${this.#server.fatalReason ?? this.#server.state}`,
-      )
+    const { server, network } = this.#startOn(this.#disk, 'last', this.#log)
+    await this.#until(() => server.isServing || server.state !== 'up', 60_000)
+    this.#recoveries += server.counters.recoveries
+    this.#violations.push(...server.violations)
+    if (!server.isServing) {
+      this.#violate('V2', `the server does not start again: ${server.fatalReason ?? server.state}`)
       return
     }
     const replay = this.#judge()
     if (replay.tree.lastZxid !== BigInt(before)) {
       this.#violate('L4', `${before} txns were written in peace, ${replay.tree.lastZxid} are recovered`)
     }
-    await this.#audit(this.#network, replay, 'after the last restart')
+    await this.#audit(network, replay, 'after the last restart')
+    server.crash('kill')
     await this.#replayOlderSnapshots(replay)
+  }
+
+  /** A server that does nothing of its own accord: what it read from the disk stays as it is. */
+  #startOn(
+    disk: SimDisk,
+    label: string,
+    log: CommitLog | undefined,
+  ): { server: SimServer; network: Network } {
+    const common = { scheduler: this.#scheduler, trace: this.#trace }
+    const random = this.#random.fork(label)
+    const network = new Network({ ...common, random: random.fork('network'), options: instantNetwork })
+    const server = new SimServer({
+      ...common,
+      network,
+      disk,
+      log,
+      random: random.fork('server'),
+      config: passive(this.#options.config),
+      makeMachine: this.#makeMachine,
+      options: { ...this.#options.driver, turnMs: 0, clockRate: 1 },
+      bug: undefined,
+    })
+    server.highestToldZxid = log === undefined ? 0n : this.#server.highestToldZxid
+    server.isRestarting = false
+    server.boot()
+    return { server, network }
   }
 
   async #audit(network: Network, replay: Replay, when: string): Promise<void> {
@@ -268,29 +295,19 @@ class Run {
   async #replayOlderSnapshots(replay: Replay): Promise<void> {
     const snapshots = this.#disk.names('data').filter(name => /^snapshot\.[0-9a-f]+$/.test(name))
     snapshots.sort((a, b) => Number(BigInt(`0x${b.slice(9)}`) - BigInt(`0x${a.slice(9)}`)))
+    const draws = this.#random.fork('older snapshots')
+    const isChosen = (): boolean => snapshots.length <= 5 || chance(draws, 4 / snapshots.length)
     for (const [i, snapshot] of snapshots.slice(1).entries()) {
-      const common = { scheduler: this.#scheduler, trace: this.#trace }
-      const random = this.#random.fork(`older ${i}`)
-      const disk = this.#disk.clone({ ...common, random: random.fork('disk'), options: healthyDisk })
+      if (!isChosen()) continue
+      const random = this.#random.fork(`disk older ${i}`)
+      const disk = this.#disk.clone({
+        scheduler: this.#scheduler,
+        trace: this.#trace,
+        random,
+        options: healthyDisk,
+      })
       for (const newer of snapshots.slice(0, i + 1)) disk.destroy('data', newer)
-      const network = new Network({
-        ...common,
-        random: random.fork('network'),
-        options: { ...this.#network.options },
-      })
-      const server = new SimServer({
-        ...common,
-        network,
-        disk,
-        log: undefined,
-        random: random.fork('server'),
-        config: withoutPurge(this.#options.config),
-        makeMachine: this.#makeMachine,
-        options: this.#options.driver,
-        bug: undefined,
-      })
-      server.isRestarting = false
-      server.boot()
+      const { server, network } = this.#startOn(disk, `older ${i}`, undefined)
       await this.#until(() => server.isServing || server.state !== 'up', 60_000)
       const when = `replayed from ${snapshot}`
       if (server.isServing) await this.#audit(network, replay, when)
@@ -361,7 +378,7 @@ class Run {
       clogs: network.clogs,
       refused: network.refused,
       boots: counters.boots,
-      recoveries: counters.recoveries,
+      recoveries: counters.recoveries + this.#recoveries,
       fatals: counters.fatals,
       stalls: counters.stalls,
       clockSteps: counters.clockSteps,
@@ -416,8 +433,26 @@ class Run {
   }
 }
 
-function withoutPurge(config: ServerConfig): ServerConfig {
-  return { ...config, storage: { ...config.storage, purge: undefined } }
+/** No purge and no reaper: nothing changes but by a client. */
+function passive(config: ServerConfig): ServerConfig {
+  return {
+    ...config,
+    container: { ...config.container, checkIntervalMs: 1_000_000_000 },
+    storage: { ...config.storage, purge: undefined },
+  }
+}
+
+/** An audit must be over before a recovered session runs out. */
+const instantNetwork: NetworkOptions = {
+  minLatencyMs: 0,
+  meanLatencyMs: 0,
+  segmentation: 'whole',
+  windowBytes: 10_000_000,
+  clog: 0,
+  maxClogMs: 0,
+  break: 0,
+  halfOpen: 0,
+  refuse: 0,
 }
 
 /** What a failing run is replayed with. */

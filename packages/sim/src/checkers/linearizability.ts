@@ -71,12 +71,13 @@ class Search<State, Input, Output> {
       // Calls that were never answered need not have happened.
       if (this.#answeredDone === this.#answered) return { kind: 'linearizable' }
       if (entry?.isCall === true) {
-        const next = this.#model.step(state, entry.call.input, entry.call.output)[branch]
-        if (next === undefined) {
+        const nexts = this.#model.step(state, entry.call.input, entry.call.output)
+        if (branch >= nexts.length) {
           entry = entry.next
           branch = 0
           continue
         }
+        const next = nexts[branch] as State
         this.#mark(entry.index, true)
         if (!this.#isNew(next)) {
           this.#mark(entry.index, false)

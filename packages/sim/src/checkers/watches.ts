@@ -185,7 +185,10 @@ class ConnectionJudge {
       at--
     }
     if (count !== outcome.events.length) {
-      this.#violate('W4', `${describe(op)} brought ${count} events, ${outcome.events.length} were due`)
+      this.#violate(
+        'W4',
+        `${describe(op)} brought ${count} events, due were ${brief(outcome.events)} for ${brief(op.request)}`,
+      )
     }
     for (const path of outcome.data) this.#add(this.#data, path, Mode.Standard)
     for (const path of outcome.child) this.#add(this.#child, path, Mode.Standard)

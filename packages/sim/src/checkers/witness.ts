@@ -7,6 +7,7 @@
 import {
   ErrorCode,
   EventType,
+  Perm,
   type ReplyBody,
   type SessionId,
   type SetWatchesRequest,
@@ -29,6 +30,7 @@ import {
   digestIdentity,
   type Identity,
   isContainerOver,
+  isPermitted,
   isWrite,
   prepare,
   read,
@@ -324,7 +326,7 @@ class Witness {
     for (const op of this.#answeredAt.get(zxid) ?? []) {
       if (this.#written.has(op)) continue
       if (op.request.kind === 'setWatches') {
-        this.#setWatches.set(op, this.#setWatchesOutcome(op.request))
+        this.#setWatches.set(op, this.#setWatchesOutcome(op.request, this.#askerOf(op)))
         continue
       }
       const verdict = read(this.#tree, this.#askerOf(op), op.request)
@@ -334,10 +336,12 @@ class Witness {
     }
   }
 
-  #setWatchesOutcome(request: SetWatchesRequest): SetWatchesOutcome {
+  #setWatchesOutcome(request: SetWatchesRequest, asker: Asker): SetWatchesOutcome {
     const events: WatcherEvent[] = []
+    // What may not be read is not told of here either, and the watch is spent.
     const event = (type: number, path: string): void => {
-      events.push({ type, state: 3, path })
+      const acl = this.#tree.find(path)?.acl ?? []
+      if (isPermitted(acl, Perm.Read, asker.identities)) events.push({ type, state: 3, path })
     }
     const data: string[] = []
     const child: string[] = []

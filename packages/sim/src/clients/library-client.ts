@@ -86,6 +86,7 @@ export class LibraryClient implements SimClient {
 
   leave(): void {
     this.#hasLeft = true
+    this.#client = undefined
     this.#hangUp?.()
   }
 
@@ -119,7 +120,8 @@ export class LibraryClient implements SimClient {
   #transport(): Transport {
     return {
       open: (_server, on) => {
-        let isClosed = false
+        let isClosed = this.#hasLeft
+        if (isClosed) return { send: () => undefined, close: () => undefined }
         const closed = (reason: string): void => {
           if (isClosed) return
           isClosed = true

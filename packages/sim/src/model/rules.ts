@@ -80,21 +80,20 @@ export function prepare(tree: ModelTree, asker: Asker, request: Request): Verdic
 function prepareMulti(tree: ModelTree, asker: Asker, ops: readonly MultiOp[]): Verdict {
   const draft = new Draft(tree)
   const txns: TxnBody[] = []
-  let failedAt = -1
-  let err = 0
   for (const [i, op] of ops.entries()) {
     try {
       txns.push(prepareOne(draft, asker, op))
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
-      failedAt = i
-      err = error.err
+      // What came before keeps its body, though nothing of it will be applied.
+      txns.push({ kind: 'error', err: error.err })
+      for (let rest = i + 1; rest < ops.length; rest++) {
+        txns.push({ kind: 'error', err: ErrorCode.RuntimeInconsistency })
+      }
       break
     }
   }
-  if (failedAt === -1) return { kind: 'txn', body: { kind: 'multi', txns } }
-  const codes = ops.map((_, i) => (i < failedAt ? 0 : i === failedAt ? err : ErrorCode.RuntimeInconsistency))
-  return { kind: 'txn', body: { kind: 'multi', txns: codes.map(code => ({ kind: 'error', err: code })) } }
+  return { kind: 'txn', body: { kind: 'multi', txns } }
 }
 
 /** The tree with the earlier ops of the same multi on top. */
@@ -172,8 +171,8 @@ function prepareOne(draft: Draft, asker: Asker, request: Request): TxnBody {
     case 'check': {
       const node = existing(draft, request.path)
       demand(node.acl, Perm.Read, asker)
-      matchVersion(request.version, node.version)
-      return { kind: 'check', path: request.path, version: request.version }
+      // What is logged is the version after the one that was found, as in the Java server.
+      return { kind: 'check', path: request.path, version: matchVersion(request.version, node.version) }
     }
     default:
       return refuse(ErrorCode.Unimplemented)
@@ -292,6 +291,9 @@ export function writeReply(request: Request, body: TxnBody, stats: readonly (Sta
     case 'setAcl':
       return { kind: 'stat', stat: stats[0] as Stat }
     case 'multi':
+      if (body.txns.some(sub => sub.kind === 'error')) {
+        return { kind: 'results', results: body.txns.map(failedResult) }
+      }
       return { kind: 'results', results: body.txns.map((sub, i) => multiResult(request, sub, i, stats[i])) }
     default:
       return { kind: 'none' }
@@ -302,12 +304,13 @@ function pathStat(path: string, stat: Stat | undefined): ReplyBody {
   return { kind: 'pathStat', path, stat: stat as Stat }
 }
 
-function multiResult(
-  request: Request,
-  body: TxnBody,
-  index: number,
-  stat: Stat | undefined,
-): (ReplyBody & { kind: 'results' })['results'][number] {
+type Result = (ReplyBody & { kind: 'results' })['results'][number]
+
+function failedResult(body: TxnBody): Result {
+  return { kind: 'error', err: body.kind === 'error' ? body.err : ErrorCode.Ok }
+}
+
+function multiResult(request: Request, body: TxnBody, index: number, stat: Stat | undefined): Result {
   switch (body.kind) {
     case 'create': {
       const op = request.kind === 'multi' ? request.ops[index] : undefined
@@ -323,8 +326,6 @@ function multiResult(
       return { kind: 'set', stat: stat as Stat }
     case 'check':
       return { kind: 'checked' }
-    case 'error':
-      return { kind: 'error', err: body.err }
     default:
       return { kind: 'deleted' }
   }
