@@ -89,6 +89,15 @@ export class CrashDisk {
     return new CrashDisk(image)
   }
 
+  /** What the next run reads. */
+  image(): Map<Dir, Map<string, Uint8Array>> {
+    const image = new Map<Dir, Map<string, Uint8Array>>()
+    for (const dir of dirs) {
+      image.set(dir, new Map([...this.#dir(dir).names].map(([name, { seen }]) => [name, seen])))
+    }
+    return image
+  }
+
   /** For damage done on purpose. */
   bytesOf(dir: Dir, name: string): Uint8Array {
     const inode = this.#dir(dir).names.get(name)

@@ -1,4 +1,5 @@
 /** The machine: which disk calls, in which order, and what is reported when. */
+import { readFileSync } from 'node:fs'
 import { OpCode, type SessionId, type Zxid } from '@corral/protocol'
 import { describe, expect, test } from 'vitest'
 import { CrashDisk } from '../../test/crash-disk.ts'
@@ -6,6 +7,7 @@ import { LogRun } from '../../test/log-run.ts'
 import type { StorageConfig } from '../config.ts'
 import type { DiskCall, DiskResult, OpId } from '../disk.ts'
 import { seededRandom } from '../random.ts'
+import { RecordReader } from './record-reader.ts'
 
 const acl = [{ perms: 31, scheme: 'world', id: 'anyone' }]
 type Body = ReturnType<Parameters<LogRun['append']>[0]>
@@ -35,6 +37,10 @@ class WatchedDisk extends CrashDisk {
     const call = this.asked.at(-1)
     return call !== undefined && this.failing.has(`${call.call} ${'dir' in call ? call.dir : ''}`)
   }
+}
+
+function golden(path: string): Uint8Array {
+  return new Uint8Array(readFileSync(new URL(`../../../../test/golden/data-dirs/${path}`, import.meta.url)))
 }
 
 function started(storage: Partial<StorageConfig> = {}): { readonly run: LogRun; readonly disk: WatchedDisk } {
@@ -208,6 +214,45 @@ describe('a segment', () => {
     const again = new LogRun(disk.crash({ kind: 'kill', random: seededRandom(1) }), { storage: {}, seed: 1 })
     expect(again.untilIdle().lastZxid).toBe(20n)
   })
+})
+
+test('given the payloads of the Java server, the records are its own, byte for byte', () => {
+  const java = golden('zookeeper-3.8.0/standalone-basic/data/version-2/log.1')
+  const space = { bytes: java, view: new DataView(java.buffer, java.byteOffset, java.byteLength) }
+  const { run, disk } = started()
+  let end = 16
+  for (const reader = new RecordReader({ maxPayloadBytes: 0xfffff }); ; end = reader.end) {
+    if (reader.read(space, end, java.length, true) !== 'record') break
+    run.log.beginTxn().raw(space, reader.payloadFrom, reader.payloadTo)
+    run.log.endTxn(reader.zxidHigh, reader.zxidLow)
+  }
+  run.untilIdle()
+
+  expect(end).toBe(4012)
+  const ours = disk.bytesOf('log', 'log.1')
+  expect(Buffer.from(ours.subarray(16)).equals(Buffer.from(java.subarray(16, end)))).toBe(true)
+  expect([...ours.subarray(0, 8)]).toEqual([...java.subarray(0, 8)])
+})
+
+test('after a failed sync the newest segment is written anew, and a sync of the old one is not trusted', () => {
+  const { run, disk } = started()
+  for (let i = 0; i < 5; i++) {
+    run.append(create)
+    run.untilIdle()
+  }
+  run.append(create)
+  disk.failFrom = disk.carriedOut + 1
+  run.untilIdle()
+  expect(run.fatal).toBeDefined()
+  const again = new WatchedDisk(disk.crash({ kind: 'kill', random: seededRandom(3) }).image())
+
+  const next = new LogRun(again, { storage: {}, seed: 1 }).untilIdle()
+
+  expect(next.lastZxid).toBeGreaterThanOrEqual(5n)
+  const steps = again.asked.map(call => ('name' in call ? `${call.call} ${call.name}` : call.call))
+  const copied = steps.indexOf('open tmp-log.1')
+  expect(steps.slice(copied)).toEqual(expect.arrayContaining(['write', 'sync', 'close', 'rename', 'syncDir']))
+  expect(steps.indexOf('rename', copied)).toBeGreaterThan(steps.indexOf('sync', copied))
 })
 
 describe('damage to what was acknowledged', () => {

@@ -2,8 +2,7 @@
  * Compressed snapshots: written and read from start to end, as a stream, with a bounded amount in memory whatever the
  * file claims. (What comes out of a bomb is refused by the snapshot's own reader at the first length that cannot be.)
  */
-import { createReadStream, createWriteStream, type WriteStream, write } from 'node:fs'
-import { finished } from 'node:stream/promises'
+import { createReadStream, write } from 'node:fs'
 import { createGunzip, createGzip, type Gzip } from 'node:zlib'
 import type { FileCodec } from '@corral/core'
 import {
@@ -21,6 +20,8 @@ export interface Encoder {
   write(pieces: readonly Uint8Array[]): Promise<void>
   /** Writes what is held back and the end of the stream. The file is not closed. */
   finish(): Promise<void>
+  /** Writes nothing any more when it resolves: only then may the file be closed, and its number be used again. */
+  abandon(): Promise<void>
 }
 
 type Codec = Exclude<FileCodec, 'plain'>
@@ -29,41 +30,93 @@ export function makeEncoder(codec: Codec, fd: number): Encoder {
   return codec === 'gz' ? new GzipEncoder(fd) : new SnappyEncoder(fd)
 }
 
-class GzipEncoder implements Encoder {
-  readonly #gzip: Gzip = createGzip()
-  readonly #file: WriteStream
+/** Writes at the end of a file, one piece after the other. */
+class Appender {
+  readonly #fd: number
+  #at = 0
 
   constructor(fd: number) {
-    this.#file = createWriteStream('', { fd, autoClose: false })
-    this.#file.on('error', error => this.#gzip.destroy(error))
-    // Whoever writes or finishes hears of it; without a listener it would end the process.
-    this.#gzip.on('error', () => this.#file.destroy())
-    this.#gzip.pipe(this.#file)
+    this.#fd = fd
+  }
+
+  get isEmpty(): boolean {
+    return this.#at === 0
+  }
+
+  async append(bytes: Uint8Array): Promise<void> {
+    for (let from = 0; from < bytes.length; ) {
+      const count = await new Promise<number>((done, failed) => {
+        write(this.#fd, bytes, from, bytes.length - from, this.#at, (error, written) =>
+          error === null ? done(written) : failed(error),
+        )
+      })
+      from += count
+      this.#at += count
+    }
+  }
+}
+
+class GzipEncoder implements Encoder {
+  readonly #gzip: Gzip = createGzip()
+  readonly #file: Appender
+  /** Everything that came out of the compressor is written when it settles. */
+  #written: Promise<void> = Promise.resolve()
+  #failure: Error | undefined
+
+  constructor(fd: number) {
+    this.#file = new Appender(fd)
+    this.#gzip.on('error', error => this.#fail(error))
+    this.#gzip.on('data', (piece: Uint8Array) => {
+      this.#written = this.#written.then(() => this.#append(piece))
+    })
   }
 
   async write(pieces: readonly Uint8Array[]): Promise<void> {
     for (const piece of pieces) {
-      await new Promise<void>((done, failed) => {
-        this.#gzip.write(piece, error => (error == null ? done() : failed(error)))
-      })
+      await new Promise<void>(done => this.#gzip.write(piece, () => done()))
+      await this.#settled()
     }
   }
 
   async finish(): Promise<void> {
+    const ended = new Promise<void>(done => this.#gzip.once('close', () => done()))
     this.#gzip.end()
-    await finished(this.#file)
+    if (!this.#gzip.closed) await ended
+    await this.#settled()
+  }
+
+  async abandon(): Promise<void> {
+    this.#gzip.destroy()
+    await this.#written
+  }
+
+  async #append(piece: Uint8Array): Promise<void> {
+    if (this.#failure !== undefined) return
+    try {
+      await this.#file.append(piece)
+    } catch (error) {
+      this.#fail(error instanceof Error ? error : new Error(String(error)))
+    }
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error
+  }
+
+  async #settled(): Promise<void> {
+    await this.#written
+    if (this.#failure !== undefined) throw this.#failure
   }
 }
 
 class SnappyEncoder implements Encoder {
-  readonly #fd: number
+  readonly #file: Appender
   readonly #plain: Uint8Array = new Uint8Array(snappyBlockBytes)
   readonly #block: Uint8Array = new Uint8Array(4 + largestCompressed(snappyBlockBytes))
   #held = 0
-  #fileAt = 0
 
   constructor(fd: number) {
-    this.#fd = fd
+    this.#file = new Appender(fd)
   }
 
   async write(pieces: readonly Uint8Array[]): Promise<void> {
@@ -82,23 +135,17 @@ class SnappyEncoder implements Encoder {
     if (this.#held > 0) await this.#writeBlock()
   }
 
+  /** Between two calls nothing of it is on its way. */
+  abandon(): Promise<void> {
+    return Promise.resolve()
+  }
+
   async #writeBlock(): Promise<void> {
-    if (this.#fileAt === 0) await this.#append(snappyStreamHeader)
+    if (this.#file.isEmpty) await this.#file.append(snappyStreamHeader)
     const length = compressBlock(this.#plain.subarray(0, this.#held), this.#block.subarray(4))
     new DataView(this.#block.buffer).setInt32(0, length)
     this.#held = 0
-    await this.#append(this.#block.subarray(0, 4 + length))
-  }
-
-  async #append(bytes: Uint8Array): Promise<void> {
-    for (let at = 0; at < bytes.length; ) {
-      at += await new Promise<number>((done, failed) => {
-        write(this.#fd, bytes, at, bytes.length - at, this.#fileAt + at, (error, count) =>
-          error === null ? done(count) : failed(error),
-        )
-      })
-    }
-    this.#fileAt += bytes.length
+    await this.#file.append(this.#block.subarray(0, 4 + length))
   }
 }
 

@@ -296,6 +296,20 @@ describe.each(['gz', 'snappy'] as const)('the codec %s', codec => {
     expect(missing).toMatchObject({ errno: 'ENOENT' })
   })
 
+  test('given up in the middle, it writes nothing any more once it is closed', async () => {
+    const asked = fileDisk()
+    const file = await asked.open('a', 'create', codec)
+    const noise = new Uint8Array(300_000).map((_, at) => (at * at * 31 + (at >> 3)) & 0xff)
+    const writing = asked.do({ call: 'write', file, at: 0, pieces: [noise], sync: false })
+    const closing = asked.do({ call: 'close', file })
+
+    expect([await writing, await closing]).toEqual([{ ok: true }, { ok: true }])
+    // The next file gets the number of the closed one.
+    const next = await asked.open('b', 'create')
+    await asked.do({ call: 'sync', file: next })
+    expect(readFileSync(join(root, 'data', 'b')).length).toBe(0)
+  })
+
   test('a stream cut anywhere is EBADMSG', async () => {
     const asked = fileDisk()
     await writeWith(asked, [new Uint8Array(40_000).map((_, at) => at % 7)])

@@ -110,7 +110,7 @@ export class FileDisk implements Disk {
   async close(): Promise<void> {
     const files = [...this.#files.values()]
     this.#files.clear()
-    await Promise.all(files.map(file => new Promise<void>(closed => close(file.fd, () => closed()))))
+    await Promise.all(files.map(closeQuietly))
   }
 
   #path(dir: Dir, name: string): string {
@@ -179,7 +179,11 @@ export class FileDisk implements Disk {
       case 'close':
         this.#files.delete(call.file)
         file.reader?.close()
-        return close(file.fd, error => ended(resultOf(error)))
+        return settle(
+          file.encoder?.abandon() ?? Promise.resolve(),
+          () => ok,
+          () => close(file.fd, error => ended(resultOf(error))),
+        )
     }
   }
 
@@ -263,6 +267,11 @@ export class FileDisk implements Disk {
       for (const end of finished) this.#done(end.op, end.result)
     })
   }
+}
+
+async function closeQuietly(file: OpenFile): Promise<void> {
+  await file.encoder?.abandon()
+  await new Promise<void>(closed => close(file.fd, () => closed()))
 }
 
 const openFlags = { create: 'w+', update: 'r+', read: 'r' } as const
