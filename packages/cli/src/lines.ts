@@ -23,6 +23,7 @@ export class Prompt {
   #shell: Shell | undefined
   /** A command is running: nobody is typing. */
   #running: AbortController | undefined
+  readonly #typed: string[] = []
   #finish: () => void = () => undefined
 
   constructor(terminal: Terminal) {
@@ -61,34 +62,45 @@ export class Prompt {
     const finished = new Promise<void>(resolve => {
       this.#finish = resolve
     })
-    this.#lines.on('line', line => void this.#onLine(shell, line))
+    this.#lines.on('line', line => this.#onLine(shell, line))
     this.#lines.on('SIGINT', () => this.#onInterrupt())
-    this.#lines.on('close', () => {
-      this.#running?.abort()
-      this.#finish()
-    })
+    this.#lines.on('close', () => this.#onEnd(shell))
     this.#show()
     await finished
     this.#shell = undefined
     this.#lines.close()
   }
 
-  async #onLine(shell: Shell, line: string): Promise<void> {
-    const running = new AbortController()
-    this.#running = running
-    this.#lines.pause()
-    await shell.runLine(line, running.signal)
+  /** The terminal is read on while a command runs, or Ctrl-C would not be heard: lines typed ahead wait. */
+  #onLine(shell: Shell, line: string): void {
+    this.#typed.push(line)
+    if (this.#running === undefined) void this.#runTyped(shell)
+  }
+
+  async #runTyped(shell: Shell): Promise<void> {
+    for (let line = this.#typed.shift(); line !== undefined; line = this.#typed.shift()) {
+      this.#running = new AbortController()
+      await shell.runLine(line, this.#running.signal)
+      if (shell.hasQuit) return this.#finish()
+    }
     this.#running = undefined
-    if (shell.hasQuit) return this.#finish()
-    this.#lines.resume()
     this.#show()
   }
 
   #onInterrupt(): void {
+    this.#typed.length = 0
     if (this.#running !== undefined) return this.#running.abort()
     this.#terminal.stdout.write('^C\n')
     this.#lines.write(null, { ctrl: true, name: 'e' })
     this.#lines.write(null, { ctrl: true, name: 'u' })
+  }
+
+  /** Ctrl-D, or the terminal has gone. */
+  #onEnd(shell: Shell): void {
+    if (!shell.hasQuit) this.#terminal.stdout.write('\n')
+    this.#shell = undefined
+    this.#running?.abort()
+    this.#finish()
   }
 
   /** The prompt of now, with whatever has been typed, and the cursor where it was. */
