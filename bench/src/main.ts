@@ -53,7 +53,7 @@ function parseCommand(args: readonly string[]): Command | undefined {
       znodes: { type: 'string' },
       quick: { type: 'boolean', default: false },
       json: { type: 'string' },
-      corral: { type: 'string', default: join(benchDir, '../packages/server/bundle/corral-server.mjs') },
+      corral: { type: 'string', default: join(benchDir, '../packages/server/bundle/corral-server.cjs') },
       'java-options': { type: 'string', default: '' },
       'work-dir': { type: 'string', default: join(benchDir, '.work') },
     },

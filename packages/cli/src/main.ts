@@ -7,4 +7,6 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(0)
 })
 
-process.exitCode = await runCli(process.argv.slice(2), process)
+void runCli(process.argv.slice(2), process).then(exitCode => {
+  process.exitCode = exitCode
+})

@@ -8,7 +8,7 @@ import { build } from 'esbuild'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 
 const scratch = mkdtempSync(join(tmpdir(), 'corral-main-'))
-const bundle = join(scratch, 'corral-server.mjs')
+const bundle = join(scratch, 'corral-server.cjs')
 const children: ChildProcess[] = []
 let directories = 0
 
