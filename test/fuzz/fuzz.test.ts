@@ -1,0 +1,45 @@
+/** The short run: captured and saved inputs, and a few new ones from a fixed seed. For more: `npm run fuzz`. */
+import { seededRandom } from '@corral/core'
+import { describe, expect, test } from 'vitest'
+import { fuzz, savedInputs, targets } from './run.ts'
+
+/** New inputs per target. */
+const counts: Readonly<Record<string, number>> = {
+  connection: 200,
+  quota: 100,
+  acl: 100,
+  words: 100,
+  decoders: 400,
+  log: 50,
+  snapshot: 60,
+  snappy: 3000,
+  'compressed-file': 60,
+  config: 300,
+}
+
+/** Far above what any step may take, and above the pauses of a busy machine. The long run looks closer. */
+const longestStepMs = 1000
+
+describe.each(targets)('$name', target => {
+  test('every captured and saved input, and new ones', async () => {
+    const count = counts[target.name] ?? 0
+
+    const { failures, slowestStepMs, cases } = await fuzz(target, 20_240_601, done => done >= count)
+
+    if (failures[0] !== undefined) throw failures[0].error
+    expect(slowestStepMs).toBeLessThan(longestStepMs)
+    expect(cases).toBe(count + target.seeds().length + savedInputs(target).length)
+  })
+
+  test('the same seed makes the same inputs', () => {
+    const [first, second] = [1, 2].map(() => {
+      const random = seededRandom(5).fork(target.name)
+      return Array.from({ length: 20 }, () =>
+        Buffer.from(target.make(random, target.seeds())).toString('hex'),
+      )
+    })
+
+    expect(first).toEqual(second)
+    expect(new Set(first).size).toBeGreaterThan(10)
+  })
+})

@@ -1,0 +1,35 @@
+/** What can be fuzzed: where inputs come from, how they change, and what must hold when one is run. */
+import type { Random } from '@corral/core'
+
+export interface Target {
+  readonly name: string
+  /** Inputs to begin with: captured ones, and dictionaries. */
+  seeds(): readonly Uint8Array[]
+  /** A new input, from one of those known or from nothing. */
+  make(random: Random, known: readonly Uint8Array[]): Uint8Array
+  /** Throws if something does not hold. */
+  run(input: Uint8Array): Verdict | Promise<Verdict>
+}
+
+export interface Verdict {
+  /** Longest piece of work that could not have been interrupted. */
+  readonly slowestStepMs: number
+  /** What became of the input: said in statistics, so that a target that refuses everything is noticed. */
+  readonly outcome: string
+}
+
+/** A rule that does not hold. */
+export class Broken extends Error {
+  override readonly name: string = 'Broken'
+}
+
+export function must(isHeld: boolean, rule: string): asserts isHeld {
+  if (!isHeld) throw new Broken(rule)
+}
+
+/** @returns what `work` returned, and how long it took */
+export function timed<T>(work: () => T): { readonly value: T; readonly ms: number } {
+  const before = performance.now()
+  const value = work()
+  return { value, ms: performance.now() - before }
+}
