@@ -1,6 +1,4 @@
 /** Our shell prints what zkCli printed, whichever server it talks to. */
-import { Readable, Writable } from 'node:stream'
-import { runCli, type Terminal } from '@corral/cli'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startCorral } from '../../interop/corral-server.ts'
 import type { InteropServer } from '../../interop/interop-server.ts'
@@ -16,6 +14,7 @@ import {
   readScript,
   scriptNames,
 } from './captured.ts'
+import { runShell } from './terminal.ts'
 
 describe('against Corral', () => likeZkCli(startCorral))
 describeWith([java, javaZooKeeper], 'against Apache ZooKeeper', () => likeZkCli(startJavaServer))
@@ -30,12 +29,10 @@ function likeZkCli(start: () => Promise<InteropServer>): void {
   afterAll(() => server.stop())
 
   const run = async (words: readonly string[], input: string): Promise<Omit<Run, 'title'>> => {
-    const { terminal, printed } = aTerminal(input)
     const address = `127.0.0.1:${server.port}`
-    const exitCode = await runCli(['-server', address, '-waitforconnection', ...words], terminal)
-    const { stdout, stderr } = printed()
-    const portless = stdout.replaceAll(`:${server.port}`, ':PORT')
-    return asCaptured({ exitCode, stdout: portless, stderr }, met)
+    const printed = await runShell(['-server', address, '-waitforconnection', ...words], input)
+    const stdout = printed.stdout.replaceAll(`:${server.port}`, ':PORT')
+    return asCaptured({ ...printed, stdout }, met)
   }
 
   for (const name of scriptNames) {
@@ -60,26 +57,4 @@ function likeZkCli(start: () => Promise<InteropServer>): void {
   test('every divergence from zkCli 3.8.0 was met', () => {
     expect(divergences.filter(divergence => !met.has(divergence)).map(({ why }) => why)).toEqual([])
   })
-}
-
-/** A pipe on every side. */
-function aTerminal(input: string): {
-  terminal: Terminal
-  printed: () => { stdout: string; stderr: string }
-} {
-  const stdout = new Collector()
-  const stderr = new Collector()
-  return {
-    terminal: { stdin: Readable.from([input]), stdout, stderr },
-    printed: () => ({ stdout: stdout.text, stderr: stderr.text }),
-  }
-}
-
-class Collector extends Writable {
-  text = ''
-
-  override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
-    this.text += chunk.toString()
-    done()
-  }
 }
