@@ -165,7 +165,11 @@ export class Pipeline {
     const access = accessOf(request.op)
     const session = connection.session as Session
     if (access?.kind === 'connection') {
-      if (request.op === OpCode.Auth && isWhole) this.#authenticate(connection)
+      // What cannot be read here closes the connection without an answer; so does a SASL packet without a token.
+      if (!isWhole || (request.op === OpCode.Sasl && request.dataFrom < 0)) {
+        return this.#host.abort(connection)
+      }
+      if (request.op === OpCode.Auth) this.#authenticate(connection)
     } else {
       if (session.isClosing) return
       this.#sessions.touch(session, clockMs)
@@ -505,7 +509,7 @@ export class Pipeline {
     const request = this.#request
     const w = this.#outbox.open(connection)
     const access = accessOf(request.op)
-    if (access?.kind === 'connection') this.#answerConnection(w, connection, isWhole)
+    if (access?.kind === 'connection') this.#answerConnection(w, connection)
     else if (this.#isBarred(connection))
       this.#refuseAndClose(w, connection, 0, ErrorCode.SessionClosedRequireSaslAuth)
     else if (access?.kind === 'write' || (access?.kind === 'read' && this.#isThrottled(now, connection))) {
@@ -534,10 +538,10 @@ export class Pipeline {
   }
 
   /** auth and sasl: their replies carry zxid 0. */
-  #answerConnection(w: Writer, connection: Connection, isWhole: boolean): void {
+  #answerConnection(w: Writer, connection: Connection): void {
     const request = this.#request
     if (request.op === OpCode.Auth) {
-      if (!isWhole || this.#idsOf(connection) === undefined) {
+      if (this.#idsOf(connection) === undefined) {
         return this.#refuseAndClose(w, connection, 0, ErrorCode.AuthFailed)
       }
       return endReply(w, beginReply(w, request.xid, 0, 0))

@@ -71,7 +71,7 @@ export class WatchTable {
    */
   add(slot: number, source: Space, from: number, to: number, kind: number): void {
     assert(slot >= 0 && slot < maxSlots, 'a connection slot is below 2^24')
-    const id = this.#znodes.find(source, from, to)
+    const id = this.#find(source, from, to)
     const entry = id === 0 ? this.#absentEntry(source, from, to) : 0
     const record = this.#recordOf(slot, id, entry) || this.#newRecord(slot, id, entry)
     this.#setKinds(record, this.kindsOf(record) | kind)
@@ -212,8 +212,13 @@ export class WatchTable {
     return left
   }
 
+  /** Unlike reads, watches do not take the empty path for the root: nothing ever changes there. */
+  #find(source: Space, from: number, to: number): ZnodeId {
+    return from === to ? 0 : this.#znodes.find(source, from, to)
+  }
+
   #lookUp(slot: number, source: Space, from: number, to: number): number {
-    const id = this.#znodes.find(source, from, to)
+    const id = this.#find(source, from, to)
     if (id !== 0) return this.#recordOf(slot, id, 0)
     const entry = this.#atAbsent.count === 0 ? 0 : this.#atAbsent.entry(source, from, to)
     return entry === 0 ? 0 : this.#recordOf(slot, 0, entry)

@@ -29,7 +29,7 @@ export class RequestView {
   /** auth: the scheme. */
   schemeFrom = -1
   schemeTo = -1
-  /** The body that is left to its own reader (setWatches, multi, reconfig, sasl): from here to {@link bodyTo}. */
+  /** The body that is left to its own reader (setWatches, multi): from here to {@link bodyTo}. */
   bodyFrom = 0
   bodyTo = 0
   #at = 0
@@ -88,6 +88,8 @@ export class RequestView {
         return this.#path() && this.#flags()
       case OpCode.Auth:
         return this.#auth()
+      case OpCode.Sasl:
+        return this.#data()
       case OpCode.Reconfig:
         return this.#skipString() && this.#skipString() && this.#skipString() && this.bodyTo - this.#at >= 8
       default:
