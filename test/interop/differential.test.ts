@@ -4,16 +4,22 @@
  *     CORRAL_SEED=7 CORRAL_STEPS=20000 npx vitest run test/interop/differential
  */
 import { expect, test } from 'vitest'
+import { startCorral } from './corral-server.ts'
 import { divergences } from './divergences.ts'
-import { Generator } from './generator.ts'
+import { Generator, type Step } from './generator.ts'
 import { type InteropServer, type ServerOptions, superDigest } from './interop-server.ts'
 import { startJavaServer } from './java-server.ts'
-import { LockStep, type Outcome } from './lock-step.ts'
-import { describeDifference } from './report.ts'
+import { type Difference, LockStep, type Outcome } from './lock-step.ts'
+import { describeDifference, describeStep, isAlike } from './report.ts'
+import { shrink } from './shrink.ts'
 import { describeWith, java, javaZooKeeper } from './software.ts'
 
 const seed = Number(process.env['CORRAL_SEED'] ?? 1)
 const stepCount = Number(process.env['CORRAL_STEPS'] ?? 3000)
+
+/** Each takes two fresh servers. */
+const shrinkMs = 60_000
+const shrinkRuns = Number(process.env['CORRAL_SHRINK'] ?? 60)
 
 const options: ServerOptions = { maxSessionTimeoutMs: 600_000, superDigest }
 
@@ -28,14 +34,65 @@ describeWith([java, javaZooKeeper], 'the same steps on two servers', () => {
       (oracle, subject) => new LockStep(oracle, subject, { divergences: [], barrierEvery: 20 }).run(steps),
     )
 
-    expect(report(outcome)).toBe('no difference')
+    expect(outcome.difference).toBeUndefined()
     expect(outcome.operationCount).toBeGreaterThan(1500)
   }, 60_000)
+
+  test('Corral differs from Apache ZooKeeper in nothing that divergences.ts does not list', async () => {
+    await compare({ ...options, isQuotaEnforced: false })
+  }, 180_000)
+
+  test('nor with quotas enforced', async () => {
+    await compare({ ...options, isQuotaEnforced: true })
+  }, 180_000)
 })
 
-function report(outcome: Outcome): string {
-  const { difference } = outcome
-  return difference === undefined ? 'no difference' : `seed ${seed}\n${describeDifference(difference)}`
+const met = new Map<string, number>()
+
+async function compare(given: ServerOptions): Promise<void> {
+  const steps = new Generator(seed, { isQuotaEnforced: given.isQuotaEnforced === true }).steps(stepCount)
+  const attempt = (tried: readonly Step[], barrierEvery: number): Promise<Outcome> =>
+    withServers(startJavaServer, startCorral, given, (oracle, subject) =>
+      new LockStep(oracle, subject, { divergences, barrierEvery }).run(tried),
+    )
+
+  const outcome = await attempt(steps, 20)
+
+  for (const [id, count] of outcome.met) met.set(id, (met.get(id) ?? 0) + count)
+  if (outcome.difference !== undefined) await explain(outcome.difference, steps, tried => attempt(tried, 1))
+  expect(outcome.operationCount).toBeGreaterThan(stepCount)
+}
+
+/** @throws Error that shows the difference, and the shortest sequence found that leads to one like it */
+async function explain(
+  difference: Difference,
+  steps: readonly Step[],
+  attempt: (steps: readonly Step[]) => Promise<Outcome>,
+): Promise<never> {
+  process.stderr.write(`\nseed ${seed}, ${describeDifference(difference)}\nshrinking …\n`)
+  // With every connection asked after every step it shows where it arises.
+  const closer = (await attempt(steps)).difference ?? difference
+  let shortest = closer
+  const upToIt = steps.slice(0, closer.index + 1)
+  const shrunk = await shrink(
+    upToIt,
+    async tried => {
+      const found = (await attempt(tried)).difference
+      if (found === undefined || !isAlike(found, closer)) return false
+      shortest = found
+      return true
+    },
+    shrinkRuns,
+    performance.now() + shrinkMs,
+  )
+  throw new Error(
+    [
+      `seed ${seed}, ${describeDifference(difference)}`,
+      `shrunk to ${shrunk.length} steps, of which the last ones:`,
+      ...shrunk.slice(-20).map(step => `  ${describeStep(step)}`),
+      describeDifference(shortest),
+    ].join('\n'),
+  )
 }
 
 type Start = (options: ServerOptions) => Promise<InteropServer>

@@ -199,7 +199,7 @@ const badTtls = [0, -1, -5, 0x100_0000_0000, 2 ** 50]
 const versions = [-1, -1, -1, seenVersion, seenVersion, seenVersion, 0, 1, 2, -2, 0x7fffffff]
 
 /** Opcodes that no version has, and those that only servers use among themselves. */
-const unknownOps = [0, 10, 23, 99, 108, 1000, -1, -2, -12, 0x7fffffff, -0x80000000]
+const unknownOps = [OpCode.DeleteContainer, 0, 10, 23, 99, 108, 1000, -1, -2, -12, 0x7fffffff, -0x80000000]
 
 export class Generator {
   readonly #dice: Dice
@@ -460,6 +460,13 @@ export class Generator {
 
   #auth(): Sent {
     const [scheme, auth] = this.#dice.of(identities)
+    if (this.#dice.chance(5)) {
+      return {
+        request: { kind: 'auth', scheme, auth: encodeUtf8(auth) },
+        xid: Xid.Auth,
+        mutation: { kind: 'cut', keep: this.#dice.below(100) / 100 },
+      }
+    }
     return { request: { kind: 'auth', scheme, auth: encodeUtf8(auth) }, xid: Xid.Auth }
   }
 

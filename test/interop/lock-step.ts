@@ -331,6 +331,8 @@ export class LockStep {
       zxidBefore,
       zxidNow: Math.max(this.#subject.lastZxid, this.#oracle.lastZxid),
       watchClass: path => state?.watches.get(path),
+      isWatchedByOthers: path =>
+        this.#slots.some(other => other !== state && other?.watches.has(path) === true),
       probe: request => this.#probe(step.slot, request),
       forgetWatches: path => {
         paths.add(path)
@@ -339,8 +341,10 @@ export class LockStep {
         isEnded = true
       },
     }
+    let isUneven = false
     for (const divergence of this.#divergences) {
       if (await divergence.settle(exchange)) {
+        isUneven ||= divergence.mayCostZxid === true
         this.#met.set(divergence.id, (this.#met.get(divergence.id) ?? 0) + 1)
       }
     }
@@ -353,7 +357,7 @@ export class LockStep {
     if (isEnded || oracle.some(seen => seen.kind === 'closed' || seen.kind === 'silent'))
       this.#forget(step.slot)
     else for (const path of paths) await this.#forgetWatches(step, path, false)
-    await this.#evenZxids()
+    if (isUneven) await this.#evenZxids()
   }
 
   /** Reads only: asks the oracle alone, without leaving a trace. */
@@ -370,16 +374,20 @@ export class LockStep {
 
   /** An allowed difference may cost one side a zxid: the other spends one on nothing. */
   async #evenZxids(): Promise<void> {
+    await Promise.all(this.#sides.map(side => this.#control(side, { kind: 'ping' })))
     const target = Math.max(this.#oracle.lastZxid, this.#subject.lastZxid)
     for (const side of this.#sides) {
-      const connection = side.connections[controlSlot]
-      const state = this.#slots[controlSlot]
-      while (side.lastZxid < target && connection !== undefined && state !== undefined) {
-        const writer = new Writer()
-        writeSent(writer, { request: { kind: 'multi', ops: [] } }, nextXid(state))
-        await side.exchange(connection, writer.written(), [OpCode.Multi], answerMs)
-      }
+      while (side.lastZxid < target) await this.#control(side, { kind: 'multi', ops: [] })
     }
+  }
+
+  async #control(side: Side, request: Request): Promise<void> {
+    const connection = side.connections[controlSlot]
+    if (connection === undefined) throw new Error('the control connection is gone')
+    const writer = new Writer()
+    writeSent(writer, { request }, 1)
+    const [seen] = await side.exchange(connection, writer.written(), [opOf(request)], answerMs)
+    if (seen?.kind !== 'reply') throw new Error('the control connection is not answered')
   }
 
   #learn(slot: number, sent: readonly Sent[], seen: readonly Seen[]): void {

@@ -12,6 +12,16 @@ export function describeDifference(difference: Difference): string {
   return lines.join('\n')
 }
 
+/** The same requests, and the same shape of answers: good enough to be the same mistake. */
+export function isAlike(a: Difference, b: Difference): boolean {
+  const shape = ({ sent, oracle, subject }: Difference): string =>
+    JSON.stringify([
+      sent.map(({ request, op }) => [request.kind, op]),
+      [oracle, subject].map(seen => seen.map(each => [each.kind, each.kind === 'reply' ? each.err : 0])),
+    ])
+  return shape(a) === shape(b)
+}
+
 export function describeStep(step: Step): string {
   if (step.do === 'send') {
     return `slot ${step.slot}: ${step.sent.map(describeSent).join(' | ')}`

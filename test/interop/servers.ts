@@ -1,0 +1,12 @@
+/** Both servers, for tests that must pass against either: the first run proves the test, the second Corral. */
+import { startCorralProcess } from './corral-server.ts'
+import type { InteropServer, ServerOptions } from './interop-server.ts'
+import { startJavaServer } from './java-server.ts'
+
+export const servers: readonly {
+  readonly name: string
+  readonly start: (options?: ServerOptions) => Promise<InteropServer>
+}[] = [
+  { name: 'Apache ZooKeeper', start: startJavaServer },
+  { name: 'Corral', start: startCorralProcess },
+]
