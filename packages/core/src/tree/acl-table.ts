@@ -6,7 +6,16 @@
  * the events of a delete are still checked against the deleted znode's ACL. While a snapshot is being written no
  * number is given out again, since znodes already written refer to it.
  */
-import { type Acl, openAcl, Reader, readAclList, type Space, Writer, writeAclList } from '@corral/protocol'
+import {
+  type Acl,
+  assert,
+  openAcl,
+  Reader,
+  readAclList,
+  type Space,
+  Writer,
+  writeAclList,
+} from '@corral/protocol'
 import type { Arena } from './arena.ts'
 import { PathIndex } from './path-index.ts'
 
@@ -14,6 +23,8 @@ import { PathIndex } from './path-index.ts'
 export type AclIndex = number
 
 export const OpenAcl: AclIndex = 0
+
+const maxAcls = 1 << 24
 
 /** Decoded lists kept for {@link AclTable.entries}. */
 const maxDecoded = 1024
@@ -155,6 +166,7 @@ export class AclTable {
 
   #add(source: Space, from: number, to: number): AclIndex {
     const index = this.#freed.pop() ?? this.#end++
+    assert(index < maxAcls, 'a row has 24 bits for the number of an ACL')
     if (index >= this.#entries.length) {
       this.#entries = doubled(this.#entries)
       this.#uses = doubled(this.#uses)

@@ -30,11 +30,11 @@ export function pathCrc(source: Space, from: number, to: number): number {
 
 /**
  * @param ofPath - {@link pathCrc}
- * @param from - start of the data; an empty range for null
+ * @param from - start of the data; -1 for null
  * @returns the CRC over path and data, signed
  */
 export function contentCrcOf(ofPath: number, data: Space, from: number, to: number): number {
-  return from >= to ? ofPath : crc32(data.bytes, data.view, from, to, ofPath)
+  return from < 0 || from === to ? ofPath : crc32(data.bytes, data.view, from, to, ofPath)
 }
 
 /** Where the words of StatPersisted go in the digest's order. */

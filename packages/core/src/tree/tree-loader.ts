@@ -126,7 +126,7 @@ export class TreeLoader {
     const known = this.#parentPath
     const length = to - from
     if (length === known.at && equalBytes(source, from, known, 0, length)) return this.#parent
-    const parent = this.#parts.znodes.find(source, from, to)
+    const parent = this.#parts.znodes.findParent(source, from, to)
     known.at = 0
     known.raw(source, from, to)
     this.#parent = parent

@@ -15,7 +15,6 @@ import {
   OpCode,
   type Space,
   txnDigestBytes,
-  txnHeaderBytes,
   Writer,
 } from '@corral/protocol'
 import { OpenAcl } from './acl-table.ts'
@@ -74,7 +73,6 @@ export class TxnApplier {
 
   #begin(txn: Space, from: number): void {
     const { view } = txn
-    assert(view.byteLength - from >= txnHeaderBytes, 'a txn has a header')
     this.#txn = txn
     this.#sessionHigh = view.getInt32(from)
     this.#sessionLow = view.getInt32(from + 4)
@@ -123,7 +121,7 @@ export class TxnApplier {
     const cut = lastSlash(txn.bytes, from, to)
     if (cut < 0) return ErrorCode.NoNode
     if (cut + 1 === to) return cut === from ? ErrorCode.NodeExists : ErrorCode.NoNode
-    const parent = znodes.find(txn, from, cut)
+    const parent = znodes.findParent(txn, from, cut)
     if (parent === 0) return ErrorCode.NoNode
 
     const acl = body.aclCount < 0 ? OpenAcl : acls.intern(txn, body.aclFrom, body.aclTo)
@@ -180,7 +178,7 @@ export class TxnApplier {
     const hash = znodes.hashOf(path, from, to)
     const id = znodes.findHashed(hash, path, from, to)
     if (id !== 0) return this.#remove(id, hash, path, from, to, fired)
-    const parent = znodes.find(path, from, cut)
+    const parent = znodes.findParent(path, from, cut)
     if (parent !== 0) this.#raisePzxid(parent)
     return ErrorCode.NoNode
   }

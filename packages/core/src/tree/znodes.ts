@@ -83,6 +83,15 @@ export class Znodes {
     return this.findHashed(this.hashOf(source, from, to), source, from, to)
   }
 
+  /**
+   * The znode whose path ends where the last slash of a longer path stands.
+   *
+   * @param cut - offset of that slash. `//name` has no parent, although `/` alone is the root.
+   */
+  findParent(source: Space, from: number, cut: number): ZnodeId {
+    return cut - from === 1 ? 0 : this.find(source, from, cut)
+  }
+
   /** @param hash - {@link hashOf} the path, which is not the root's */
   findHashed(hash: number, source: Space, from: number, to: number): ZnodeId {
     const index = this.#index
