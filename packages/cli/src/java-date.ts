@@ -30,7 +30,7 @@ function partsOf(date: Date, timeZone: string | undefined): Record<string, strin
   return Object.fromEntries(format.formatToParts(date).map(({ type, value }) => [type, value]))
 }
 
-const localesWithNames = ['en-US', 'en-GB', 'en-AU', 'en-IN', 'ja-JP']
+const localesWithNames = ['en-US', 'en-GB', 'en-AU', 'en-IN', 'en-SG', 'en-ZA', 'ja-JP', 'pt-BR']
 
 function zoneName(date: Date, timeZone: string | undefined): string {
   for (const locale of localesWithNames) {
