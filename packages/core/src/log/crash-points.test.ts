@@ -86,6 +86,18 @@ describe.each([1, 2])('schedule %i', seed => {
     expect(whole.lastZxid).toBe(BigInt(txnCount))
   })
 
+  test('from every snapshot that is kept the same tree comes back', () => {
+    const kept = whole.disk.namesIn('data')
+    expect(kept.length).toBeGreaterThanOrEqual(3)
+    for (const name of kept) {
+      const image = whole.disk.image()
+      for (const other of kept) if (other !== name) image.get('data')?.delete(other)
+
+      const run = recoverFrom(new CrashDisk(image), whole.told)
+      expect(run.lastZxid).toBe(whole.told)
+    }
+  })
+
   test.each(['kill', 'power loss'] as const)('%s after each call', kind => {
     let crashes = 0
     for (let calls = 0; calls <= whole.disk.carriedOut; calls++) {
