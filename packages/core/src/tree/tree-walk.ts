@@ -8,16 +8,21 @@
  *
  *   record:  path length | path (the root: empty) | data length | data | ACL id(8) | StatPersisted(60)
  */
-import type { Writer } from '@corral/protocol'
+import { Writer } from '@corral/protocol'
 import { type AclTable, OpenAcl } from './acl-table.ts'
-import { RootId, type ZnodeId } from './znode-rows.ts'
+import { RootId, Row, type ZnodeId } from './znode-rows.ts'
 import type { Znodes } from './znodes.ts'
+
+const slash = 0x2f
 
 export class TreeWalk {
   readonly #znodes: Znodes
   readonly #acls: AclTable
   readonly #walks: Set<TreeWalk>
   #next: ZnodeId = RootId
+  /** Path of the last znode's parent: siblings follow each other. */
+  readonly #prefix = new Writer()
+  #parent: ZnodeId = 0
 
   /** @param given - `walks`: those the tree moves on */
   constructor(given: { readonly znodes: Znodes; readonly acls: AclTable; readonly walks: Set<TreeWalk> }) {
@@ -36,6 +41,7 @@ export class TreeWalk {
    */
   nextInto(out: Writer, maxZnodes: number, maxBytes: number): boolean {
     const start = out.at
+    this.#parent = 0 // ids may have been given out again since the last slice
     for (let written = 0; written < maxZnodes && this.#next !== 0; written++) {
       this.#writeZnode(this.#next, out)
       this.#next = this.#znodes.after(this.#next, RootId)
@@ -56,11 +62,28 @@ export class TreeWalk {
 
   #writeZnode(id: ZnodeId, out: Writer): void {
     if (id === RootId) out.int32(0)
-    else this.#znodes.pathInto(id, out)
+    else this.#writePath(id, out)
     this.#znodes.dataInto(id, out)
     const acl = this.#znodes.rows.acl(id)
     if (acl === OpenAcl) out.words(-1, -1)
     else out.words(0, acl)
     this.#znodes.persistedStatInto(id, out)
+  }
+
+  #writePath(id: ZnodeId, out: Writer): void {
+    const znodes = this.#znodes
+    const prefix = this.#prefix
+    const parent = znodes.rows.get(id, Row.parent)
+    if (parent !== this.#parent) {
+      prefix.at = 0
+      znodes.rawPathInto(parent, prefix)
+      prefix.byte(slash)
+      this.#parent = parent
+    }
+    const nameLength = znodes.nameLength(id)
+    const nameFrom = znodes.nameFrom(id)
+    out.int32(prefix.at + nameLength)
+    out.raw(prefix, 0, prefix.at)
+    out.raw(znodes.space(id), nameFrom, nameFrom + nameLength)
   }
 }
