@@ -50,6 +50,7 @@ function subTxnType(request: RequestView, op: number): OpCode | undefined {
  * before it stay as they are, it and all after it become error sub-txns, and the pending tree is as before.
  *
  * @param count - from {@link countOps}
+ * @returns MarshallingError when an op turns out to be unreadable only now: then the whole list is
  */
 export function prepareMulti(
   given: { readonly preparer: Preparer; readonly pending: Pending },
@@ -57,7 +58,7 @@ export function prepareMulti(
   asker: Asker,
   request: RequestView,
   body: { readonly from: number; readonly to: number; readonly count: number },
-): void {
+): ErrorCode {
   w.int32(body.count)
   given.pending.beginMulti()
   let at = body.from
@@ -68,11 +69,13 @@ export function prepareMulti(
     const err = prepareOp(given.preparer, w, asker, request, op)
     if (err === ErrorCode.Ok) continue
     given.pending.rollBackMulti()
+    if (err === ErrorCode.MarshallingError) return err
     writeErrorSubTxn(w, err)
     for (let rest = i + 1; rest < body.count; rest++) writeErrorSubTxn(w, ErrorCode.RuntimeInconsistency)
-    return
+    return ErrorCode.Ok
   }
   given.pending.keepMulti()
+  return ErrorCode.Ok
 }
 
 function prepareOp(preparer: Preparer, w: Writer, asker: Asker, request: RequestView, op: number): ErrorCode {

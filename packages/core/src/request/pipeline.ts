@@ -305,8 +305,7 @@ export class Pipeline {
     const count = countOps(request, isMultiWrite)
     if (count < 0) return ErrorCode.MarshallingError
     const machines = { preparer: this.#preparer, pending: this.#pending }
-    prepareMulti(machines, w, this.#newest, request, { ...body, count })
-    return ErrorCode.Ok
+    return prepareMulti(machines, w, this.#newest, request, { ...body, count })
   }
 
   #submitClose(now: Now, asked: Submission): void {

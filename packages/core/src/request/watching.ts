@@ -120,9 +120,10 @@ export class Watching {
 
   #find(connection: Connection, request: RequestView): ErrorCode {
     const { pathFrom, pathTo, flags } = request
-    if (pathFrom < 0 || flags < WatcherType.Children || flags > WatcherType.PersistentRecursive) {
+    if (flags < WatcherType.Children || flags > WatcherType.PersistentRecursive) {
       return ErrorCode.MarshallingError
     }
+    if (pathFrom < 0) return ErrorCode.NoWatcher
     const { watches } = this.#tree
     const isFound =
       request.op === OpCode.CheckWatches
