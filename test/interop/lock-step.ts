@@ -316,11 +316,6 @@ export class LockStep {
   ): Promise<void> {
     const raw = { oracle: structuredClone(oracle), subject: structuredClone(subject) }
     const state = this.#slots[step.slot]
-    if (sent.some(({ request }) => request.kind === 'closeSession')) {
-      // The session's ephemerals go in the order of a hash set.
-      sortEvents(oracle)
-      sortEvents(subject)
-    }
     const paths = new Set<string>()
     let isEnded = false
     const exchange: Exchange = {
@@ -347,6 +342,10 @@ export class LockStep {
         isUneven ||= divergence.mayCostZxid === true
         this.#met.set(divergence.id, (this.#met.get(divergence.id) ?? 0) + 1)
       }
+    }
+    if (sent.some(({ request }) => request.kind === 'closeSession')) {
+      sortLastEvents(oracle)
+      sortLastEvents(subject)
     }
     this.#count(sent, oracle)
     if (JSON.stringify(oracle) !== JSON.stringify(subject)) {
@@ -694,12 +693,13 @@ function watchesOf(request: Request): [string, WatchClass][] {
   }
 }
 
-function sortEvents(seen: Seen[]): void {
-  const events = seen.filter(each => each.kind === 'event')
-  const rest = seen.filter(each => each.kind !== 'event')
+/** Those just before the last reply: of a closeSession, whose ephemerals go in the order of a hash set. */
+function sortLastEvents(seen: Seen[]): void {
+  const to = seen.findLastIndex(each => each.kind === 'reply')
+  let from = to
+  while (from > 0 && seen[from - 1]?.kind === 'event') from--
   const key = (each: Seen): string => JSON.stringify(each)
-  events.sort((a, b) => (key(a) < key(b) ? -1 : 1))
-  seen.splice(0, seen.length, ...events, ...rest)
+  seen.splice(from, to - from, ...seen.slice(from, to).sort((a, b) => (key(a) < key(b) ? -1 : 1)))
 }
 
 /** Writes one frame, as it is asked for or damaged. */
