@@ -109,7 +109,7 @@ export class OneServer {
   constructor(config: Partial<ServerConfig> = {}, files: MemoryFiles = new MemoryFiles()) {
     this.files = files
     this.server = new Server({
-      config: { ...defaultConfig, ...config },
+      config: { ...defaultConfig, storage: { ...defaultConfig.storage, preAllocBytes: 0 }, ...config },
       random: seededRandom(1),
       chunks: { take: makeSpace },
       sha1: bytes => createHash('sha1').update(bytes).digest(),

@@ -3,6 +3,9 @@
  * znode that an outstanding write touched. Writes are validated against this, and the tree digest that a txn carries
  * is predicted from it. A record goes when the last write that touched it is applied.
  *
+ * A record hangs on the id of a znode that the tree has, or on the path of one that it does not have. One that is
+ * deleted and made again while both are outstanding moves to its path: the id may be another znode's by then.
+ *
  * Source: outstandingChanges of PrepRequestProcessor in the Java server.
  */
 import { makeSpace, type Space } from '@corral/protocol'
@@ -11,6 +14,7 @@ import type { AclIndex } from '../tree/acl-table.ts'
 import type { DataTree } from '../tree/data-tree.ts'
 import { contentCrcOf, DigestSum, isDigestedPath, nodeDigest, pathCrc } from '../tree/digest.ts'
 import { PathIndex } from '../tree/path-index.ts'
+import type { ZnodeId } from '../tree/znode-rows.ts'
 
 /** Offsets, in words, of the stored Stat in a record: StatPersisted in wire order. */
 export const StatWord = {
@@ -25,11 +29,15 @@ export const StatWord = {
   Pzxid: 13,
 } as const
 const statWords = 15
+const slash = 0x2f
 
 /** A znode as it will be, or that it will not be. */
 export class PendingZnode {
   readonly index: number
   readonly stat: Int32Array = new Int32Array(statWords)
+  /** In the tree; 0: the record hangs on its path. */
+  id: ZnodeId = 0
+  /** Only of a record that hangs on it. */
   path: Space = makeSpace(64)
   pathBytes = 0
   exists = false
@@ -41,7 +49,7 @@ export class PendingZnode {
   isDigested = false
   /** What it contributes to the tree digest now. */
   digest = 0
-  /** The newest write that touched it. */
+  /** The newest write that touched it; 0: none, and nobody finds the record. */
   write = 0
 
   constructor(index: number) {
@@ -49,9 +57,11 @@ export class PendingZnode {
   }
 }
 
+/** A record as it was before a multi. */
 interface Saved {
   readonly znode: PendingZnode
   readonly stat: Int32Array
+  readonly id: ZnodeId
   readonly exists: boolean
   readonly childCount: number
   readonly acl: AclIndex
@@ -63,9 +73,13 @@ interface Saved {
 
 export class Pending {
   readonly #tree: DataTree
-  readonly #index: PathIndex
+  readonly #byId: Map<ZnodeId, PendingZnode> = new Map()
+  readonly #byPath: PathIndex
   readonly #records: PendingZnode[] = []
   readonly #free: PendingZnode[] = []
+  /** Records that were looked at, and perhaps not touched: used again in turn. No request looks at more than four. */
+  readonly #looked: (PendingZnode | undefined)[] = [undefined, undefined, undefined, undefined]
+  #lookedNext = 0
   /** Records touched by writes, in order; `#touchedBy` holds the write of each. */
   #touched: PendingZnode[] = []
   #touchedBy: number[] = []
@@ -81,7 +95,7 @@ export class Pending {
 
   constructor(tree: DataTree, random: Random) {
     this.#tree = tree
-    this.#index = new PathIndex({ seed: random.u32() })
+    this.#byPath = new PathIndex({ seed: random.u32() })
     this.digest.set(tree.digestHigh, tree.digestLow)
   }
 
@@ -94,9 +108,14 @@ export class Pending {
    * The znode at a path, absent ones included (`exists` false). Only for looking: call {@link touch} before changing it.
    */
   get(source: Space, from: number, to: number): PendingZnode {
-    const start = to - from === 1 && source.bytes[from] === 0x2f ? to : from // '/' and '' are the root
-    const known = this.#index.get(source, start, to)
-    return known >= 0 ? (this.#records[known] as PendingZnode) : this.#load(source, start, to)
+    const id = this.#tree.find(source, from, to)
+    const known = id === 0 ? undefined : this.#byId.get(id)
+    if (known !== undefined) return known
+    if (this.#byPath.count > 0) {
+      const index = this.#byPath.get(source, from, to)
+      if (index >= 0) return this.#records[index] as PendingZnode
+    }
+    return id === 0 ? this.#absent(source, from, to) : this.#load(id)
   }
 
   /** The record will stay until the present write is applied. */
@@ -106,10 +125,22 @@ export class Pending {
       this.#undo.push(save(znode))
     }
     if (znode.write === this.#write) return
-    if (znode.write === 0) this.#index.put(znode.path, 0, znode.pathBytes, znode.index)
+    if (znode.write === 0) this.#hang(znode)
     znode.write = this.#write
     this.#touched.push(znode)
     this.#touchedBy.push(this.#write)
+  }
+
+  /** A touched znode that is absent comes to be: from now on its path is its name. */
+  create(znode: PendingZnode, source: Space, from: number, to: number): void {
+    znode.exists = true
+    znode.childCount = 0
+    znode.stat.fill(0)
+    if (znode.id === 0) return
+    this.#byId.delete(znode.id)
+    znode.id = 0
+    keepPath(znode, source, from, to)
+    this.#hang(znode)
   }
 
   /** Brings the record's digest, and the tree's, up to its present fields. Call after each change. */
@@ -120,10 +151,15 @@ export class Pending {
     znode.digest = digest
   }
 
-  /** Sets a znode's data: only what the digest and the quota need of it. `from` -1 is null data. */
-  setContent(znode: PendingZnode, source: Space, from: number, to: number): void {
-    znode.contentCrc = contentCrcOf(pathCrc(znode.path, 0, znode.pathBytes), source, from, to)
-    znode.dataBytes = from < 0 ? 0 : to - from
+  /** Sets a znode's data: only what the digest and the quota need of it. @param data - `from` -1 is null */
+  setContent(
+    znode: PendingZnode,
+    path: { readonly space: Space; readonly from: number; readonly to: number },
+    data: { readonly space: Space; readonly from: number; readonly to: number },
+  ): void {
+    const ofPath = pathCrc(path.space, path.from, path.to)
+    znode.contentCrc = contentCrcOf(ofPath, data.space, data.from, data.to)
+    znode.dataBytes = data.from < 0 ? 0 : data.to - data.from
   }
 
   /** The ACL stays in the table as long as the record refers to it. */
@@ -147,11 +183,11 @@ export class Pending {
     this.#touchedHead = 0
   }
 
-  /** The records of outstanding writes, for a session that closes. */
-  forEachTouched(visit: (znode: PendingZnode) => void): void {
+  /** The records of outstanding writes whose znodes the tree does not have yet. */
+  forEachNew(visit: (znode: PendingZnode) => void): void {
     for (let i = this.#touchedHead; i < this.#touched.length; i++) {
       const znode = this.#touched[i] as PendingZnode
-      if (this.#touchedBy[i] === znode.write) visit(znode)
+      if (this.#touchedBy[i] === znode.write && znode.id === 0 && znode.exists) visit(znode)
     }
   }
 
@@ -173,44 +209,49 @@ export class Pending {
     this.#undo = undefined
     for (let i = undo.length - 1; i >= 0; i--) {
       const saved = undo[i] as Saved
-      this.#let(saved.znode.acl)
+      const { znode } = saved
+      this.#let(znode.acl)
+      if (znode.id !== saved.id) {
+        this.#unhang(znode)
+        znode.id = saved.id
+        this.#hang(znode)
+      }
       restore(saved)
-      if (saved.write === 0) this.#forget(saved.znode)
+      if (saved.write !== 0) continue
+      znode.write = this.#write // it was hung up by this multi
+      this.#forget(znode)
     }
     this.digest.set(this.#undoDigestHigh, this.#undoDigestLow)
     this.#touched.length = this.#undoTouched
     this.#touchedBy.length = this.#undoTouched
   }
 
-  /** A record that nothing refers to is reused for the next look. */
-  #load(source: Space, from: number, to: number): PendingZnode {
-    const znode = this.#spare()
-    const length = to - from
-    if (znode.path.bytes.length < length) znode.path = makeSpace(2 * length)
-    for (let i = 0; i < length; i++) znode.path.bytes[i] = source.bytes[from + i] as number
-    znode.pathBytes = length
-    znode.isDigested = isDigestedPath(source, from, to)
+  #load(id: ZnodeId): PendingZnode {
     const tree = this.#tree
-    const id = tree.find(source, from, to)
-    znode.exists = id !== 0
-    if (id === 0) {
-      znode.stat.fill(0)
-      znode.childCount = 0
-      znode.contentCrc = 0
-      znode.dataBytes = 0
-      znode.digest = 0
-      return znode
-    }
+    const znode = this.#spare()
+    znode.id = id
+    znode.exists = true
     tree.persistedInto(id, znode.stat)
     znode.childCount = tree.childCount(id)
     this.setAcl(znode, tree.acl(id))
     znode.contentCrc = tree.contentCrc(id)
     znode.dataBytes = tree.dataLength(id)
+    znode.isDigested = tree.isDigested(id)
     znode.digest = znode.isDigested ? nodeDigest(znode.contentCrc, znode.stat) : 0
     return znode
   }
 
-  /** Looked at and never touched records go round: a request looks at three of them at most. */
+  #absent(source: Space, from: number, to: number): PendingZnode {
+    const znode = this.#spare()
+    znode.id = 0
+    znode.exists = false
+    keepPath(znode, source, from, to)
+    znode.isDigested = isDigestedPath(source, from, to)
+    znode.digest = 0
+    return znode
+  }
+
+  /** A record that nobody finds; of the tree's state it has nothing but an ACL of 0. */
   #spare(): PendingZnode {
     const looked = this.#looked
     const next = this.#lookedNext
@@ -225,17 +266,24 @@ export class Pending {
     return fresh
   }
 
-  readonly #looked: (PendingZnode | undefined)[] = [undefined, undefined, undefined, undefined]
-  #lookedNext = 0
-
   #make(): PendingZnode {
     const znode = new PendingZnode(this.#records.length)
     this.#records.push(znode)
     return znode
   }
 
+  #hang(znode: PendingZnode): void {
+    if (znode.id !== 0) this.#byId.set(znode.id, znode)
+    else this.#byPath.put(znode.path, 0, znode.pathBytes, znode.index)
+  }
+
+  #unhang(znode: PendingZnode): void {
+    if (znode.id !== 0) this.#byId.delete(znode.id)
+    else this.#byPath.delete(znode.path, 0, znode.pathBytes)
+  }
+
   #forget(znode: PendingZnode): void {
-    this.#index.delete(znode.path, 0, znode.pathBytes)
+    this.#unhang(znode)
     znode.write = 0
     this.setAcl(znode, 0)
     if (!this.#looked.includes(znode)) this.#free.push(znode)
@@ -250,10 +298,20 @@ export class Pending {
   }
 }
 
+function keepPath(znode: PendingZnode, source: Space, from: number, to: number): void {
+  const start = to - from === 1 && source.bytes[from] === slash ? to : from // '/' and '' are the root
+  const { bytes } = source
+  const length = to - start
+  if (znode.path.bytes.length < length) znode.path = makeSpace(2 * length)
+  for (let i = 0; i < length; i++) znode.path.bytes[i] = bytes[start + i] as number
+  znode.pathBytes = length
+}
+
 function save(znode: PendingZnode): Saved {
   return {
     znode,
     stat: znode.stat.slice(),
+    id: znode.id,
     exists: znode.exists,
     childCount: znode.childCount,
     acl: znode.acl,

@@ -199,17 +199,15 @@ export class Preparer {
     pending.rehash(parent)
 
     pending.touch(znode)
-    znode.exists = true
-    znode.childCount = 0
+    pending.create(znode, source, from, to)
     pending.setAcl(znode, this.#tree.acls.intern(fixed.space, fixed.from, fixed.to))
-    znode.stat.fill(0)
     this.#stamp(znode, StatWord.Czxid)
     this.#stamp(znode, StatWord.Mzxid)
     this.#stamp(znode, StatWord.Pzxid)
     this.#stampTime(znode, StatWord.Ctime)
     this.#stampTime(znode, StatWord.Mtime)
     this.#own(znode, asker, request, creation)
-    pending.setContent(znode, request, request.dataFrom, request.dataTo)
+    pending.setContent(znode, { space: source, from, to }, dataOf(request))
     pending.rehash(znode)
 
     w.int32(to - from)
@@ -286,8 +284,8 @@ export class Preparer {
       if (znode.exists && isOwner(znode, session)) paths.push(path)
     }
     const known = new Set(paths.map(path => pathKey(path.bytes)))
-    pending.forEachTouched(znode => {
-      if (!znode.exists || !isOwner(znode, session)) return
+    pending.forEachNew(znode => {
+      if (!isOwner(znode, session)) return
       const bytes = znode.path.bytes.slice(0, znode.pathBytes)
       if (!known.has(pathKey(bytes))) paths.push(spaceOf(bytes))
     })
@@ -328,7 +326,7 @@ export class Preparer {
     znode.stat[StatWord.Version] = version + 1
     this.#stamp(znode, StatWord.Mzxid)
     this.#stampTime(znode, StatWord.Mtime)
-    pending.setContent(znode, request, request.dataFrom, request.dataTo)
+    pending.setContent(znode, pathOf(request), dataOf(request))
     pending.rehash(znode)
     writePath(w, request)
     writeData(w, request)
@@ -482,6 +480,20 @@ function hasNul(bytes: Uint8Array, from: number, to: number): boolean {
 
 function spaceOf(bytes: Uint8Array): Space {
   return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength) }
+}
+
+interface Range {
+  readonly space: Space
+  readonly from: number
+  readonly to: number
+}
+
+function pathOf(request: RequestView): Range {
+  return { space: request, from: request.pathFrom, to: request.pathTo }
+}
+
+function dataOf(request: RequestView): Range {
+  return { space: request, from: request.dataFrom, to: request.dataTo }
 }
 
 function writePath(w: Writer, request: RequestView): void {
