@@ -54,7 +54,10 @@ describe('with --json', () => {
   })
 
   test('a Stat comes with what was asked for', async () => {
-    expect(await answer('ls -s /json')).toMatchObject({ children: ['child'], stat: { version: 0, dataLength: 4 } })
+    expect(await answer('ls -s /json')).toMatchObject({
+      children: ['child'],
+      stat: { version: 0, dataLength: 4 },
+    })
     expect(await answer('stat /json')).toMatchObject({ path: '/json', stat: { numChildren: 1 } })
   })
 
@@ -145,7 +148,15 @@ describe('exit codes', () => {
   test('1 where the connection was to be waited for in vain', async () => {
     const nobody = `127.0.0.1:${await portOfNobody()}`
 
-    const { exitCode } = await runShell(['-server', nobody, '-timeout', '200', '-waitforconnection', 'ls', '/'])
+    const { exitCode } = await runShell([
+      '-server',
+      nobody,
+      '-timeout',
+      '200',
+      '-waitforconnection',
+      'ls',
+      '/',
+    ])
 
     expect(exitCode).toBe(1)
   })
@@ -156,7 +167,9 @@ describe('exit codes', () => {
   })
 
   test('that of the last command where commands come from a pipe', async () => {
-    expect((await runShell(['-server', server.connectString], 'ls /\nls /none\nquit\nls /\n')).exitCode).toBe(1)
+    expect((await runShell(['-server', server.connectString], 'ls /\nls /none\nquit\nls /\n')).exitCode).toBe(
+      1,
+    )
   })
 })
 

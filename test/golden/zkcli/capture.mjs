@@ -67,7 +67,12 @@ function startServer() {
     'admin.enableServer': false,
     '4lw.commands.whitelist': '*',
   }
-  writeFileSync(configFile, Object.entries(settings).map(([key, value]) => `${key}=${value}\n`).join(''))
+  writeFileSync(
+    configFile,
+    Object.entries(settings)
+      .map(([key, value]) => `${key}=${value}\n`)
+      .join(''),
+  )
   const main = 'org.apache.zookeeper.server.quorum.QuorumPeerMain'
   const args = [...flags('warn'), '-Dzookeeper.extendedTypesEnabled=true', '-cp', classpath, main, configFile]
   return spawn(java, args, { stdio: 'ignore', env })
