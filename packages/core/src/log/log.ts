@@ -28,7 +28,7 @@ export type LogReport =
       readonly maxSessionId: SessionId | 0n
       readonly replayedTxns: number
     }
-  /** Records (checksum | length | payload | 0x42) that may be acknowledged now: valid until a txn is begun. */
+  /** Records (checksum | length | payload | 0x42) that may be acknowledged now: valid until the next such report. */
   | {
       readonly kind: 'durable'
       readonly space: Space

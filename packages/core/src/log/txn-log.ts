@@ -3,9 +3,10 @@
  *
  *     header "ZKLG" | version(4) | mark(8)        then records: checksum(8) | length(4) | payload | 0x42, then zeros
  *
- * Two staging buffers, one filling and one flying; one write with a sync in flight. What is staged while it flies is
- * the next batch, and its write leaves in the same step in which the last one came back. A record is encoded once, in
- * the staging buffer, and applied from there.
+ * Three staging buffers: one filling, one flying, one resting; one write with a sync in flight. What is staged while it
+ * flies is the next batch, and its write leaves in the same step in which the last one came back. A record is encoded
+ * once, in the staging buffer, and applied from there: while the batch that came back is applied, in the resting
+ * buffer, new txns are begun already (a client's next requests, held back until its session stood).
  *
  * The mark is this server's use of the field that the Java server calls dbid, writes as 0 and never checks: how many
  * bytes of this file were durable when the latest batch that touches more than one page was written. A power loss may
@@ -61,7 +62,7 @@ import {
 /** What came of a batch. */
 export interface DurableBatch {
   readonly kind: 'durable'
-  /** Records, back to back, valid until the next call that begins a txn. */
+  /** Records, back to back, valid until the next batch is durable. */
   readonly space: Space
   readonly from: number
   readonly to: number
@@ -98,6 +99,8 @@ export class TxnLog {
 
   #filling: Writer = new Writer(makeSpace(stagingBytes))
   #flying: Writer = new Writer(makeSpace(stagingBytes))
+  /** What was durable last: it may be read until the next batch is. */
+  #resting: Writer = new Writer(makeSpace(stagingBytes))
   /** Where the record being written begins in `#filling`, or -1. */
   #recordFrom = -1
   #stagedCount = 0
@@ -243,8 +246,9 @@ export class TxnLog {
     if (this.#isFlying || this.#isBroken || this.#stagedCount === 0) return
     assert(this.#recordFrom < 0, 'a batch holds whole records')
     const batch = this.#filling
-    this.#filling = this.#flying
+    this.#filling = this.#resting
     this.#filling.at = 0
+    this.#resting = this.#flying
     this.#flying = batch
     this.#flyingCount = this.#stagedCount
     this.#flyingFirst = this.#stagedFirst
