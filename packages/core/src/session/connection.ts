@@ -52,10 +52,11 @@ export class Connection {
 
   received = 0
   sent = 0
+  /** -999, -1, 0: nothing was answered yet, as the `cons` word has it. */
   lastOp = -999
   lastXid = -1
-  lastReplyZxidHigh = 0
-  lastReplyZxidLow = 0
+  lastReplyZxidHigh = -1
+  lastReplyZxidLow = -1
   lastReplyMonotonicMs = 0
   latencyCount = 0
   latencySumMs = 0
@@ -80,7 +81,11 @@ export class Connection {
   resetStats(): void {
     this.received = 0
     this.sent = 0
+    this.lastOp = -999
     this.lastXid = -1
+    this.lastReplyZxidHigh = -1
+    this.lastReplyZxidLow = -1
+    this.lastReplyMonotonicMs = 0
     this.latencyCount = 0
     this.latencySumMs = 0
     this.lastLatencyMs = 0
