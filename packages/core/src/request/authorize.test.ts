@@ -91,6 +91,28 @@ describe('AclFixer', () => {
     expect(fix(acl, [ip], fixer)).toBe(ErrorCode.InvalidAcl)
   })
 
+  test('a list as long as a frame is read in time that grows with it', () => {
+    const acl = Array.from({ length: 40_000 }, (_, i) => ({
+      perms: i % 20_000,
+      scheme: 'ip',
+      id: '10.0.0.1',
+    }))
+    const before = performance.now()
+
+    const fixed = fix(acl)
+
+    expect(fixed).toHaveLength(20_000)
+    expect(performance.now() - before).toBeLessThan(1000) // it took ten times that when it was quadratic
+  })
+
+  test('auth entries cannot make a list longer than a frame', () => {
+    const ids = [ip, ...Array.from({ length: 60 }, (_, i) => ({ scheme: 'digest', id: `user${i}:hash` }))]
+    const acl = Array.from({ length: 1000 }, (_, perms) => ({ perms, scheme: 'auth', id: '' }))
+
+    expect(fix(acl, ids)).toBe(ErrorCode.InvalidAcl)
+    expect(fix(acl.slice(0, 10), ids)).toHaveLength(600)
+  })
+
   test('refuses what cannot be stored, with the codes of ZooKeeper', () => {
     const one = (scheme: string | null, id: string | null): readonly Acl[] => [{ perms: 31, scheme, id }]
 

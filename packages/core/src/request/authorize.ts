@@ -1,5 +1,14 @@
 /** ACL checks, and what becomes of the ACL that a request brings. Source: ZooKeeperServer.checkACL, PrepRequestProcessor.fixupACL. */
-import { type Acl, ErrorCode, Reader, readAclList, type Space, Writer, writeAclList } from '@corral/protocol'
+import {
+  type Acl,
+  ErrorCode,
+  Reader,
+  readAclList,
+  type Space,
+  smallestAcl,
+  Writer,
+  writeAclList,
+} from '@corral/protocol'
 import type { AuthConfig } from '../config.ts'
 import { type AuthId, isValidAclId, matchesId } from '../session/ids.ts'
 
@@ -33,6 +42,12 @@ function isChecked(config: AuthConfig, scheme: string): boolean {
   return scheme === 'ip' || (scheme === 'digest' && config.isDigestEnabled)
 }
 
+/**
+ * The longest list that may be stored, in bytes: what a request can hold. Only `auth` entries make a list longer than
+ * it came, by the connection's ids; without a bound a small request would make a txn that no reader accepts.
+ */
+const longestAclBytes = 0xfffff
+
 /** The ACL to be stored, as vector bytes in `space`, or why it is refused. */
 export type FixedAcl =
   | { readonly ok: true; readonly space: Space; readonly from: number; readonly to: number }
@@ -61,6 +76,7 @@ export class AclFixer {
     const writer = this.#writer
     writer.at = 0
     writeAclList(writer, fixed)
+    if (writer.at > longestAclBytes) return { ok: false, err: ErrorCode.InvalidAcl }
     if (!fixed.some((entry, i) => entry !== wanted?.[i]) && fixed.length === wanted?.length) {
       this.#plain = writer.written()
     }
@@ -75,11 +91,10 @@ export class AclFixer {
   }
 
   #normalise(ids: readonly AuthId[], wanted: readonly Acl[]): readonly Acl[] | ErrorCode {
-    const distinct = wanted.filter(
-      (a, i) => wanted.findIndex(b => a.perms === b.perms && a.scheme === b.scheme && a.id === b.id) === i,
-    )
+    const distinct = withoutDuplicates(wanted)
     if (distinct.length === 0) return ErrorCode.InvalidAcl
     const fixed: Acl[] = []
+    let expandedBytes = 0
     for (const entry of distinct) {
       if (entry.scheme === null) return ErrorCode.InvalidAcl
       if (entry.scheme === 'world') {
@@ -89,7 +104,11 @@ export class AclFixer {
       } else if (entry.scheme === 'auth') {
         const own = ids.filter(id => id.scheme === 'digest')
         if (own.length === 0) return ErrorCode.InvalidAcl
-        for (const id of own) fixed.push({ perms: entry.perms, scheme: id.scheme, id: id.id })
+        for (const id of own) {
+          expandedBytes += smallestAcl + id.id.length
+          if (expandedBytes > longestAclBytes) return ErrorCode.InvalidAcl
+          fixed.push({ perms: entry.perms, scheme: id.scheme, id: id.id })
+        }
       } else {
         if (entry.id === null) return ErrorCode.MarshallingError
         if (!isValidAclId(this.#config, entry.scheme, entry.id)) return ErrorCode.InvalidAcl
@@ -98,6 +117,16 @@ export class AclFixer {
     }
     return fixed
   }
+}
+
+/** The first of equal entries stays. In time that grows with the list: a frame holds many thousand entries. */
+function withoutDuplicates(acl: readonly Acl[]): readonly Acl[] {
+  if (acl.length < 2) return acl
+  const seen = new Set<string>()
+  return acl.filter(entry => {
+    const key = JSON.stringify([entry.perms, entry.scheme, entry.id])
+    return !seen.has(key) && seen.add(key)
+  })
 }
 
 /** What a reader without ADMIN sees of an ACL: digests are masked. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { encodeUtf8, toBase64 } from '@corral/protocol'
 import { describe, expect, test } from 'vitest'
 import { defaultConfig } from '../config.ts'
-import { addIds, authenticate, isValidAclId, matchesId, userName } from './ids.ts'
+import { type AuthId, addIds, authenticate, isValidAclId, matchesId, userName } from './ids.ts'
 
 const sha1 = (bytes: Uint8Array): Uint8Array => createHash('sha1').update(bytes).digest()
 const auth = defaultConfig.auth
@@ -45,6 +45,24 @@ describe('digest', () => {
     }
     expect(authenticate(given, '', null, encodeUtf8('x'))).toBeUndefined()
   })
+})
+
+test('credentials beyond 4 KiB are refused: their id would be kept', () => {
+  const given = { config: auth, sha1 }
+  const [longest, tooLong] = [4096, 4097].map(length => new Uint8Array(length).fill(0x61))
+
+  expect(authenticate(given, '', encodeUtf8('digest'), longest ?? null)).toHaveLength(1)
+  expect(authenticate(given, '', encodeUtf8('digest'), tooLong ?? null)).toBeUndefined()
+})
+
+test('a connection keeps its address and the latest of its other ids, 64 in all', () => {
+  const ip = { scheme: 'ip', id: '127.0.0.1' }
+  let ids: readonly AuthId[] = [ip]
+
+  for (let i = 0; i < 1000; i++) ids = addIds(ids, [{ scheme: 'digest', id: `u${i}:hash` }])
+
+  expect(ids.length).toBe(64)
+  expect([ids[0], ids[1], ids.at(-1)].map(id => id?.id)).toEqual(['127.0.0.1', 'u937:hash', 'u999:hash'])
 })
 
 test('the verdicts of ZooKeeper on the ids of an ACL', () => {

@@ -9,6 +9,10 @@ export interface AuthId {
 
 /** Bytes of the longest scheme name that is looked at. */
 const longestScheme = 64
+/** Bytes of the longest credentials: an id is kept as long as its connection, and copied into ACLs. */
+const longestCredentials = 4096
+/** A connection that authenticates more often loses the oldest of its ids, but not its address. */
+const mostIds = 64
 
 /**
  * The ids that an auth packet adds.
@@ -28,6 +32,7 @@ export function authenticate(
       return [{ scheme: 'ip', id: address }]
     case 'digest':
       if (!given.config.isDigestEnabled || credentials === null) return undefined
+      if (credentials.length > longestCredentials) return undefined
       return digestIds(given.config.superDigest, given.sha1(credentials), credentials)
     default:
       return undefined
@@ -55,10 +60,12 @@ function equalsInConstantTime(a: string, b: string): boolean {
   return difference === 0
 }
 
-/** @returns `known` with the new ids that are not in it yet */
+/** @returns `known` with the new ids that are not in it yet; the first of `known`, the address, always stays */
 export function addIds(known: readonly AuthId[], added: readonly AuthId[]): readonly AuthId[] {
   const fresh = added.filter(a => !known.some(k => k.scheme === a.scheme && k.id === a.id))
-  return fresh.length === 0 ? known : [...known, ...fresh]
+  if (fresh.length === 0) return known
+  const [address, ...others] = [...known, ...fresh] as [AuthId, ...AuthId[]]
+  return [address, ...others.slice(1 - mostIds)]
 }
 
 /** What whoAmI shows for an id: the digest scheme hides the hash, the super user has no name. */
