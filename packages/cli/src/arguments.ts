@@ -1,7 +1,7 @@
 /**
- * The command line. Options stand before the command, spelled as zkCli does or as `--option`; behind the command,
- * whose own options have one dash, only `--option` and a last word of caution: `-s host:port`, which no command's `-s`
- * is followed by.
+ * The command line. Options stand before the command, spelled as in zkCli or as `--option`. Behind the command, whose
+ * own options have one dash, only `--option` is ours; and `-s host:port`, because no command's own `-s` is followed by
+ * a host with a port, unless that is the data to be set.
  */
 import type { AuthInfo } from '@corral/client'
 import type { ShellOptions } from './shell.ts'

@@ -5,7 +5,7 @@
  * Source: ZooKeeperMain in the Java server, whose odd corners scripts have learned: `history` works without a
  * connection and then says "Not connected", and the exit code is that of the last command.
  */
-import { type AuthInfo, Client, type WatchEvent } from '@corral/client'
+import { type AuthInfo, BadArgumentsError, Client, type WatchEvent } from '@corral/client'
 import { unreachable } from '@corral/protocol'
 import { type Context, parseArguments } from './commands/command.ts'
 import { commandHelp, commandList, commands, isShellWord, type ShellWord } from './commands/table.ts'
@@ -31,11 +31,15 @@ export interface ShellOptions {
 }
 
 const historyShown = 11
+/** A pipe may bring any number of lines. */
+const historyKept = 1000
 
 export class Shell {
   readonly #options: ShellOptions
   readonly #streams: Streams
-  readonly #history: string[] = []
+  /** The last lines, by their number. */
+  readonly #history: Map<number, string> = new Map()
+  #lineCount = 0
   #client: Client
   #servers: string
   #printsWatches = true
@@ -76,7 +80,7 @@ export class Shell {
   }
 
   prompt(): string {
-    return `[zk: ${this.#servers}(${stateNames[this.#client.state]}) ${this.#history.length}] `
+    return `[zk: ${this.#servers}(${stateNames[this.#client.state]}) ${this.#lineCount}] `
   }
 
   /** Called whenever the prompt may have changed without a command. */
@@ -98,18 +102,25 @@ export class Shell {
     await this.#client.close()
   }
 
-  /** A line as it is typed. Never throws. */
+  /** A line as it is typed. What goes wrong is printed, and in the exit code. */
   async runLine(line: string, signal?: AbortSignal): Promise<void> {
     const words = splitWords(line)
     if (words.length === 0) return
-    const index = this.#history.push(line) - 1
+    const index = this.#remember(line)
     await this.#guarded(() => this.#run(words, index, signal))
   }
 
-  /** A command that is in words already. Never throws. */
+  /** A command that is in words already. */
   async runWords(words: readonly string[], signal?: AbortSignal): Promise<void> {
-    const index = this.#history.push(words.join(' ')) - 1
+    const index = this.#remember(words.join(' '))
     await this.#guarded(() => this.#run(words, index, signal))
+  }
+
+  #remember(line: string): number {
+    const index = this.#lineCount++
+    this.#history.set(index, line)
+    this.#history.delete(index - historyKept)
+    return index
   }
 
   async #guarded(run: () => Promise<void>): Promise<void> {
@@ -138,7 +149,7 @@ export class Shell {
     if (isShellWord(name)) return this.#runShellWord(name, rest, index, signal)
     const command = commands.get(name)
     if (command === undefined) {
-      for (const line of commandList()) this.#streams.err(line)
+      if (!this.#options.isJson) for (const line of commandList()) this.#streams.err(line)
       throw new CommandError(`Command not found: Command not found ${name}`, exitCodes.unknownCommand)
     }
     if (!this.isAlive) return this.#render({ kind: 'notConnected' })
@@ -163,7 +174,7 @@ export class Shell {
       case 'redo':
         return this.#redo(args[0], index, signal)
       case 'history': {
-        const entries = [...this.#history.entries()].slice(-historyShown)
+        const entries = [...this.#history].slice(-historyShown)
         await this.#render({ kind: 'history', entries })
         break
       }
@@ -190,20 +201,30 @@ export class Shell {
   async #redo(argument: string | undefined, index: number, signal: AbortSignal | undefined): Promise<void> {
     if (argument === undefined) throw new CommandError('redo cmdno')
     const number = /^\d+$/.test(argument) ? Number(argument) : -1
-    const line = number < index ? this.#history[number] : undefined
+    const line = number < index ? this.#history.get(number) : undefined
     if (line === undefined) throw new CommandError('Command index out of range')
     const words = splitWords(line)
     if (words[0] === 'redo') throw new CommandError('No redoing redos')
-    this.#history[index] = line
+    this.#history.set(index, line)
     await this.#run(words, index, signal)
   }
 
   async #connect(servers: string): Promise<void> {
-    const client = this.#newClient(servers)
+    const client = this.#clientOf(servers)
     await this.#client.close()
     this.#client = client
     this.#servers = servers
     await this.start()
+  }
+
+  /** Nothing has happened yet if the connect string is wrong: the old session stays. */
+  #clientOf(servers: string): Client {
+    try {
+      return this.#newClient(servers)
+    } catch (error) {
+      if (error instanceof BadArgumentsError) throw new CommandError(error.message)
+      throw error
+    }
   }
 
   #newClient(servers: string): Client {

@@ -209,6 +209,15 @@ test('an identity given on the command line counts from the first command on', a
   expect(stdout).toContain('digest: user\n')
 })
 
+test('a connect string that is wrong leaves the session as it is', async () => {
+  const script = 'connect host:port\nls /zookeeper\n'
+
+  const { stdout, stderr } = await runShell(['--quiet', '-server', server.connectString], script)
+
+  expect(stderr).toContain('connect string "host:port"')
+  expect(stdout).toContain('[config, quota]\n')
+})
+
 test('--quiet prints what was asked for and nothing else', async () => {
   expect((await corral('--quiet ls /zookeeper')).stdout).toBe('[config, quota]\n')
 })

@@ -12,7 +12,7 @@ import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-const here = import.meta.dirname ?? new URL('.', import.meta.url).pathname
+const here = import.meta.dirname
 const java = '/usr/bin/java'
 const classpath = '/usr/share/java/zookeeper.jar:/usr/share/java/slf4j-simple.jar'
 const { NODE_EXTRA_CA_CERTS: _, ...environment } = process.env
