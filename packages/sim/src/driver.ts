@@ -271,7 +271,7 @@ export class SimServer {
     this.#post({ kind: 'opened', conn, peer: { address: '10.0.0.1', port: 1024 + (conn % 60_000) } })
     return {
       received: bytes => {
-        const copy = bytes.slice()
+        const copy = new Uint8Array(bytes)
         this.#post({
           kind: 'received',
           conn,

@@ -246,7 +246,7 @@ export class End {
       return
     }
     if (bytes.length === 0) return
-    this.#waiting.push(bytes.slice())
+    this.#waiting.push(new Uint8Array(bytes))
     this.#waitingBytes += bytes.length
     this.#pump()
     if (this.#waitingBytes > 0) this.handler.unsent(this.#waitingBytes)
@@ -386,8 +386,9 @@ export class End {
     const other = this.connection.other(this)
     network.counters.deliveries++
     network.trace.bytes(bytes)
+    const atMs = network.scheduler.nowMs
     network.trace.event(
-      () => `${network.scheduler.nowMs.toFixed(3)} net ${number} ${bytes.length} bytes to ${other.side}`,
+      () => `${atMs.toFixed(3)} net ${number} ${bytes.length} bytes to ${other.side}`,
     )
     // What does not arrive any more (a cut) does not take room either.
     this.#travellingBytes -= chargedBytes - bytes.length
@@ -411,7 +412,7 @@ export class End {
   deliver(bytes: Uint8Array): void {
     if (this.#isGone) return
     if (!this.#isReading || this.#unread.length > 0) {
-      this.#unread.push(bytes.slice())
+      this.#unread.push(new Uint8Array(bytes))
       return
     }
     this.connection.other(this).wasRead(bytes.length)

@@ -6,7 +6,15 @@
  * The session table is the server's. Recovery fills it; a snapshot writes it as it is, so it must hold the sessions as
  * of the last txn applied.
  */
-import { assert, noZxid, type SessionId, type Space, type Writer, type Zxid } from '@corral/protocol'
+import {
+  assert,
+  noSession,
+  noZxid,
+  type SessionId,
+  type Space,
+  type Writer,
+  type Zxid,
+} from '@corral/protocol'
 import type { ServerConfig } from '../config.ts'
 import type { DiskResult, OpId } from '../disk.ts'
 import type { Effect } from '../effects.ts'
@@ -14,7 +22,7 @@ import type { Now } from '../events.ts'
 import type { Random } from '../random.ts'
 import type { DataTree } from '../tree/data-tree.ts'
 import { lengthLimit, type Recovered, recover, refuseUndeclared } from './recovery.ts'
-import { hasInitializeMarker, noteRun, removeInitializeMarker } from './run-state.ts'
+import { hasInitializeMarker, noteRun, removeInitializeMarker, sessionBound } from './run-state.ts'
 import { close, type DiskFailure, DiskOps, type OpenedFile, type Script, StorageRefusal } from './script.ts'
 import { Snapshots } from './snapshots.ts'
 import { TxnLog } from './txn-log.ts'
@@ -72,6 +80,8 @@ export class Log {
   #report: LogReport = nothing
   #durable: Zxid = noZxid
   #digestMismatches = 0
+  /** Above every session id of this server's making. */
+  #sessionBound: SessionId = noSession
 
   constructor(given: LogGiven) {
     const { config, emit } = given
@@ -110,7 +120,7 @@ export class Log {
   start(now: Now): void {
     assert(this.#phase === 'new', 'a log is started once')
     this.#phase = 'recovering'
-    this.#ops.run(now, this.#recover(), {
+    this.#ops.run(now, this.#recover(now.wallMs), {
       done: (later, recovered) => this.#onRecovered(later, recovered),
       failed: (_later, failure) => this.#fail(failure),
     })
@@ -179,7 +189,7 @@ export class Log {
     }
   }
 
-  *#recover(): Script<Recovered> {
+  *#recover(wallMs: number): Script<Recovered> {
     const { config, sessions } = this.#given
     const recovered = yield* recover({
       config,
@@ -195,7 +205,8 @@ export class Log {
     if (recovered.loaded !== undefined) this.#snapshots.noteVerified(recovered.loaded)
     if (recovered.snapshot === 'now') yield* this.#snapshots.take()
     yield* this.#snapshots.purge()
-    yield* noteRun('running')
+    this.#sessionBound = sessionBound(config.serverId, wallMs, recovered.maxSessionId)
+    yield* noteRun('running', this.#sessionBound)
     if (isDeclaredNew) yield* removeInitializeMarker()
     return recovered
   }
@@ -214,7 +225,7 @@ export class Log {
   }
 
   #close(now: Now): void {
-    this.#ops.run(now, endRun(this.#txnLog.takeSegment()), {
+    this.#ops.run(now, endRun(this.#txnLog.takeSegment(), this.#sessionBound), {
       done: () => this.#stopped(),
       failed: (_later, failure) => this.#fail(failure),
     })
@@ -241,7 +252,7 @@ export class Log {
   }
 }
 
-function* endRun(segment: OpenedFile | undefined): Script<void> {
+function* endRun(segment: OpenedFile | undefined, bound: SessionId): Script<void> {
   if (segment !== undefined) yield* close(segment)
-  yield* noteRun('clean')
+  yield* noteRun('clean', bound)
 }

@@ -69,7 +69,7 @@ export interface Recovered {
   readonly tree: DataTree
   readonly sessions: ReadonlyMap<SessionId, number>
   readonly lastZxid: Zxid
-  /** Highest session id made by this server that was seen; 0n for none. */
+  /** Every session id that this server has made is at most this; 0n for none. */
   readonly maxSessionId: SessionId | 0n
   readonly replayedTxns: number
   readonly digestMismatches: number
@@ -88,7 +88,7 @@ const exitNoData = 3
 /** Leaves the directories repaired and durable. The caller takes the snapshot and makes the note of this run. */
 export function* recover(given: RecoveryGiven): Script<Recovered> {
   const { config } = given
-  const lastRun = yield* readLastRun()
+  const lastRun = yield* readLastRun(config.serverId)
   const dataEntries = yield* withoutLeftovers('data')
   const logEntries = yield* withoutLeftovers('log')
   reportStrays(given, dataEntries, logEntries)
@@ -108,7 +108,7 @@ export function* recover(given: RecoveryGiven): Script<Recovered> {
     tree: start.tree,
     sessions: replay.sessions,
     lastZxid: replay.last,
-    maxSessionId: replay.maxSessionId,
+    maxSessionId: higherOf(replay.maxSessionId, lastRun.sessionBound),
     replayedTxns: replay.count,
     digestMismatches: replay.digestMismatches,
     loaded: start.file,
@@ -116,6 +116,11 @@ export function* recover(given: RecoveryGiven): Script<Recovered> {
     snapshot:
       start.file === undefined || orphans > 0 ? 'now' : start.isFallback || isManyReplayed ? 'soon' : 'none',
   }
+}
+
+/** Of two ids of one server, which may be negative; 0n is none. */
+function higherOf(a: SessionId | 0n, b: SessionId | 0n): SessionId | 0n {
+  return b === 0n || (a !== 0n && a > b) ? a : b
 }
 
 /** Removes what an interrupted write left under a temporary name. */
@@ -371,7 +376,7 @@ function* replayLogs(
     const isNewest = log === files.at(-1)
     newest = {
       name: log.name,
-      ...(yield* replayFile(given, { log, isNewest, replay, wasClean: lastRun === 'clean' })),
+      ...(yield* replayFile(given, { log, isNewest, replay, wasClean: lastRun.end === 'clean' })),
     }
   }
   return { read: files, newest }
@@ -491,16 +496,16 @@ function* makeDurable(given: {
   readonly snapshot: SnapshotFile | undefined
 }): Script<void> {
   const { logs, newest, lastRun, snapshot } = given
-  if (lastRun !== 'clean') {
+  if (lastRun.end !== 'clean') {
     if (snapshot !== undefined) yield* syncFile('data', snapshot.name)
     for (const log of logs) if (log.name !== newest?.name) yield* syncFile('log', log.name)
     yield* syncDir('data')
   }
   if (newest === undefined) return
   if (newest.validBytes === fileHeaderBytes) yield* remove('log', newest.name)
-  else if (lastRun === 'running') yield* rewritePrefix(newest.name, newest.validBytes)
+  else if (lastRun.end === 'running') yield* rewritePrefix(newest.name, newest.validBytes)
   else if (newest.isTorn) yield* truncateFile(newest.name, newest.validBytes)
-  else if (lastRun === 'unknown') yield* syncFile('log', newest.name)
+  else if (lastRun.end === 'unknown') yield* syncFile('log', newest.name)
   else return
   yield* syncDir('log')
 }

@@ -1,30 +1,71 @@
 /**
  * The note by which a start knows how the last run ended: `corral.state`, beside the log's `version-2`. Written
  * before the first txn is accepted and after the last one is durable; never while the disk is failing.
+ *
+ *     clean|running LF [0x and a session id in hex LF]
+ *
+ * The id is above all that this server has made up to the end of that run. Snapshots forget sessions that have ended
+ * and logs are purged, so that after a step back of the clock nothing else would keep ids from being made again.
  */
-import { decodeUtf8, encodeUtf8, makeSpace } from '@corral/protocol'
+import {
+  decodeUtf8,
+  encodeUtf8,
+  firstSessionId,
+  hexOf,
+  makeSpace,
+  type SessionId,
+  serverId,
+  sessionId,
+} from '@corral/protocol'
 import { close, list, open, read, remove, type Script, syncDir, writeWhole } from './script.ts'
 
-/** unknown: this server did not run on the directory, or the note was not copied along. */
-export type LastRun = 'clean' | 'running' | 'unknown'
+export interface LastRun {
+  /** unknown: this server did not run on the directory, or the note was not copied along. */
+  readonly end: 'clean' | 'running' | 'unknown'
+  /** Above every session id of this server's making that was given away; 0n if nothing says so. */
+  readonly sessionBound: SessionId | 0n
+}
+
+/** More sessions than one run will ever make. On the clock of session ids it is four seconds. */
+const idsPerRun = 1n << 28n
 
 const stateName = 'corral.state'
 /** Made by an operator, or zkServer-initialize.sh: an empty directory is meant to be new. Java scripts disagree on the place. */
 const markerName = 'initialize'
 
-export function* readLastRun(): Script<LastRun> {
+export function* readLastRun(server: bigint): Script<LastRun> {
   const entries = yield* list('logRoot')
-  if (!entries.some(({ name }) => name === stateName)) return 'unknown'
+  if (!entries.some(({ name }) => name === stateName)) return { end: 'unknown', sessionBound: 0n }
   const file = yield* open({ dir: 'logRoot', name: stateName, mode: 'read' })
   const space = makeSpace(64)
   const count = yield* read(file, 0, space.bytes)
   yield* close(file)
+  const text = decodeUtf8(space.bytes, 0, count)
   // Whatever cannot be read was not written by an orderly stop.
-  return decodeUtf8(space.bytes, 0, count).trim() === 'clean' ? 'clean' : 'running'
+  return { end: /^clean\s/.test(text) ? 'clean' : 'running', sessionBound: boundIn(text, server) }
 }
 
-export function* noteRun(state: 'clean' | 'running'): Script<void> {
-  yield* writeWhole({ dir: 'logRoot', name: stateName, bytes: encodeUtf8(`${state}\n`) })
+function boundIn(note: string, server: bigint): SessionId | 0n {
+  const digits = /\n0x([0-9a-f]{1,16})\n/.exec(note)?.[1]
+  if (digits === undefined) return 0n
+  const bound = BigInt(`0x${digits}`)
+  // The directory may have been another server's.
+  return bound >> 56n === BigInt.asUintN(8, server) ? sessionId(bound) : 0n
+}
+
+/**
+ * The bound to note for a run that begins now.
+ *
+ * @param highest - the highest id known so far, 0n for none
+ */
+export function sessionBound(server: bigint, wallMs: number, highest: SessionId | 0n): SessionId {
+  const first = firstSessionId(serverId(server), wallMs)
+  return sessionId((highest !== 0n && highest > first ? highest : first) + idsPerRun)
+}
+
+export function* noteRun(state: 'clean' | 'running', bound: SessionId): Script<void> {
+  const text = `${state}\n0x${hexOf(bound)}\n`
+  yield* writeWhole({ dir: 'logRoot', name: stateName, bytes: encodeUtf8(text) })
 }
 
 export function* hasInitializeMarker(): Script<boolean> {
