@@ -265,6 +265,8 @@ export class Preparer {
     if (!parent.exists || !znode.exists) return ErrorCode.NoNode
     if (znode.childCount > 0) return ErrorCode.NotEmpty
     if (this.#isEphemeral(znode) || isPersistent(znode)) return ErrorCode.BadVersion
+    // Found by what was applied, and changed since, or made anew: a later check will see.
+    if (znode.write !== 0) return ErrorCode.BadVersion
     this.#remove(parent, znode)
     w.int32(lengthBytes)
     w.raw(path, 0, lengthBytes)
