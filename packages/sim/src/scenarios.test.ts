@@ -44,9 +44,9 @@ test('a TTL znode with a change on its way is not removed for its old age', () =
 
   // Renewed in time, and durable only after its time.
   hand.ask({ kind: 'setData', path: '/t', data: value, version: -1 })
-  bench.runFor(600)
+  bench.runFor(900)
   hand.ask({ kind: 'exists', path: '/t', watch: false })
-  bench.runFor(100)
+  bench.runFor(900)
 
   expect(hand.answers.map(({ header }) => header.err)).toEqual([0, 0, 0])
 })
