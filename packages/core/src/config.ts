@@ -98,6 +98,11 @@ export interface StorageConfig {
   readonly purge: { readonly retainCount: number } | undefined
 }
 
+/** The longest txn that a reader of the log accepts, this server or Java's: what is longer must not be written. */
+export function longestTxnBytes(config: ServerConfig): number {
+  return Math.min(config.maxFrameBytes + Math.max(config.extraFrameBytes, 1024), 0x7fff_ffff)
+}
+
 /** The defaults of ZooKeeper, but for what the documentation lists as chosen otherwise (TTL znodes and purge are on). */
 export const defaultConfig: ServerConfig = {
   serverId: 1n,

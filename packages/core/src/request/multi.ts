@@ -49,15 +49,16 @@ function subTxnType(request: RequestView, op: number): OpCode | undefined {
  * Writes the body of a multi txn: `count(4)`, then for each op `type(4) | length(4) | body`. When an op fails, those
  * before it stay as they are, it and all after it become error sub-txns, and the pending tree is as before.
  *
- * @param count - from {@link countOps}
- * @returns MarshallingError when an op turns out to be unreadable only now: then the whole list is
+ * @param body.count - from {@link countOps}
+ * @param body.mostAt - how far the body may reach: expanded ACLs can make a txn longer than any reader accepts
+ * @returns MarshallingError when an op turns out to be unreadable only now, or the txn too long: then the whole list is
  */
 export function prepareMulti(
   given: { readonly preparer: Preparer; readonly pending: Pending },
   w: Writer,
   asker: Asker,
   request: RequestView,
-  body: { readonly from: number; readonly to: number; readonly count: number },
+  body: { readonly from: number; readonly to: number; readonly count: number; readonly mostAt: number },
 ): ErrorCode {
   w.int32(body.count)
   given.pending.beginMulti()
@@ -66,7 +67,10 @@ export function prepareMulti(
     const op = request.readMultiHeader(at, body.to) as number
     request.readBody(op, request.at, body.to)
     at = request.at
-    const err = prepareOp(given.preparer, w, asker, request, op)
+    const prepared = prepareOp(given.preparer, w, asker, request, op)
+    // If the next op fails, the rest still has to fit.
+    const isTooLong = w.at + (body.count - i) * errorSubTxnBytes > body.mostAt
+    const err = isTooLong ? ErrorCode.MarshallingError : prepared
     if (err === ErrorCode.Ok) continue
     given.pending.rollBackMulti()
     if (err === ErrorCode.MarshallingError) return err
@@ -102,6 +106,9 @@ function isCreate(type: number): boolean {
     type === OpCode.CreateTtl
   )
 }
+
+/** type(4) | length(4) | err(4) */
+const errorSubTxnBytes = 12
 
 function writeErrorSubTxn(w: Writer, err: number): void {
   w.int32(OpCode.Error)

@@ -14,10 +14,11 @@ import {
   type SessionId,
   type Space,
   sessionPassword,
+  txnDigestBytes,
   type Writer,
   writeConnectResponse,
 } from '@corral/protocol'
-import type { ServerConfig } from '../config.ts'
+import { longestTxnBytes, type ServerConfig } from '../config.ts'
 import type { Fields } from '../effects.ts'
 import type { Now } from '../events.ts'
 import type { Counters } from '../inspect.ts'
@@ -305,7 +306,8 @@ export class Pipeline {
     const count = countOps(request, isMultiWrite)
     if (count < 0) return ErrorCode.MarshallingError
     const machines = { preparer: this.#preparer, pending: this.#pending }
-    return prepareMulti(machines, w, this.#newest, request, { ...body, count })
+    const mostAt = this.#txnStart + longestTxnBytes(this.#config) - txnDigestBytes
+    return prepareMulti(machines, w, this.#newest, request, { ...body, count, mostAt })
   }
 
   #submitClose(now: Now, asked: Submission): void {
@@ -314,7 +316,11 @@ export class Pipeline {
     for (const znode of this.#tree.ephemeralsOf(session.high, session.low))
       paths.push(this.#tree.pathOf(znode))
     const w = this.#begin(now, asked, OpCode.CloseSession)
+    const bodyFrom = w.at
     this.#preparer.prepareClose(w, session, paths)
+    // A list that no reader would accept is left out: whoever applies the txn then finds the ephemerals itself.
+    const mostAt = this.#txnStart + longestTxnBytes(this.#config) - txnDigestBytes
+    if (w.at > mostAt) w.at = bodyFrom
     this.#end(w, ErrorCode.Ok)
   }
 
@@ -348,8 +354,9 @@ export class Pipeline {
   #end(w: Writer, err: ErrorCode): void {
     const write = this.#newest
     write.err = err
-    if (err === ErrorCode.Ok) this.#preparer.writeDigest(w)
-    else {
+    // Behind a txn without a body the Java server would take a digest for the body.
+    if (err === ErrorCode.Ok && w.at > this.#txnStart + txnHeadBytes) this.#preparer.writeDigest(w)
+    else if (err !== ErrorCode.Ok) {
       w.at = this.#txnStart
       this.#preparer.writeHeader(w, write, OpCode.Error)
       w.int32(err)
@@ -492,6 +499,8 @@ export class Pipeline {
   #answerBacklog(now: Now, connection: Connection, number: number): void {
     const { backlog } = connection
     while (backlog.isDue(number)) {
+      // More than it may have unsent: the end of the step closes it, and nothing more is made for it.
+      if (connection.stepBytes > this.#config.unsentLimitBytes) return
       const isWhole = this.#request.readFrame(
         backlog.space.bytes,
         backlog.space.view,
