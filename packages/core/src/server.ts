@@ -43,6 +43,9 @@ import { WatchKind } from './tree/watch-table.ts'
 
 type Life = 'new' | 'recovering' | 'serving' | 'stopping' | 'ended'
 
+/** Txns applied and answered in one step. */
+const txnsPerPiece = 256
+
 /** Output of one connection in one step after which it is not read on until the socket took it. */
 const stepOutputBytes = 1024 * 1024
 
@@ -368,6 +371,7 @@ export class Server {
   #onTurnEnded(): void {
     this.#isTurnAsked = false
     this.#handle(this.#log.turnEnded(this.#now))
+    this.#applyPiece()
     for (const connection of [...this.#full]) {
       if (connection.unsentBytes > 0) continue // the socket will say when it has drained
       this.#full.delete(connection)
@@ -381,7 +385,15 @@ export class Server {
     this.#emit({ kind: 'askTurn' })
   }
 
+  /** Some of what is durable; the rest follows when the turn ends. */
+  #applyPiece(): void {
+    if (this.#pipeline?.apply(this.#now, txnsPerPiece) === true) this.#askTurn()
+    this.#relieve()
+  }
+
   #onDiskDone(op: OpId, result: DiskResult): void {
+    // The log may need the memory of the last batch again.
+    this.#pipeline?.apply(this.#now, Number.POSITIVE_INFINITY)
     this.#handle(this.#log.diskDone(this.#now, op, result))
   }
 
@@ -392,8 +404,8 @@ export class Server {
       case 'recovered':
         return this.#onRecovered(report.lastZxid, sessionId(report.maxSessionId))
       case 'durable':
-        this.#pipeline?.durable(this.#now, report)
-        return this.#relieve()
+        this.#pipeline?.durable(report)
+        return this.#applyPiece()
       case 'stopped':
         this.#life = 'ended'
         return this.#emit({ kind: 'stopped' })

@@ -8,6 +8,7 @@ import {
   assert,
   ErrorCode,
   fromWords,
+  makeSpace,
   OpCode,
   passwordBytes,
   RequestView,
@@ -102,6 +103,10 @@ export class Pipeline {
   #txnStart = 0
   #zxidHigh: number
   #zxidLow: number
+  /** Durable records that are not applied yet, and where the first of them is. */
+  #records: Space = makeSpace(0)
+  #recordAt = 0
+  #unapplied = 0
   /** Bytes of large requests that are not answered yet. */
   #largeBytes = 0
   readonly #digests: { readonly zxid: bigint; readonly digest: bigint }[] = []
@@ -223,20 +228,38 @@ export class Pipeline {
     connection.outstanding = 0
   }
 
-  /** Applies and answers what became durable: `count` records from `from` to `to`. */
-  durable(now: Now, records: { readonly space: Space; readonly from: number; readonly count: number }): void {
-    const { space } = records
-    let at = records.from
-    for (let i = 0; i < records.count; i++) {
-      const length = space.view.getInt32(at + 8)
-      this.#apply(now, space, at + 12, at + 12 + length)
-      at += 12 + length + 1
+  /**
+   * Takes what became durable: `count` records from `from`, valid until all are applied, which {@link apply} does. What
+   * was taken before is applied by now.
+   */
+  durable(records: { readonly space: Space; readonly from: number; readonly count: number }): void {
+    assert(this.#unapplied === 0, 'batches are applied one after another')
+    this.#records = records.space
+    this.#recordAt = records.from
+    this.#unapplied = records.count
+  }
+
+  /**
+   * Applies and answers durable records, `most` of them: in pieces, so that the first clients can go on while the
+   * others' answers are made, and no step is long.
+   *
+   * @returns whether some are left
+   */
+  apply(now: Now, most: number): boolean {
+    const { view } = this.#records
+    for (let left = most; left > 0 && this.#unapplied > 0; left--) {
+      const from = this.#recordAt + 12
+      const to = from + view.getInt32(this.#recordAt + 8)
+      this.#recordAt = to + 1
+      this.#unapplied--
+      this.#apply(now, this.#records, from, to)
     }
     if (this.#head < this.#writes.length) this.#compact()
     else {
       this.#writes = []
       this.#head = 0
     }
+    return this.#unapplied > 0
   }
 
   #compact(): void {
