@@ -70,3 +70,12 @@ test('a clock that went back does not bring ids back', () => {
 
   expect(after > before).toBe(true)
 })
+
+test('a session expires though the clock went back, for a stall, after the first one was opened', () => {
+  const sessions = new Sessions(1000)
+  sessions.open(10_000, 50_000)
+  const later = sessions.open(2000, 11_000)
+
+  expect(sessions.expire(13_000)).toEqual([])
+  expect(sessions.expire(14_000)).toEqual([later])
+})

@@ -73,7 +73,6 @@ export class Sessions {
   restore(id: SessionId, timeoutMs: number, clockMs: number): Session {
     const session = new Session(id, timeoutMs)
     this.#byId.set(id, session)
-    if (this.#dueMs === 0) this.#dueMs = this.#bucketOf(clockMs)
     this.touch(session, clockMs)
     return session
   }
@@ -84,6 +83,8 @@ export class Sessions {
     if (bucketMs === session.bucketMs) return
     this.#buckets.get(session.bucketMs)?.delete(session)
     session.bucketMs = bucketMs
+    // The clock goes back when a stall is taken off it: the earliest bucket may be a new one.
+    if (this.#dueMs === 0 || bucketMs < this.#dueMs) this.#dueMs = bucketMs
     const bucket = this.#buckets.get(bucketMs)
     if (bucket === undefined) this.#buckets.set(bucketMs, new Set([session]))
     else bucket.add(session)
