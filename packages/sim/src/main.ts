@@ -1,4 +1,4 @@
-/** `npm run sim -- --seed N [--runs N] [--ops N] [--faults a,b|none] [--bug name] [--twice] [--trace]` */
+/** `npm run sim -- --seed N [--runs N] [--ops N] [--faults a,b|none] [--bug name] [--crash kill@N] [--crash-points [N]] [--twice] [--trace]` */
 import { Server } from '@corral/core'
 import { type Bug, bugs } from './bugs.ts'
 import { canonical } from './canonical.ts'
@@ -13,6 +13,8 @@ interface Command {
   readonly runs: number
   readonly isTwice: boolean
   readonly isTraced: boolean
+  /** Try every n-th effect of the run as the place of a crash; 0: do not. */
+  readonly crashPointStep: number
 }
 
 function parse(args: readonly string[]): Command | string {
@@ -23,6 +25,8 @@ function parse(args: readonly string[]): Command | string {
   let bug: Bug | undefined
   let isTwice = false
   let isTraced = false
+  let crashAt: Wanted['crashAt']
+  let crashPointStep = 0
   for (let i = 0; i < args.length; i++) {
     const value = args[i + 1] ?? ''
     switch (args[i]) {
@@ -46,6 +50,17 @@ function parse(args: readonly string[]): Command | string {
         bug = value as Bug
         i++
         break
+      case '--crash': {
+        const [kind, effect] = value.split('@')
+        if (kind !== 'kill' && kind !== 'powerLoss') return 'a crash is kill@N or powerLoss@N'
+        crashAt = { kind, effect: Number(effect) }
+        i++
+        break
+      }
+      case '--crash-points':
+        crashPointStep = Number(value)
+        i++
+        break
       case '--twice':
         isTwice = true
         break
@@ -56,8 +71,8 @@ function parse(args: readonly string[]): Command | string {
         return `unknown option ${args[i]}`
     }
   }
-  const numbers = [seed, runs, operations ?? 1]
-  if (!numbers.every(Number.isSafeInteger)) return 'seed, runs and ops are whole numbers'
+  const numbers = [seed, runs, operations ?? 1, crashPointStep, crashAt?.effect ?? 0]
+  if (!numbers.every(Number.isSafeInteger)) return 'seeds and counts are whole numbers'
   const wrong = faults?.find(fault => !faultClasses.includes(fault))
   if (wrong !== undefined) return `no class of faults is called ${wrong}: ${faultClasses.join(', ')}`
   if (bug !== undefined && !bugs.includes(bug)) return `no bug is called ${bug}: ${bugs.join(', ')}`
@@ -66,8 +81,9 @@ function parse(args: readonly string[]): Command | string {
     ...(operations === undefined ? {} : { operations }),
     ...(faults === undefined ? {} : { faults }),
     ...(bug === undefined ? {} : { bug }),
+    ...(crashAt === undefined ? {} : { crashAt }),
   }
-  return { wanted, runs, isTwice, isTraced }
+  return { wanted, runs, isTwice, isTraced, crashPointStep }
 }
 
 /** @returns whether all was well */
@@ -93,6 +109,15 @@ async function runOne(wanted: Wanted, command: Command, totals: Map<string, numb
   return false
 }
 
+/** The run itself, or one run for each place where its process may die. */
+async function* variants(wanted: Wanted, { crashPointStep }: Command): AsyncGenerator<Wanted> {
+  if (crashPointStep === 0) return yield wanted
+  const { activity } = await simulate(wanted, makeMachine)
+  for (let effect = 1; effect < (activity['effects'] ?? 0); effect += crashPointStep) {
+    for (const kind of ['kill', 'powerLoss'] as const) yield { ...wanted, crashAt: { effect, kind } }
+  }
+}
+
 function report(wanted: Wanted, result: RunResult): void {
   for (const { rule, message } of result.violations.slice(0, 20)) console.error(`  ${rule}: ${message}`)
   if (result.violations.length > 20) console.error(`  … and ${result.violations.length - 20} more`)
@@ -110,10 +135,13 @@ if (typeof command === 'string') {
 } else {
   const totals = new Map<string, number>()
   let failures = 0
+  let runs = 0
   for (let i = 0; i < command.runs; i++) {
-    const wanted = { ...command.wanted, seed: command.wanted.seed + i }
-    if (!(await runOne(wanted, command, totals))) failures++
+    for await (const wanted of variants({ ...command.wanted, seed: command.wanted.seed + i }, command)) {
+      runs++
+      if (!(await runOne(wanted, command, totals))) failures++
+    }
   }
-  console.log(`${command.runs} runs, ${failures} failed; ${canonical(Object.fromEntries(totals))}`)
+  console.log(`${runs} runs, ${failures} failed; ${canonical(Object.fromEntries(totals))}`)
   process.exitCode = failures === 0 ? 0 : 1
 }

@@ -387,9 +387,7 @@ export class End {
     network.counters.deliveries++
     network.trace.bytes(bytes)
     const atMs = network.scheduler.nowMs
-    network.trace.event(
-      () => `${atMs.toFixed(3)} net ${number} ${bytes.length} bytes to ${other.side}`,
-    )
+    network.trace.event(() => `${atMs.toFixed(3)} net ${number} ${bytes.length} bytes to ${other.side}`)
     // What does not arrive any more (a cut) does not take room either.
     this.#travellingBytes -= chargedBytes - bytes.length
     if (bytes.length > 0) other.deliver(bytes)

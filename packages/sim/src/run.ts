@@ -15,7 +15,7 @@ import { HostileClient } from './clients/hostile-client.ts'
 import { LibraryClient } from './clients/library-client.ts'
 import { type Budget, type SimClient, WireClient } from './clients/wire-client.ts'
 import { CommitLog } from './commit-log.ts'
-import { healthyDisk, SimDisk } from './disk.ts'
+import { type CrashKind, healthyDisk, SimDisk } from './disk.ts'
 import { type MakeMachine, SimServer } from './driver.ts'
 import { Recorder, type Violation } from './history.ts'
 import { Network, type NetworkOptions } from './network.ts'
@@ -28,6 +28,8 @@ export interface Wanted {
   readonly operations?: number
   readonly faults?: readonly FaultClass[]
   readonly bug?: Bug
+  /** Besides the plan: the process dies after its so manieth effect, counted from the first start. */
+  readonly crashAt?: { readonly effect: number; readonly kind: CrashKind }
 }
 
 export type Activity = Readonly<Record<string, number>>
@@ -51,6 +53,7 @@ export async function simulate(wanted: Wanted, makeMachine: MakeMachine): Promis
 }
 
 class Run {
+  readonly #wanted: Wanted
   readonly #options: RunOptions
   readonly #random: Random
   readonly #trace: Trace = new Trace()
@@ -73,6 +76,7 @@ class Run {
   #recoveries = 0
 
   constructor(wanted: Wanted, makeMachine: MakeMachine) {
+    this.#wanted = wanted
     this.#random = seededRandom(wanted.seed)
     this.#options = drawOptions(this.#random.fork('options'), wanted)
     this.#makeMachine = makeMachine
@@ -103,6 +107,8 @@ class Run {
     try {
       this.#makeClients()
       this.#server.boot()
+      const { crashAt } = this.#wanted
+      if (crashAt !== undefined) this.#server.crashAfter(crashAt.effect, crashAt.kind)
       for (const client of [...this.#clients, ...this.#hostile]) client.start()
       this.#planNextFault()
       await this.#until(() => this.#budget.left === 0, 600_000)
@@ -148,7 +154,7 @@ class Run {
   }
 
   #strike(random: Random): void {
-    const { faults, config } = this.#options
+    const { faults, habits } = this.#options
     if (faults.length === 0) return
     const fault = pick(random, faults)
     switch (fault) {
@@ -157,7 +163,7 @@ class Run {
         this.#server.crashAfter(drawBelow(random, 30), fault)
         return
       case 'stall':
-        this.#server.stall(between(random, 1, 3 * config.maxSessionTimeoutMs))
+        this.#server.stall(between(random, 1, 2 * habits.sessionTimeoutMs))
         return
       case 'clock':
         this.#server.stepWallClock(between(random, -86_400_000, 86_400_000))
@@ -387,6 +393,7 @@ class Run {
       takenBack: disk.takenBack,
       diskErrors: disk.writeErrors + disk.syncErrors + disk.readErrors + disk.noSpace,
       syncs: disk.syncs,
+      effects: counters.effects,
       storms: this.#storms,
       attacks: this.#hostile.reduce((sum, client) => sum + client.attacks, 0),
       snapshotsReplayed: this.#snapshotsReplayed,
@@ -463,5 +470,6 @@ export function replayCommand(wanted: Wanted, options: RunOptions): string {
   if (wanted.faults !== undefined)
     parts.push(`--faults ${wanted.faults.length === 0 ? 'none' : wanted.faults.join(',')}`)
   if (wanted.bug !== undefined) parts.push(`--bug ${wanted.bug}`)
+  if (wanted.crashAt !== undefined) parts.push(`--crash ${wanted.crashAt.kind}@${wanted.crashAt.effect}`)
   return parts.join(' ')
 }

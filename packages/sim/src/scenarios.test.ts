@@ -14,7 +14,9 @@ test('a request behind its connect request is logged without harm to the batch t
   // One batch flies, the next waits with three sessions, and one more comes while that one flies.
   bench.connect()
   bench.runFor(1)
-  const hands = ['/a', '/b', '/c'].map(path => bench.connect([create(path, value), create(`${path}/x`, value)]))
+  const hands = ['/a', '/b', '/c'].map(path =>
+    bench.connect([create(path, value), create(`${path}/x`, value)]),
+  )
   bench.runFor(syncMs + 1)
   bench.connect()
 

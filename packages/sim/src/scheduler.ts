@@ -14,7 +14,7 @@ export interface Appointment {
 }
 
 /** Events at one instant of virtual time after which the run is given up: something feeds itself. */
-const livelockEvents = 100_000
+const livelockEvents = 1_000_000
 
 export class LivelockError extends Error {
   override readonly name: string = 'LivelockError'

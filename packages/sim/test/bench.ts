@@ -89,13 +89,14 @@ export class Bench {
   /** Boots, and waits until it serves. */
   start(): void {
     this.server.boot()
-    for (let i = 0; i < 10_000 && !this.server.isServing; i++) this.scheduler.step(this.scheduler.nowMs + 1000)
+    for (let i = 0; i < 10_000 && !this.server.isServing; i++)
+      this.scheduler.step(this.scheduler.nowMs + 1000)
     if (!this.server.isServing) throw new Error(`the server does not start: ${this.server.fatalReason}`)
   }
 
   runFor(ms: number): void {
     const until = this.scheduler.nowMs + ms
-    while (this.scheduler.step(until)) continue
+    while (this.scheduler.step(until));
   }
 
   /** Connects, and sends these requests right behind the handshake, without waiting for its answer. */
