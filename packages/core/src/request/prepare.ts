@@ -429,10 +429,10 @@ export class Preparer {
 /** Inside a multi the flags of a create redirect its kind. @returns undefined for flags that spoil the whole multi */
 export function multiCreateType(op: number, flags: number): Creation['type'] | undefined {
   if (flags < CreateFlags.Persistent || flags > CreateFlags.PersistentSequentialWithTtl) return undefined
-  if (op === OpCode.CreateContainer || flags === CreateFlags.Container) return OpCode.CreateContainer
   const hasTtlMode = flags >= CreateFlags.PersistentWithTtl
-  if (op === OpCode.CreateTtl) return hasTtlMode ? OpCode.CreateTtl : OpCode.Create
-  if (hasTtlMode) return undefined
+  if (hasTtlMode) return op === OpCode.CreateTtl ? OpCode.CreateTtl : undefined
+  if (op === OpCode.CreateContainer || flags === CreateFlags.Container) return OpCode.CreateContainer
+  if (op === OpCode.CreateTtl) return OpCode.Create
   return op === OpCode.Create2 ? OpCode.Create2 : OpCode.Create
 }
 
