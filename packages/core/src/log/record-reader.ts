@@ -75,7 +75,7 @@ export class RecordReader {
 
   /** Whether the payload of the record found is a txn that can be replayed. */
   isTxn(space: Space): boolean {
-    return this.#txn.readPayload(space, this.payloadFrom, this.payloadTo)
+    return this.#txn.isSound(space, this.payloadFrom, this.payloadTo)
   }
 
   /**

@@ -141,6 +141,23 @@ test('a multi inside a multi and an unknown type are refused', () => {
   expect(view.readPayload(unknown, 0, unknown.bytes.length)).toBe(false)
 })
 
+test('a multi is sound only if all its sub-txns are', () => {
+  const view = new TxnView()
+  const sound = encoded({ kind: 'multi', txns: [create('/m'), { kind: 'delete', path: '/n' }] }, 5n)
+  const nested = encoded({ kind: 'multi', txns: [create('/m'), { kind: 'multi', txns: [] }] })
+
+  const verdicts = [sound, nested].map(txn => view.isSound(txn, 0, txn.bytes.length))
+  // The type, and the length of the path, of the first sub-txn.
+  for (const at of [36, 44]) {
+    const damaged = padded(sound, sound.bytes.length)
+    damaged.view.setInt32(at, 1000)
+    verdicts.push(view.isSound(damaged, 0, sound.bytes.length))
+  }
+
+  expect(verdicts).toEqual([true, false, false, false])
+  expect(view.readPayload(nested, 0, nested.bytes.length)).toBe(true)
+})
+
 test('malformed bytes end the process instead of half a txn', () => {
   const tree = aTree()
   const before = dump(tree)
