@@ -57,6 +57,25 @@ describe('a txn is never longer than what the log reads back', () => {
     mustRestart(watched)
   })
 
+  test('the same with the least room that can be configured', () => {
+    const config = { maxFrameBytes: 20_000, extraFrameBytes: 0 }
+    const watched = new WatchedServer({ config })
+    const line = client(watched)
+    for (let i = 0; i < 20; i++) {
+      watched.ask(line, -4, { kind: 'auth', scheme: 'digest', auth: Buffer.from(`user${i}:p`) })
+    }
+    const data = new Uint8Array(19_900)
+
+    const { err } = watched.ask(line, 1, creating('/x', { data, acl: mine }))
+    const multi = watched.ask(line, 2, {
+      kind: 'multi',
+      ops: [creating('/y', { data: data.subarray(99), acl: mine })],
+    })
+
+    expect([err, multi.err]).toEqual([ErrorCode.InvalidAcl, ErrorCode.Ok])
+    expect(watched.server.inspect().znodeCount()).toBe(4)
+  })
+
   test('auth entries times ops of a multi', () => {
     const { watched, line } = authenticated(10)
     const ops = Array.from({ length: 10_000 }, (_, i) => creating(`/${i}`, { acl: mine }))

@@ -42,12 +42,6 @@ function isChecked(config: AuthConfig, scheme: string): boolean {
   return scheme === 'ip' || (scheme === 'digest' && config.isDigestEnabled)
 }
 
-/**
- * The longest list that may be stored, in bytes: what a request can hold. Only `auth` entries make a list longer than
- * it came, by the connection's ids; without a bound a small request would make a txn that no reader accepts.
- */
-const longestAclBytes = 0xfffff
-
 /** The ACL to be stored, as vector bytes in `space`, or why it is refused. */
 export type FixedAcl =
   | { readonly ok: true; readonly space: Space; readonly from: number; readonly to: number }
@@ -60,23 +54,30 @@ export type FixedAcl =
  */
 export class AclFixer {
   readonly #config: AuthConfig
+  readonly #mostGrowthBytes: number
   readonly #writer: Writer = new Writer()
   #plain: Uint8Array = new Uint8Array(0)
 
-  constructor(config: AuthConfig) {
+  /**
+   * @param mostGrowthBytes - by which a list may become longer than it came: `auth` entries times the connection's
+   * ids could make of a small request a txn that no reader accepts
+   */
+  constructor(config: AuthConfig, mostGrowthBytes: number) {
     this.#config = config
+    this.#mostGrowthBytes = mostGrowthBytes
   }
 
   /** @param source - holds the vector, count included, between `from` and `to` */
   fix(ids: readonly AuthId[], source: Space, from: number, to: number): FixedAcl {
     if (this.#isPlain(source.bytes, from, to)) return { ok: true, space: source, from, to }
     const wanted = readAclList(new Reader(source.bytes, from, to))
-    const fixed = this.#normalise(ids, wanted ?? [])
+    const mostBytes = to - from + this.#mostGrowthBytes
+    const fixed = this.#normalise(ids, wanted ?? [], mostBytes)
     if (typeof fixed === 'number') return { ok: false, err: fixed }
     const writer = this.#writer
     writer.at = 0
     writeAclList(writer, fixed)
-    if (writer.at > longestAclBytes) return { ok: false, err: ErrorCode.InvalidAcl }
+    if (writer.at > mostBytes) return { ok: false, err: ErrorCode.InvalidAcl }
     if (!fixed.some((entry, i) => entry !== wanted?.[i]) && fixed.length === wanted?.length) {
       this.#plain = writer.written()
     }
@@ -90,7 +91,7 @@ export class AclFixer {
     return plain.length > 0
   }
 
-  #normalise(ids: readonly AuthId[], wanted: readonly Acl[]): readonly Acl[] | ErrorCode {
+  #normalise(ids: readonly AuthId[], wanted: readonly Acl[], mostBytes: number): readonly Acl[] | ErrorCode {
     const distinct = withoutDuplicates(wanted)
     if (distinct.length === 0) return ErrorCode.InvalidAcl
     const fixed: Acl[] = []
@@ -106,7 +107,7 @@ export class AclFixer {
         if (own.length === 0) return ErrorCode.InvalidAcl
         for (const id of own) {
           expandedBytes += smallestAcl + id.id.length
-          if (expandedBytes > longestAclBytes) return ErrorCode.InvalidAcl
+          if (expandedBytes > mostBytes) return ErrorCode.InvalidAcl
           fixed.push({ perms: entry.perms, scheme: id.scheme, id: id.id })
         }
       } else {

@@ -18,7 +18,7 @@ import {
   type Space,
   type Writer,
 } from '@corral/protocol'
-import type { ServerConfig } from '../config.ts'
+import { longestTxnBytes, type ServerConfig } from '../config.ts'
 import type { Fields } from '../effects.ts'
 import type { Now } from '../events.ts'
 import type { AuthId } from '../session/ids.ts'
@@ -88,7 +88,9 @@ export class Preparer {
     this.#config = given.config
     this.#tree = given.tree
     this.#pending = given.pending
-    this.#fixer = new AclFixer(given.config.auth)
+    // Half of what a txn may have beyond a frame: the rest is for headers and a sequence number.
+    const spareBytes = longestTxnBytes(given.config) - given.config.maxFrameBytes
+    this.#fixer = new AclFixer(given.config.auth, spareBytes / 2)
   }
 
   /** Sets zxid and time of the next txn. */
