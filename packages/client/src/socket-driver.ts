@@ -143,7 +143,7 @@ export class SocketDriver {
 
 /** Lent bytes do not outlive the call they came in. */
 function owned(event: Extract<SessionEvent, { kind: 'received' }>): SessionEvent {
-  const bytes = event.bytes.slice(event.from, event.to)
+  const bytes = new Uint8Array(event.bytes.subarray(event.from, event.to)) // the slice of a Buffer shares its memory
   return { ...event, bytes, from: 0, to: bytes.length }
 }
 

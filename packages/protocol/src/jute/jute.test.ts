@@ -190,3 +190,12 @@ test('copyBytes copies exactly the bytes asked for, at every length and alignmen
     }
   }
 })
+
+test('what is read from a Buffer is a copy and a plain Uint8Array', () => {
+  const frame = Buffer.from('00000003616263', 'hex')
+
+  const value = new Reader(frame).buffer()
+  frame.fill(0)
+
+  expect(value).toEqual(Uint8Array.of(97, 98, 99))
+})

@@ -75,8 +75,7 @@ export class Reader {
   buffer(): Uint8Array | null {
     const length = this.#length()
     if (length === -1) return null
-    const from = this.#take(length)
-    return this.#bytes.slice(from, from + length)
+    return this.#copy(this.#take(length), length)
   }
 
   string(): string | null {
@@ -108,12 +107,16 @@ export class Reader {
 
   /** The next `length` bytes, copied. */
   raw(length: number): Uint8Array {
-    const from = this.#take(length)
-    return this.#bytes.slice(from, from + length)
+    return this.#copy(this.#take(length), length)
   }
 
   skip(length: number): void {
     this.#take(length)
+  }
+
+  /** Not `slice`: that of a Buffer, which bytes from a socket are, shares its memory. */
+  #copy(from: number, length: number): Uint8Array {
+    return new Uint8Array(this.#bytes.subarray(from, from + length))
   }
 
   #length(): number {
