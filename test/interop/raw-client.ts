@@ -45,7 +45,7 @@ export class RawClient {
         { bytes, from: 0, to: bytes.length },
         maxReplyBytes,
         (space, from, to) => {
-          this.frames.push(space.bytes.slice(from, to))
+          this.frames.push(new Uint8Array(space.bytes.subarray(from, to)))
           return true
         },
       )
