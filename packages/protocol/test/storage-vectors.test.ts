@@ -18,6 +18,7 @@ import {
   snapshotMagic,
   statPersistedBytes,
   type TxnBody,
+  type TxnHeader,
   txnType,
   Writer,
   writeAclList,
@@ -269,4 +270,24 @@ test('a txn that was written before 3.4 has no parent cversion', () => {
     parentCversion: -1,
   })
   expect(digest).toBeUndefined()
+})
+
+test.each([
+  ['nothing', { paths: undefined, digest: undefined }],
+  ['a digest alone', { paths: undefined, digest: 0x2_0000_0005n }],
+  ['a digest of 0, which looks like two empty paths', { paths: undefined, digest: 0n }],
+  ['a list alone', { paths: ['/a', '/b'], digest: undefined }],
+  ['an empty list and a digest', { paths: [], digest: 7n }],
+])('what follows the header of a closeSession is told by its length: %s', (_what, { paths, digest }) => {
+  const header = { session: 1n, cxid: 2, zxid: 3n, timeMs: 4, type: -11 } as TxnHeader
+  const payload = encodeTxn({
+    header,
+    body: { kind: 'closeSession', paths },
+    digest: digest === undefined ? undefined : { version: 2, treeDigest: digest },
+  })
+
+  const txn = decodeTxn(payload)
+
+  expect(txn.body).toEqual({ kind: 'closeSession', paths })
+  expect(txn.digest?.treeDigest).toBe(digest)
 })

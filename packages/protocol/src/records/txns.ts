@@ -208,6 +208,8 @@ function tryPathList(
   try {
     const r = new Reader(payload, from, to)
     const paths = r.vector(4, reader => reader.text()) ?? []
+    // No ephemeral has an empty path: two of them are a digest of 0.
+    if (paths.includes('')) return undefined
     const hasDigest =
       r.remaining === txnDigestBytes && new Reader(payload, r.at, to).int32() === digestVersion
     return r.remaining === 0 || hasDigest ? { paths, lengthBytes: r.at - from } : undefined
