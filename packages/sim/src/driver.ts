@@ -73,6 +73,9 @@ export interface DriverCounters {
   marks: Map<string, number>
 }
 
+/** As many crashes in a row are no plan any more: something keeps the server from starting. */
+const mostVainBoots = 50
+
 /** Thrown between two effects to leave a turn: the process is no more. */
 class Death {
   readonly kind: CrashKind
@@ -147,6 +150,8 @@ export class SimServer {
   #armed: Map<string, boolean> = new Map()
   #marks: Random
   #generation = 0
+  /** Starts that did not come to serve, one after the other. */
+  #vainBoots = 0
 
   constructor(given: {
     scheduler: Scheduler
@@ -435,6 +440,7 @@ export class SimServer {
 
   #onServing(): void {
     this.#isServing = true
+    this.#vainBoots = 0
     this.counters.recoveries++
     const lastZxid = (this.#machine as Machine).inspect().lastZxid()
     if (lastZxid < this.highestToldZxid) {
@@ -539,6 +545,11 @@ export class SimServer {
     }
     this.#disk.crash(kind)
     if (!this.isRestarting) return
+    if (++this.#vainBoots > mostVainBoots) {
+      this.violations.push({ rule: 'V2', message: `the server does not start any more: ${this.fatalReason}` })
+      this.isRestarting = false
+      return
+    }
     const delayMs = between(this.#random, 1, Math.max(1, this.#options.restartMs))
     this.#scheduler.after(delayMs, 'restart', () => {
       if (this.#state === 'down' && this.isRestarting) this.boot()

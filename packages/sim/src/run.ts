@@ -111,7 +111,8 @@ class Run {
       if (crashAt !== undefined) this.#server.crashAfter(crashAt.effect, crashAt.kind)
       for (const client of [...this.#clients, ...this.#hostile]) client.start()
       this.#planNextFault()
-      await this.#until(() => this.#budget.left === 0, 600_000)
+      await this.#until(() => this.#budget.left === 0 || this.#hasFailed(), 600_000)
+      if (this.#hasFailed()) return this.#result()
       await this.#healAndSettle()
       await this.#endSessions()
       await this.#restartAndCompare()
@@ -120,6 +121,11 @@ class Run {
       this.#violations.push({ rule: 'run', message: text })
     }
     return this.#result()
+  }
+
+  /** What is wrong already need not be waited for. */
+  #hasFailed(): boolean {
+    return this.#recorder.violations.length + this.#server.violations.length + this.#log.violations.length > 0
   }
 
   // -- the safety phase

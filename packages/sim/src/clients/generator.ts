@@ -8,10 +8,12 @@ import {
   AddWatchMode,
   CreateFlags,
   creatorAllAcl,
+  ErrorCode,
   encodeUtf8,
   type MultiOp,
   OpCode,
   openAcl,
+  parentPath,
   type ReplyBody,
   type Request,
   readAcl,
@@ -76,6 +78,7 @@ export class Generator {
   /** Versions by path, as last seen. */
   readonly #versions: Map<string, number> = new Map()
   readonly #made: string[] = []
+  readonly #missing: Set<string> = new Set()
   #count = 0
 
   constructor(given: { random: Random; name: string; mix: Mix; maxValueBytes: number }) {
@@ -87,6 +90,14 @@ export class Generator {
 
   next(): Request {
     this.#count++
+    const request = this.#draw()
+    if (!('path' in request) || chance(this.#random, 0.2)) return request
+    // What is known to be missing is mostly made first, or nearly everything would be answered NoNode.
+    const needed = request.kind === 'create' ? parentPath(request.path) : request.path
+    return this.#missing.has(needed) ? create(needed, this.#value(), { op: this.#createOp() }) : request
+  }
+
+  #draw(): Request {
     switch (weighted(this.#random, this.#mix)) {
       case 'register':
         return this.#register()
@@ -119,7 +130,12 @@ export class Generator {
 
   /** What a reply taught. */
   learn(request: Request, err: number, body: ReplyBody): void {
-    if (err !== 0 || !('path' in request)) return
+    if (!('path' in request)) return
+    const isCreate = request.kind === 'create' || request.kind === 'createTtl'
+    if (err === ErrorCode.NoNode) this.#missing.add(isCreate ? parentPath(request.path) : request.path)
+    else if (isCreate) this.#missing.delete(request.path)
+    else if (request.kind === 'delete' && err === 0) this.#missing.add(request.path)
+    if (err !== 0) return
     if ('stat' in body && body.stat !== undefined && body.kind !== 'acl') {
       this.#versions.set(body.kind === 'pathStat' ? body.path : request.path, body.stat.version)
     }
@@ -337,7 +353,7 @@ export class Generator {
   #wrong(): Request {
     switch (between(this.#random, 0, 7)) {
       case 0:
-        return create('/no/such/parent', this.#value())
+        return create(`/no/such/${this.#count}`, this.#value())
       case 1:
         return create('/', this.#value())
       case 2:
@@ -356,7 +372,7 @@ export class Generator {
           version: 1_000_000,
         }
       default:
-        return { kind: 'getData', path: '/nowhere', watch: true }
+        return { kind: 'getData', path: `/nowhere-${this.#count}`, watch: true }
     }
   }
 
@@ -386,7 +402,7 @@ export class Generator {
   #version(path: string): number {
     if (chance(this.#random, 0.4)) return -1
     const known = this.#versions.get(path) ?? 0
-    return chance(this.#random, 0.8) ? known : known + 1
+    return chance(this.#random, 0.7) ? known : known + 1
   }
 
   #value(): Uint8Array | null {

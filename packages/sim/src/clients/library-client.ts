@@ -236,6 +236,7 @@ export class LibraryClient implements SimClient {
       error => {
         this.#settled()
         this.#onRejected(error)
+        if (error instanceof ZkError) this.#generator.learn(request, error.code, { kind: 'none' })
       },
     )
   }

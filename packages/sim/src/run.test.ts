@@ -1,0 +1,116 @@
+/**
+ * The simulation itself, on a sample of seeds: short runs here, long ones by `npm run sim`. And the proof that it finds
+ * something: every known mistake, put back, must be found.
+ */
+import { Server } from '@corral/core'
+import { describe, expect, test } from 'vitest'
+import { type Bug, bugs } from './bugs.ts'
+import type { MakeMachine } from './driver.ts'
+import type { FaultClass } from './options.ts'
+import { type Activity, type RunResult, replayCommand, simulate, type Wanted } from './run.ts'
+
+const makeMachine: MakeMachine = given => new Server(given)
+const operations = 120
+
+async function run(wanted: Wanted): Promise<RunResult> {
+  return await simulate({ operations, ...wanted }, makeMachine)
+}
+
+/** A text to compare with '', so that a failure shows what is needed to see it again. */
+function complaints(wanted: Wanted, result: RunResult): string {
+  if (result.violations.length === 0) return ''
+  const lines = result.violations.slice(0, 5).map(({ rule, message }) => `${rule}: ${message}`)
+  return [...lines, replayCommand({ operations, ...wanted }, result.options)].join('\n')
+}
+
+const seeds = Array.from({ length: 24 }, (_, i) => i + 1)
+const activities: Activity[] = []
+
+describe('a run with faults drawn from its seed breaks no rule', () => {
+  test.each(seeds)('seed %i', async seed => {
+    const result = await run({ seed })
+
+    expect(complaints({ seed }, result)).toBe('')
+    activities.push(result.activity)
+  })
+
+  test('and together the runs were worth something', () => {
+    const total = (name: string): number =>
+      activities.reduce((sum, activity) => sum + (activity[name] ?? 0), 0)
+
+    expect(activities.length).toBe(seeds.length)
+    const atLeast = {
+      ok: 800,
+      judged: 800,
+      eventsJudged: 50,
+      searched: 3 * seeds.length,
+      recoveries: 2 * seeds.length,
+      kills: 10,
+      powerLosses: 10,
+      takenBack: 1,
+      breaks: 20,
+      diskErrors: 3,
+      stalls: 5,
+      clockSteps: 5,
+      attacks: 10,
+      snapshotsReplayed: 10,
+      marks: 1,
+    }
+    const missing = Object.entries(atLeast).filter(([name, least]) => total(name) < least)
+    expect(missing.map(([name, least]) => `${name}: ${total(name)} < ${least}`)).toEqual([])
+  })
+})
+
+test('the same seed gives the same run, to the last bit', async () => {
+  for (const seed of [3, 10, 15, 18]) {
+    const first = await run({ seed })
+    const second = await run({ seed })
+
+    expect(second.traceHash).toBe(first.traceHash)
+    expect(second.activity).toEqual(first.activity)
+  }
+})
+
+test('another seed gives another run', async () => {
+  const hashes = await Promise.all(
+    [1, 2, 3].map(async seed => (await run({ seed, operations: 20 })).traceHash),
+  )
+
+  expect(new Set(hashes).size).toBe(3)
+})
+
+test('a crash after any effect loses nothing that was told', async () => {
+  const base: Wanted = { seed: 7, operations: 40, faults: [] }
+  const { activity } = await run(base)
+  const effects = activity['effects'] ?? 0
+  expect(effects).toBeGreaterThan(100)
+  // A sample: every one of them is `npm run sim -- --seed 7 --ops 40 --faults none --crash-points 1`.
+  const step = Math.ceil(effects / 25)
+  for (let effect = 1; effect < effects; effect += step) {
+    const wanted: Wanted = {
+      ...base,
+      crashAt: { effect, kind: (effect / step) % 2 < 1 ? 'kill' : 'powerLoss' },
+    }
+    expect(complaints(wanted, await run(wanted))).toBe('')
+  }
+})
+
+describe('a mistake put back is found', () => {
+  /** Faults under which the mistake can show at all. */
+  const faultsFor: Partial<Record<Bug, readonly FaultClass[]>> = {
+    'ignore-sync-error': ['disk', 'powerLoss'],
+    'skip-directory-sync': ['powerLoss'],
+    'trust-recovered': ['powerLoss', 'kill'],
+  }
+
+  test.each(bugs)('%s', async bug => {
+    const found: string[] = []
+    for (let seed = 1; seed <= 20 && found.length === 0; seed++) {
+      const faults = faultsFor[bug]
+      const { violations } = await run({ seed, bug, ...(faults === undefined ? {} : { faults }) })
+      found.push(...violations.map(({ rule }) => rule))
+    }
+
+    expect(found.length).toBeGreaterThan(0)
+  })
+})
