@@ -131,7 +131,7 @@ export class RunningServer {
 }
 
 function serverCommand(side: Side, config: string, programs: Programs): string[] {
-  if (side === 'corral') return [process.execPath, programs.corralBundle, config]
+  if (side === 'corral') return [process.execPath, programs.corralBundle, 'server', config]
   const main = 'org.apache.zookeeper.server.quorum.QuorumPeerMain'
   return ['java', ...programs.javaOptions, '-cp', zookeeperJar, main, config]
 }
