@@ -30,7 +30,7 @@ import type { ConnId, Event, Now, Peer } from './events.ts'
 import type { ConnectionInfo, Counters, Inspection, SessionInfo } from './inspect.ts'
 import { Log, type LogReport } from './log/log.ts'
 import type { Random } from './random.ts'
-import { Pipeline } from './request/pipeline.ts'
+import { isTired, Pipeline } from './request/pipeline.ts'
 import { Reaper } from './request/reaper.ts'
 import { type Connection, Pause } from './session/connection.ts'
 import { ConnectionThrottle } from './session/connection-throttle.ts'
@@ -45,9 +45,6 @@ type Life = 'new' | 'recovering' | 'serving' | 'stopping' | 'ended'
 
 /** Txns applied and answered in one step. */
 const txnsPerPiece = 256
-
-/** Output of one connection in one step after which it is not read on until the socket took it. */
-const stepOutputBytes = 1024 * 1024
 
 export interface ServerGiven {
   readonly config: ServerConfig
@@ -221,24 +218,24 @@ export class Server {
         unsentBytes: lengthBytes,
       })
       this.#abort(connection)
-    } else if (lengthBytes > unsentHighBytes) this.#pauseForOutput(connection)
-  }
-
-  #pauseForOutput(connection: Connection): void {
-    this.#pause(connection, Pause.Output)
-    this.#full.add(connection)
-    this.#askTurn()
+    } else if (lengthBytes > unsentHighBytes) this.#pause(connection, Pause.Output)
   }
 
   #onUnsent(conn: ConnId, lengthBytes: number): void {
     const connection = this.#connections.get(conn)
     if (connection === undefined) return
     connection.unsentBytes = lengthBytes
-    if (lengthBytes > this.#config.unsentHighBytes) this.#pauseForOutput(connection)
+    if (lengthBytes > this.#config.unsentHighBytes) this.#pause(connection, Pause.Output)
     else if (lengthBytes === 0 && (connection.paused & Pause.Output) !== 0) {
-      this.#full.delete(connection)
-      this.#unpause(connection, Pause.Output)
+      this.#resumeOutput(connection)
     }
+  }
+
+  /** The socket has taken what there was: first what waits in the backlog, then what waits in the tail. */
+  #resumeOutput(connection: Connection): void {
+    this.#full.delete(connection)
+    this.#pipeline?.resumeBacklog(this.#now, connection)
+    if (!this.#full.has(connection)) this.#unpause(connection, Pause.Output)
   }
 
   #pause(connection: Connection, why: number): void {
@@ -248,6 +245,10 @@ export class Server {
     }
     connection.paused |= why
     if (why === Pause.Throttle || why === Pause.Outstanding) this.#throttled.add(connection)
+    if (why === Pause.Output) {
+      this.#full.add(connection)
+      this.#askTurn()
+    }
   }
 
   #unpause(connection: Connection, why: number): void {
@@ -338,7 +339,7 @@ export class Server {
   #onRequest(connection: Connection, space: Space, from: number, to: number): void {
     if (this.#pipeline === undefined || connection.phase !== 'open') return
     this.#pipeline.accept(this.#now, this.#clockMs(), connection, space, from, to)
-    if (connection.stepBytes > stepOutputBytes) this.#pauseForOutput(connection)
+    if (isTired(connection)) this.#pause(connection, Pause.Output)
   }
 
   // ---- time and disk
@@ -374,8 +375,7 @@ export class Server {
     this.#applyPiece()
     for (const connection of [...this.#full]) {
       if (connection.unsentBytes > 0) continue // the socket will say when it has drained
-      this.#full.delete(connection)
-      this.#unpause(connection, Pause.Output)
+      this.#resumeOutput(connection)
     }
   }
 

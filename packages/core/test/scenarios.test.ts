@@ -4,6 +4,8 @@
  *   open a                      a connection
  *   a connect [timeout=ms]      its connect request; `as b` takes over the session of b
  *   a > XID KIND PATH [DATA] [key=value …]
+ *   a flood XID COUNT KIND PATH the same request many times, with xids from XID on
+ *   a < COUNT replies           that many answers, whatever they say
  *   a < TEXT                    the next thing that a sees; `nothing`, `closed`
  *   disk                        everything that the disk was asked for comes back
  *   turn                        the turn of the loop ends
@@ -41,7 +43,14 @@ function play(lines: readonly string[]): void {
       server.step({ kind: 'closed', conn: (peers.get(words[1] as string) as Peer).id })
     else if (peer === undefined) throw new Error(`what is "${line}"?`)
     else if (words[1] === 'connect') connect(server, peer, words.slice(2), peers)
-    else if (words[1] === '>') server.request(peer, Number(words[2]), request(words.slice(3)))
+    else if (words[1] === 'flood') {
+      const [first, count] = [Number(words[2]), Number(words[3])]
+      for (let i = 0; i < count; i++) server.request(peer, first + i, request(words.slice(4)))
+    } else if (words[2] !== undefined && words[3] === 'replies') {
+      const answers = peer.inbox.splice(0, Number(words[2]))
+      expect(answers.every(answer => answer.startsWith('reply'))).toBe(true)
+      expect(answers).toHaveLength(Number(words[2]))
+    } else if (words[1] === '>') server.request(peer, Number(words[2]), request(words.slice(3)))
     else expectNext(peer, words.slice(2).join(' '), line)
   }
 }
@@ -88,6 +97,7 @@ function request(words: readonly string[]): Request {
     case 'getChildren':
       return { kind, path, watch: options.get('watch') === 'true' }
     case 'sync':
+    case 'getAllChildrenNumber':
       return { kind, path }
     case 'ping':
     case 'closeSession':

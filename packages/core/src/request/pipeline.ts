@@ -38,6 +38,10 @@ import { Reads } from './read.ts'
 import { beginReply, endReply, refuse, writeErrorResult, writeResultHead, writeResultsEnd } from './reply.ts'
 import { Watching } from './watching.ts'
 
+/** Output that one connection may cause in a step, and znodes that it may have walked over. */
+const stepOutputBytes = 1024 * 1024
+const stepZnodes = 100_000
+
 const requestHeadBytes = 8
 const txnHeadBytes = 32
 
@@ -191,7 +195,7 @@ export class Pipeline {
       }
     }
     this.#count(connection, 1)
-    if (connection.unfinishedWrites > 0) {
+    if (connection.unfinishedWrites > 0 || !connection.backlog.isEmpty) {
       connection.backlog.push(space, from, to, connection.newestWrite, now.monotonicMs)
       this.#pauseIfFull(connection)
     } else this.#answer(now, connection, isWhole, now.monotonicMs)
@@ -400,6 +404,8 @@ export class Pipeline {
       view.getInt32(from + 12) === write.zxidHigh && view.getInt32(from + 16) === write.zxidLow,
       'txns become durable in the order of their zxids',
     )
+    // What waits behind its last write must not see this one.
+    if (write.connection !== undefined) this.#answerBacklog(now, write.connection, 'all')
     const fired = this.#fired
     fired.clear()
     const err = this.#tree.apply(space, from, to, fired)
@@ -418,7 +424,8 @@ export class Pipeline {
       connection.unfinishedWrites--
       if (write.op === OpCode.CreateSession) this.#welcome(connection)
       else this.#reply(now, connection, write, space, from)
-      this.#answerBacklog(now, connection, write.number)
+      connection.answeredWrite = write.number
+      this.#answerBacklog(now, connection, 'some')
     }
     if (write.op === OpCode.CloseSession) this.#endSession(write)
   }
@@ -518,12 +525,18 @@ export class Pipeline {
     writeResultsEnd(w)
   }
 
+  /** Goes on with the requests that are due and were left because the connection had had its share of the step. */
+  resumeBacklog(now: Now, connection: Connection): void {
+    this.#answerBacklog(now, connection, 'some')
+  }
+
   /** The requests that waited for this write, in the order in which they came. */
-  #answerBacklog(now: Now, connection: Connection, number: number): void {
+  #answerBacklog(now: Now, connection: Connection, most: 'some' | 'all'): void {
     const { backlog } = connection
-    while (backlog.isDue(number)) {
+    while (backlog.isDue(connection.answeredWrite)) {
       // More than it may have unsent: the end of the step closes it, and nothing more is made for it.
       if (connection.stepBytes > this.#config.unsentLimitBytes) return
+      if (most === 'some' && isTired(connection)) return this.#host.pause(connection, Pause.Output)
       const isWhole = this.#request.readFrame(
         backlog.space.bytes,
         backlog.space.view,
@@ -636,6 +649,11 @@ export class Pipeline {
       this.#host.pause(connection, Pause.Throttle)
     }
   }
+}
+
+/** Has the connection had its share of this step? The rest of its requests waits for a later one. */
+export function isTired(connection: Connection): boolean {
+  return connection.stepBytes > stepOutputBytes || connection.stepZnodes > stepZnodes
 }
 
 interface Submission {

@@ -102,7 +102,7 @@ export class Reads {
         tree.statInto(znode, w)
         break
       case OpCode.GetAllChildrenNumber:
-        w.int32(tree.descendantCount(znode))
+        connection.stepZnodes += this.#countDescendants(w, znode)
         break
       default:
         if (request.isWatching) this.#watch(connection, request, WatchKind.Child)
@@ -110,6 +110,12 @@ export class Reads {
         if (request.op === OpCode.GetChildren2) tree.statInto(znode, w)
     }
     return ErrorCode.Ok
+  }
+
+  #countDescendants(w: Writer, znode: ZnodeId): number {
+    const count = this.#tree.descendantCount(znode)
+    w.int32(count)
+    return count
   }
 
   #exists(w: Writer, connection: Connection, request: RequestView): ErrorCode {

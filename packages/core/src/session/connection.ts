@@ -33,6 +33,8 @@ export class Connection {
   /** Sequence number of its newest write, and how many of its writes are not answered yet. */
   newestWrite = 0
   unfinishedWrites = 0
+  /** Of its writes, the one answered last. */
+  answeredWrite = 0
   /** Requests with xid > 0 accepted and not answered. */
   outstanding = 0
   paused = 0
@@ -45,8 +47,9 @@ export class Connection {
   isDirty = false
   /** Given to the driver and not taken by the socket. */
   unsentBytes = 0
-  /** Written in this step. */
+  /** Written in this step, and znodes that its requests made the server walk over. */
   stepBytes = 0
+  stepZnodes = 0
   /** Close it when this step's output has left. */
   isClosingAfterStep = false
 

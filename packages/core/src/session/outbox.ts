@@ -66,6 +66,7 @@ export class Outbox {
       this.flushOne(connection)
       after(connection)
       connection.stepBytes = 0
+      connection.stepZnodes = 0
     }
     dirty.length = 0
     this.#owner = undefined
