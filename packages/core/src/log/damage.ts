@@ -34,6 +34,7 @@ export function judge(stop: Stop): Verdict {
   const isOurs = stop.mark > 0
   if (isOurs && stop.wasClean) return 'damaged'
   if (isIncomplete && stop.validBehind === 0) return 'torn'
-  // Behind the mark lies one batch at most that nobody was told of, whole records or not.
-  return isOurs && stop.at >= stop.mark && (isIncomplete || stop.isMissingSector) ? 'torn' : 'damaged'
+  // Whole records follow. Behind the mark they can be of one batch that nobody was told of, but then what tore it is
+  // missing: a damaged byte among others was written, and told of.
+  return isOurs && stop.at >= stop.mark && stop.isMissingSector ? 'torn' : 'damaged'
 }
