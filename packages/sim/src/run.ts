@@ -309,8 +309,11 @@ class Run {
     snapshots.sort((a, b) => Number(BigInt(`0x${b.slice(9)}`) - BigInt(`0x${a.slice(9)}`)))
     const draws = this.#random.fork('older snapshots')
     const isChosen = (): boolean => snapshots.length <= 5 || chance(draws, 4 / snapshots.length)
+    const oldestLog = this.#oldestLog()
     for (const [i, snapshot] of snapshots.slice(1).entries()) {
-      if (!isChosen()) continue
+      // A purge that a crash cut short has removed the logs and not yet the snapshots.
+      const isPurged = oldestLog !== undefined && BigInt(`0x${snapshot.slice(9)}`) + 1n < oldestLog
+      if (isPurged || !isChosen()) continue
       const random = this.#random.fork(`disk older ${i}`)
       const disk = this.#disk.clone({
         scheduler: this.#scheduler,
@@ -328,6 +331,12 @@ class Run {
       server.crash('kill')
       this.#snapshotsReplayed++
     }
+  }
+
+  #oldestLog(): bigint | undefined {
+    const names = this.#disk.names('log').filter(name => /^log\.[0-9a-f]+$/.test(name))
+    const zxids = names.map(name => BigInt(`0x${name.slice(4)}`)).sort((a, b) => (a < b ? -1 : 1))
+    return zxids[0]
   }
 
   // -- the judgement

@@ -1,7 +1,7 @@
 /** What the simulation found, each boiled down to the few steps that it takes. */
 import { defaultConfig } from '@corral/core'
 import { CreateFlags, encodeUtf8, openAcl, type Request } from '@corral/protocol'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { Bench, syncMs } from '../test/bench.ts'
 import { create } from './clients/generator.ts'
 
@@ -75,4 +75,135 @@ test('a session id is not used again when the clock goes back and the session is
   }
 
   expect(new Set(seen).size).toBe(16)
+})
+
+describe('damage to acknowledged bytes', () => {
+  /** A server that has written a while, and is gone; the file that holds its last records. */
+  function aWrittenDisk(
+    snapCount: number,
+    end: 'stop' | 'kill' = 'kill',
+  ): { readonly bench: Bench; readonly log: string } {
+    const storage = { ...defaultConfig.storage, preAllocBytes: 4096, snapCount, purge: undefined }
+    const bench = new Bench({ storage })
+    const hand = bench.connect(Array.from({ length: 20 }, (_, i) => create(`/n${i}`, value)))
+    for (let i = 0; i < 20; i++) {
+      bench.runFor(100)
+      hand.ask({ kind: 'setData', path: `/n${i}`, data: value, version: -1 })
+    }
+    bench.runFor(1000)
+    bench.server.isRestarting = false
+    if (end === 'kill') bench.server.crash('kill')
+    else bench.server.stop()
+    bench.runFor(1000)
+    const logs = bench.disk.names('log').filter(name => name.startsWith('log.'))
+    logs.sort((a, b) => Number(BigInt(`0x${a.slice(4)}`) - BigInt(`0x${b.slice(4)}`)))
+    return { bench, log: logs.at(-1) ?? '' }
+  }
+
+  function restart(bench: Bench): string {
+    bench.server.boot()
+    bench.runFor(5000)
+    return bench.server.isServing ? 'serves' : (bench.server.fatalReason ?? 'is silent')
+  }
+
+  /** The bytes of the last log that records lie on, without those of their length words. */
+  function recordBytes(content: Uint8Array): readonly number[] {
+    const view = new DataView(content.buffer, content.byteOffset, content.length)
+    const places: number[] = []
+    for (let at = 16; at + 12 < content.length && view.getInt32(at + 8) > 0; ) {
+      const end = at + 13 + view.getInt32(at + 8)
+      for (let i = at; i < end; i++) if (i < at + 8 || i >= at + 12) places.push(i)
+      at = end
+    }
+    return places
+  }
+
+  test.each(['stop', 'kill'] as const)(
+    'wherever a bit of a record is flipped after a %s, nothing is lost silently',
+    end => {
+      const { bench: whole, log } = aWrittenDisk(100_000, end)
+      const written = whole.log.count
+      const places = recordBytes(whole.disk.content('log', log) ?? new Uint8Array(0))
+      let refusals = 0
+      for (let i = 0; i < places.length; i += 41) {
+        const at = places[i] ?? 0
+        const { bench } = aWrittenDisk(100_000, end)
+        const byte = bench.disk.content('log', log)?.[at] ?? 0
+        bench.disk.damage('log', log, at, Uint8Array.of(byte ^ 0x10))
+
+        const outcome = restart(bench)
+
+        if (outcome === 'serves') {
+          // Of the last record alone it cannot be told whether anybody knew of it.
+          expect(bench.server.inspect()?.lastZxid()).toBeGreaterThanOrEqual(BigInt(written - 1))
+        } else {
+          expect(outcome).toContain(log)
+          refusals++
+        }
+      }
+      expect(refusals).toBeGreaterThan(20)
+    },
+  )
+
+  test('zeros among the records of a run that ended in order are refused, with file and place', () => {
+    const { bench, log } = aWrittenDisk(100_000, 'stop')
+
+    bench.disk.damage('log', log, 512, new Uint8Array(512))
+
+    expect(restart(bench)).toMatch(new RegExp(`${log} is damaged.*at byte \\d+, after zxid 0x`))
+  })
+
+  test('a damaged newest snapshot costs nothing while an older one and the logs are there', () => {
+    const { bench } = aWrittenDisk(10)
+    const written = bench.log.count
+    const snapshots = bench.disk.names('data').filter(name => name.startsWith('snapshot.'))
+    snapshots.sort((a, b) => Number(BigInt(`0x${a.slice(9)}`) - BigInt(`0x${b.slice(9)}`)))
+    expect(snapshots.length).toBeGreaterThan(1)
+    bench.disk.damage('data', snapshots.at(-1) ?? '', 200, new Uint8Array(64).fill(0xff))
+
+    expect(restart(bench)).toBe('serves')
+    expect(bench.server.inspect()?.lastZxid()).toBe(BigInt(written))
+    expect(bench.server.counters.said.get('a snapshot cannot be used')).toBe(1)
+  })
+
+  test('a log file that is gone from the middle is refused', () => {
+    const storage = {
+      ...defaultConfig.storage,
+      preAllocBytes: 0,
+      txnLogSizeLimitBytes: 500,
+      purge: undefined,
+    }
+    const bench = new Bench({ storage })
+    const hand = bench.connect([create('/n', value)])
+    for (let i = 0; i < 40; i++) {
+      bench.runFor(100)
+      hand.ask({ kind: 'setData', path: '/n', data: value, version: -1 })
+    }
+    bench.runFor(1000)
+    bench.server.isRestarting = false
+    bench.server.crash('kill')
+    const logs = bench.disk.names('log').filter(name => name.startsWith('log.'))
+    expect(logs.length).toBeGreaterThan(2)
+    logs.sort((a, b) => Number(BigInt(`0x${a.slice(4)}`) - BigInt(`0x${b.slice(4)}`)))
+
+    bench.disk.destroy('log', logs[1] ?? '')
+
+    expect(restart(bench)).not.toBe('serves')
+  })
+
+  test('a write that landed elsewhere is found at the next start', () => {
+    let refusals = 0
+    for (let at = 16; at < 400; at += 61) {
+      const { bench, log } = aWrittenDisk(100_000)
+      // The last record lies on top of older ones, and where it belongs there are zeros.
+      const content = bench.disk.content('log', log) ?? new Uint8Array(0)
+      const end = content.findLastIndex(byte => byte !== 0) + 1
+      const record = content.slice(end - 72, end)
+      bench.disk.damage('log', log, end - 72, new Uint8Array(72))
+      bench.disk.damage('log', log, at, record)
+
+      if (restart(bench) !== 'serves') refusals++
+    }
+    expect(refusals).toBe(7)
+  })
 })

@@ -32,7 +32,7 @@ function aStat(czxid: bigint, change: Partial<Stat> = {}): Stat {
   }
 }
 
-const createA: Request = {
+const createA: Request & { readonly kind: 'create' } = {
   kind: 'create',
   op: OpCode.Create,
   path: '/a',
