@@ -119,12 +119,12 @@ test.each([
   expect(over(tree, '/q/x')?.limits).toEqual({ count: -1, bytes: -1, countHard: -1, bytesHard: -1 })
 })
 
-test('a missing usage znode is no harm', () => {
+test('a missing usage znode is no harm, and the quota is not enforced', () => {
   const tree = aTree()
   change(tree, text('/q', ''), ...quota('/q'))
   change(tree, { kind: 'delete', path: '/zookeeper/quota/q/zookeeper_stats' }, text('/q/a', 'abc'))
 
-  expect(over(tree, '/q/a')?.usage).toEqual({ count: -1, bytes: -1 })
+  expect(over(tree, '/q/a')).toBeUndefined()
 })
 
 test('limits for the root, and znodes of these names elsewhere, are nothing special', () => {

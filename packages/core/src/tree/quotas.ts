@@ -25,7 +25,7 @@ export interface Quota {
     readonly countHard: number
     readonly bytesHard: number
   }
-  /** The root included; -1 where the usage znode is missing or unreadable. */
+  /** The root included; -1 where the usage is unreadable. */
   readonly usage: { readonly count: number; readonly bytes: number }
 }
 
@@ -83,12 +83,14 @@ export class Quotas {
     this.#write(stats, usage)
   }
 
-  /** The deepest quota at or above a path, which need not exist. */
+  /** The deepest quota at or above a path, which need not exist; undefined too when its usage znode is missing. */
   over(path: Space, from: number, to: number): Quota | undefined {
     const end = this.#roots.count === 0 ? from : this.#rootEnd(path, from, to)
     if (end <= from) return undefined
+    const stats = this.#find(path, from, end, statsName)
+    if (stats === 0) return undefined // nothing is enforced that is not counted
     const limits = this.#read(this.#find(path, from, end, limitsName))
-    const usage = this.#read(this.#find(path, from, end, statsName))
+    const usage = this.#read(stats)
     return {
       rootLength: end - from,
       limits: {
