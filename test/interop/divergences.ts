@@ -188,17 +188,6 @@ export const divergences: readonly Divergence[] = [
       ),
   },
   {
-    id: 'watch-on-null',
-    section: 'client-protocol §3.1',
-    what: 'addWatch with a null path is malformed, as null paths are elsewhere; Java keeps a watch that nothing can trigger',
-    settle: exchange =>
-      settlePairs(exchange, ({ request, sent, oracle, subject }) => {
-        if (request.kind !== 'addWatch' || sent.mutation?.kind !== 'nullPath') return false
-        exchange.endConnections()
-        return oracle.err === ErrorCode.Ok && subject.err === ErrorCode.MarshallingError
-      }),
-  },
-  {
     id: 'create2-result-in-multi',
     section: 'client-protocol §9.1',
     what: 'a create that answers with a Stat has result type 15 inside a multi since 3.9, and 1 without the Stat before',

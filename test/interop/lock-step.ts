@@ -456,7 +456,14 @@ export class LockStep {
     const isReopening =
       (how === 'resume' || how === 'steal' || how === 'wrongPassword') && this.#oracle.sessions.length > 1
     // Session 0 is the runner's own.
-    const session = isReopening ? 1 + (wantedSession % (this.#oracle.sessions.length - 1)) : 0
+    const held = this.#slots.flatMap(state =>
+      state === undefined || state.session === 0 ? [] : [state.session],
+    )
+    const session = !isReopening
+      ? 0
+      : how === 'wrongPassword' && held.length > 0
+        ? (held[wantedSession % held.length] as number)
+        : 1 + (wantedSession % (this.#oracle.sessions.length - 1))
     const victim = isReopening ? this.#slots.findIndex(state => state?.session === session) : -1
     if (victim >= 0) await this.#ping(step, victim)
     if (isReopening && this.#hasDropped) await this.#untilDropsAreNoticed()

@@ -16,8 +16,8 @@ import {
 } from '@corral/protocol'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startCorral } from './corral-server.ts'
-import { writeSent } from './lock-step.ts'
 import type { InteropServer } from './interop-server.ts'
+import { writeSent } from './lock-step.ts'
 import { RawClient } from './raw-client.ts'
 
 let server: InteropServer
@@ -88,6 +88,19 @@ test.each([OpCode.CreateSession, OpCode.DeleteContainer, OpCode.Error, 99])(
   },
 )
 
+test('addWatch with a null path is malformed; in Java it outlives its connection (§3.1)', async () => {
+  const { client } = await RawClient.connect(server.port)
+  const writer = new Writer()
+  const request: Request = { kind: 'addWatch', path: '/a', mode: 1 }
+  writeSent(writer, { request, mutation: { kind: 'nullPath' } }, 1)
+  client.send(writer.written())
+
+  const frame = await client.next()
+
+  expect(frame && readReplyFrame(OpCode.AddWatch, frame).header.err).toBe(ErrorCode.MarshallingError)
+  client.drop()
+})
+
 test('garbage in a stats node does not hurt the server (§14 item 27)', async () => {
   const answers = await pipeline([
     create('/zookeeper/quota/g'),
@@ -119,7 +132,11 @@ test('a write behind a setACL is checked against the new ACL, however fast it co
 test('auth is answered in its turn (§6.14 point 5)', async () => {
   const { client } = await RawClient.connect(server.port)
   const writer = new Writer()
-  const requests: Request[] = [create('/turn'), { kind: 'auth', scheme: 'digest', auth: encodeUtf8('u:p') }, create('/turn')]
+  const requests: Request[] = [
+    create('/turn'),
+    { kind: 'auth', scheme: 'digest', auth: encodeUtf8('u:p') },
+    create('/turn'),
+  ]
   for (const [i, request] of requests.entries()) {
     writeRequestFrame(writer, request.kind === 'auth' ? Xid.Auth : i + 1, request)
   }
