@@ -18,7 +18,7 @@ beforeAll(async () => {
     outfile: bundle,
     bundle: true,
     platform: 'node',
-    format: 'esm',
+    format: 'cjs',
     target: 'node20',
     conditions: ['corral-source'],
     logLevel: 'warning',
