@@ -102,7 +102,7 @@ export class Reads {
         tree.statInto(znode, w)
         break
       case OpCode.GetAllChildrenNumber:
-        connection.stepZnodes += this.#countDescendants(w, znode)
+        connection.stepZnodes += this.#countDescendants(w, znode, request.pathFrom === request.pathTo)
         break
       default:
         if (request.isWatching) this.#watch(connection, request, WatchKind.Child)
@@ -112,9 +112,10 @@ export class Reads {
     return ErrorCode.Ok
   }
 
-  #countDescendants(w: Writer, znode: ZnodeId): number {
+  /** The Java server counts by prefix, and the root itself begins with the empty path and a slash. */
+  #countDescendants(w: Writer, znode: ZnodeId, isEmptyPath: boolean): number {
     const count = this.#tree.descendantCount(znode)
-    w.int32(count)
+    w.int32(isEmptyPath ? count + 1 : count)
     return count
   }
 
