@@ -395,7 +395,7 @@ export class LockStep {
     for (const [i, { request, mutation }] of sent.entries()) {
       const reply = replies[i]
       if (reply === undefined || state === undefined) continue
-      if (mutation === undefined) {
+      if (mutation === undefined || mutation.kind === 'append') {
         for (const [path, watchClass] of watchesOf(request)) state.watches.set(path, watchClass)
         if (request.kind === 'removeWatches' && request.type === WatcherType.Any)
           state.watches.delete(request.path)
