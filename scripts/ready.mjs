@@ -6,22 +6,38 @@
  * began: a source saved meanwhile counts as newer. It lives in node_modules, so that a new installation is
  * always followed by a new build.
  */
-import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const stamp = 'node_modules/.corral-ready'
 
-const bundles = [
-  {
-    project: 'packages/server',
-    source: 'src/main.ts',
-    compiled: 'dist/main.js',
-    bundle: 'corral-server.cjs',
-  },
-  { project: 'packages/cli', source: 'src/main.ts', compiled: 'dist/main.js', bundle: 'corral-cli.cjs' },
-]
+const server = {
+  project: 'packages/server',
+  source: 'src/main.ts',
+  compiled: 'dist/main.js',
+  bundle: 'corral-server.code.cjs',
+}
+const cli = {
+  project: 'packages/cli',
+  source: 'src/main.ts',
+  compiled: 'dist/main.js',
+  bundle: 'corral-cli.cjs',
+}
+const bundles = [server, cli]
 
 process.chdir(dirname(dirname(fileURLToPath(import.meta.url))))
 requireNode(20, 19)
@@ -36,6 +52,7 @@ async function makeReady() {
   say('compiling')
   run(process.execPath, ['node_modules/typescript/bin/tsc', '-b', ...bundles.map(({ project }) => project)])
   for (const each of bundles) await bundle(each)
+  await cacheCode()
   writeFileSync(stamp, '')
   utimesSync(stamp, startedAt, startedAt)
 }
@@ -69,6 +86,29 @@ async function bundle({ project, source, compiled, bundle }) {
   for (const { path, contents } of outputFiles) {
     writeFileSync(`${path}.${process.pid}`, contents)
     renameSync(`${path}.${process.pid}`, path)
+  }
+}
+
+/** Puts the starter beside the server's bundle and lets one short run, in a directory of its own, write the cache. */
+async function cacheCode() {
+  const starter = join(server.project, 'bundle', 'corral-server.cjs')
+  rmSync(join(server.project, 'bundle', 'corral-server.code.cache'), { force: true })
+  copyFileSync('scripts/cached-start.cjs', `${starter}.${process.pid}`)
+  renameSync(`${starter}.${process.pid}`, starter)
+  const scratch = mkdtempSync(join(tmpdir(), 'corral-cache-'))
+  try {
+    const run = spawn(process.execPath, [starter, 'server', '--client-port', '0', '--data-dir', scratch], {
+      env: { ...process.env, CORRAL_WRITE_CODE_CACHE: '1' },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const timer = setTimeout(() => run.kill('SIGKILL'), 10_000)
+    run.stdout.on('data', line => {
+      if (String(line).includes('"serving"')) run.kill('SIGTERM')
+    })
+    await once(run, 'exit')
+    clearTimeout(timer)
+  } finally {
+    rmSync(scratch, { recursive: true, force: true })
   }
 }
 

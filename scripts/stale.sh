@@ -6,5 +6,5 @@ if [ ! -e "$stamp" ]; then
   echo "$stamp"
   exit
 fi
-exec find package-lock.json tsconfig.base.json scripts/stale.sh scripts/ready.mjs packages/*/*.json packages/*/src \
+exec find package-lock.json tsconfig.base.json scripts/stale.sh scripts/ready.mjs scripts/cached-start.cjs packages/*/*.json packages/*/src \
   -newer "$stamp" ! -name '*.test.ts'
