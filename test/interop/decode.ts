@@ -149,7 +149,7 @@ function decodeBody(op: number, r: Reader, names: Names): SeenBody {
       return { names: sortedNames(r), stat: decodeStat(r, names) }
     case OpCode.GetAcl:
       return {
-        acl: r.vector(12, reader => ({ perms: reader.int32(), scheme: text(reader), id: text(reader) })),
+        acl: decodeAcl(r),
         stat: decodeStat(r, names),
       }
     case OpCode.GetAllChildrenNumber:
@@ -165,6 +165,23 @@ function decodeBody(op: number, r: Reader, names: Names): SeenBody {
     default:
       return {}
   }
+}
+
+/** Entries that `auth` stood for come in the order of a hash set: those side by side that differ only in the id are sorted. */
+function decodeAcl(r: Reader): NonNullable<SeenBody['acl']> | null {
+  const acl = r.vector(12, reader => ({ perms: reader.int32(), scheme: text(reader), id: text(reader) }))
+  if (acl === null) return null
+  const isAlike = (at: number, from: number): boolean =>
+    acl[at]?.scheme === 'digest' &&
+    acl[at]?.scheme === acl[from]?.scheme &&
+    acl[at]?.perms === acl[from]?.perms
+  for (let from = 0; from < acl.length; ) {
+    let to = from + 1
+    while (isAlike(to, from)) to++
+    acl.splice(from, to - from, ...acl.slice(from, to).sort((a, b) => (`${a.id}` < `${b.id}` ? -1 : 1)))
+    from = to
+  }
+  return acl
 }
 
 function decodeResults(r: Reader, names: Names): SeenResult[] {

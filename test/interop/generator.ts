@@ -213,8 +213,24 @@ export class Generator {
   /** @param count - steps; a pipelined step is several operations */
   steps(count: number): Step[] {
     const steps: Step[] = []
-    for (let i = 0; i < count; i++) steps.push(this.#step())
+    while (steps.length < count) steps.push(...this.#next())
     return steps
+  }
+
+  #next(): Step[] {
+    return this.#dice.chance(1) ? this.#modeThenType() : [this.#step()]
+  }
+
+  /** A watch of one mode, asked about or removed by the type of another. */
+  #modeThenType(): Step[] {
+    const dice = this.#dice
+    const slot = dice.below(slotCount)
+    const path = dice.of(tops)
+    const requests: Request[] = [
+      { kind: 'addWatch', path, mode: dice.below(2) },
+      { kind: dice.of(['checkWatches', 'removeWatches'] as const), path, type: 1 + dice.below(2) },
+    ]
+    return requests.map(request => ({ do: 'send', slot, sent: [{ request }] }))
   }
 
   #step(): Step {
@@ -276,7 +292,8 @@ export class Generator {
   /**
    * Nothing that Java answers out of order: no auth, no unknown opcode. And no write behind a setACL: Java checks it
    * against the new ACL or the old one, whichever thread is faster. So with quotas: the usage may be that before an
-   * earlier write or behind it.
+   * earlier write or behind it. Nor behind a multi that is refused whole: until it is logged, Java counts its first
+   * ops as done.
    */
   #pipeline(): Sent[] {
     const dice = this.#dice
@@ -285,7 +302,7 @@ export class Generator {
     for (let i = 2 + dice.below(6); i > 0; i--) {
       const request = isWriting && dice.chance(70) ? this.#write() : this.#read()
       sent.push({ request })
-      if (request.kind === 'setAcl' || this.#isQuotaEnforced) isWriting = false
+      if (request.kind === 'setAcl' || mayBeSpoilt(request) || this.#isQuotaEnforced) isWriting = false
     }
     if (dice.chance(4)) sent.push({ request: { kind: 'closeSession' } })
     return sent
@@ -573,6 +590,15 @@ export class Generator {
       [2, isSafeToFlip ? { kind: 'flip', at: dice.below(1000) / 1000, value: 1 + dice.below(255) } : cut],
     ])
   }
+}
+
+function mayBeSpoilt(request: Request): boolean {
+  if (request.kind !== 'multi') return false
+  return request.ops.some(
+    op =>
+      (op.kind === 'create' || op.kind === 'createTtl') &&
+      (op.flags > CreateFlags.Container || op.flags < 0 || op.acl?.some(({ id }) => id === null) === true),
+  )
 }
 
 const cutReconfig: Sent = {
