@@ -92,6 +92,12 @@ export class LogFileReader {
     }
   }
 
+  /** What is really wrong with the record in hand: an incomplete one may be whole but for its length. */
+  diagnose(found: Found): Found {
+    const isIncomplete = found === 'cut' || found === 'no end mark'
+    return isIncomplete && this.#records.fitsShorter(this.#space, this.#from, this.#to) ? 'bad length' : found
+  }
+
   /** Whether the record in hand, which is damaged, lacks what a device writes whole. */
   isMissingSector(found: Found): boolean {
     const extent = found === 'bad length' || found === 'zeros' ? 12 : this.#records.end - this.#from

@@ -286,6 +286,14 @@ describe('damage to what was acknowledged', () => {
     expect(run.fatal).toMatchObject({ exitCode: 10, reason: expect.stringContaining('bad checksum') })
   })
 
+  test('is found where a length reaches over all the records that follow', () => {
+    const run = crashedWith(log => {
+      new DataView(log.buffer, log.byteOffset).setInt32(16 + 8, 8000)
+    })
+
+    expect(run.fatal).toMatchObject({ exitCode: 10, reason: expect.stringContaining('bad length') })
+  })
+
   test('is found after an orderly stop even where it looks like a torn tail', () => {
     const { run, disk } = started()
     run.append(create)

@@ -79,6 +79,26 @@ export class RecordReader {
   }
 
   /**
+   * Whether the record at `from` would be whole with a shorter length: its checksum then tells that the length word is
+   * what is damaged, and that the bytes it reaches over are others.
+   */
+  fitsShorter(space: Space, from: number, to: number): boolean {
+    const { bytes, view } = space
+    if (to - from < logRecordHeadBytes + txnHeaderBytes || view.getInt32(from) !== 0) return false
+    const wanted = view.getUint32(from + 4)
+    const payloadFrom = from + logRecordHeadBytes
+    const shortest = payloadFrom + txnHeaderBytes
+    const longest = Math.min(to - 1, payloadFrom + this.#maxPayloadBytes)
+    const [a, b] = [wanted & 0xffff, wanted >>> 16]
+    let sum = adler32(bytes, payloadFrom, shortest)
+    for (let end = shortest; end <= longest; end++) {
+      if ((sum & 0xffff) === a && sum >>> 16 === b && bytes[end] === endOfRecord) return true
+      sum = adler32(bytes, end, end + 1, sum)
+    }
+    return false
+  }
+
+  /**
    * The first place in `from` … `to` where a whole valid record stands, at any alignment.
    *
    * @returns its offset, or -1. A candidate that reaches beyond `to` counts as none, unless it may be completed by

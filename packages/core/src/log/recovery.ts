@@ -399,7 +399,7 @@ function* replayFile(
     throw refusal(damageText({ name: log.name, at: 0, what: 'has no log header', after: replay.last }))
   }
   const reader = new LogFileReader({ file, maxPayloadBytes: lengthLimit(given.config), at: fileHeaderBytes })
-  const found = yield* replayRecords(reader, replay)
+  const found = reader.diagnose(yield* replayRecords(reader, replay))
   const at = reader.at
   const isZeroToEnd = found === 'zeros' && (yield* reader.isZeroToEnd())
   const isMissingSector = !isZeroToEnd && reader.isMissingSector(found)
