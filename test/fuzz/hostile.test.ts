@@ -667,7 +667,10 @@ describe('H-22 taking over a session', () => {
     const got = watched.connect(thief, { id, password: guess(sessionPassword(id)) })
 
     expect(got).toBe(0n)
-    expect([thief.isClosed, owner.isClosed]).toEqual([true, false])
+    expect([thief.frames.length, thief.isClosed]).toEqual([0, false]) // whoever guesses has to wait
+    watched.pass(100)
+    expect([thief.frames.length, thief.isClosed, owner.isClosed]).toEqual([1, true, false])
+    expect(watched.server.inspect().counters.wrongPasswords).toBe(1)
     expect(watched.ask(owner, 1, { kind: 'ping' }).err).toBe(ErrorCode.Ok)
   })
 

@@ -15,6 +15,8 @@ export interface Counters {
   outstanding: number
   connectionsRejected: number
   connectionsDropped: number
+  /** Connect requests for a session with a password that is not its own. */
+  wrongPasswords: number
   sessionsExpired: number
   throttledOps: number
 }

@@ -63,6 +63,8 @@ export class Server {
   readonly #connections: Connections = new Connections()
   /** Connections without a session, oldest first: they have a deadline. */
   readonly #sessionless: Set<Connection> = new Set()
+  /** Came with a wrong password: told so at the next beat, since guessing must be slow. */
+  readonly #guessers: Set<Connection> = new Set()
   /** Paused for their output: looked at again when the turn ends. */
   readonly #full: Set<Connection> = new Set()
   /** Paused by a throttle: resumed when there is room. */
@@ -182,6 +184,7 @@ export class Server {
   #drop(connection: Connection): void {
     this.#connections.remove(connection)
     this.#sessionless.delete(connection)
+    this.#guessers.delete(connection)
     this.#full.delete(connection)
     this.#throttled.delete(connection)
     this.#tree.watches.dropConnection(connection.slot)
@@ -323,8 +326,11 @@ export class Server {
         session: hexText(request.sessionId),
         why: session === undefined ? 'unknown or expired' : isRight ? 'closing' : 'wrong password',
       })
-      pipeline.writeConnectResponse(connection)
-      return this.#closeAfterReply(connection)
+      if (isRight) return this.#refuseSession(pipeline, connection)
+      this.#counters.wrongPasswords++
+      connection.phase = 'ending'
+      this.#guessers.add(connection)
+      return
     }
     const older = this.#connectionOf(session)
     if (older !== undefined) this.#abort(older)
@@ -334,6 +340,11 @@ export class Server {
     connection.phase = 'open'
     this.#sessions.touch(session, this.#clockMs())
     pipeline.writeConnectResponse(connection)
+  }
+
+  #refuseSession(pipeline: Pipeline, connection: Connection): void {
+    pipeline.writeConnectResponse(connection)
+    this.#closeAfterReply(connection)
   }
 
   #onRequest(connection: Connection, space: Space, from: number, to: number): void {
@@ -350,13 +361,15 @@ export class Server {
     this.#handle(this.#log.tick(this.#now))
     const pipeline = this.#pipeline
     if (this.#life !== 'serving' || pipeline === undefined) return
+    for (const connection of this.#guessers) this.#refuseSession(pipeline, connection)
+    this.#guessers.clear()
     for (const session of this.#sessions.expire(this.#clockMs())) {
       this.#counters.sessionsExpired++
       this.#say('info', 'a session expires', { session: hexText(session.id), timeoutMs: session.timeoutMs })
       pipeline.expire(this.#now, session)
     }
     this.#reaper?.tick(this.#now, path => {
-      this.#say('info', 'a container or TTL znode is removed', { path: decodeUtf8(path.bytes) })
+      this.#say('info', 'a container or TTL znode is due for removal', { path: decodeUtf8(path.bytes) })
       pipeline.reap(this.#now, path)
     })
     this.#relieve()
@@ -595,6 +608,7 @@ function zeroCounters(): Counters {
     outstanding: 0,
     connectionsRejected: 0,
     connectionsDropped: 0,
+    wrongPasswords: 0,
     sessionsExpired: 0,
     throttledOps: 0,
   }

@@ -2,7 +2,7 @@
  * Plays the texts in `scenarios/`: what happens, line by line, and what the clients must see.
  *
  *   open a                      a connection
- *   a connect [timeout=ms]      its connect request; `as b` takes over the session of b
+ *   a connect [timeout=ms]      its connect request; `as b [wrong]` takes over the session of b
  *   a > XID KIND PATH [DATA] [key=value …]
  *   a flood XID COUNT KIND PATH the same request many times, with xids from XID on
  *   a < COUNT replies           that many answers, whatever they say
@@ -58,7 +58,8 @@ function play(lines: readonly string[]): void {
 function connect(server: OneServer, peer: Peer, words: readonly string[], peers: Map<string, Peer>): void {
   const other = words[0] === 'as' ? peers.get(words[1] ?? '')?.welcome : undefined
   const timeout = words.find(word => word.startsWith('timeout='))?.slice(8)
-  const session = other === undefined ? undefined : { id: other.sessionId, password: other.password }
+  const password = words[2] === 'wrong' ? new Uint8Array(16).fill(1) : (other?.password ?? null)
+  const session = other === undefined ? undefined : { id: other.sessionId, password }
   server.connect(peer, session, timeout === undefined ? undefined : Number(timeout))
 }
 

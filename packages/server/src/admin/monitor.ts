@@ -28,6 +28,7 @@ export function monitorText({ inspection, now, place }: Answering): string {
     ['throttled_ops', counters.throttledOps],
     ['connection_rejected', counters.connectionsRejected],
     ['connection_drop_count', counters.connectionsDropped],
+    ['wrong_password_count', counters.wrongPasswords],
     ['digest_mismatches_count', storage.digestMismatches],
     ['sessions_expired', counters.sessionsExpired],
     ['fsync_count', storage.syncs],
