@@ -85,6 +85,7 @@ function anInspection(more: Partial<Inspection> = {}): Inspection {
       outstanding: 0,
       connectionsRejected: 0,
       connectionsDropped: 0,
+      wrongPasswords: 0,
       sessionsExpired: 0,
       throttledOps: 0,
     },
@@ -282,6 +283,14 @@ describe('who may ask what', () => {
 
     expect(ask('hash', { inspection })).toBe('This ZooKeeper instance is not currently serving requests')
     expect(['ruok', 'isro', 'gtmk'].map(word => ask(word, { inspection }))).toEqual(['imok', 'null', '306'])
+  })
+
+  test.each(['wchc', 'wchp'])('%s keeps a watched text with line ends on one line', word => {
+    const inspection = anInspection({
+      dataWatches: () => new Map([['/x\n0xdead\u001b[31m', [a]]]),
+    })
+
+    expect(ask(word, { inspection })).toContain('/x\\u000a0xdead\\u001b[31m')
   })
 
   test.each(['wchs', 'wchc', 'wchp'])('%s is refused before a huge list is built', word => {

@@ -6,6 +6,7 @@
  */
 import type { ConnectionInfo, Inspection, Now } from '@corral/core'
 import { hexOf, OpCode, type SessionId } from '@corral/protocol'
+import { escapeUnprintable } from '../log-lines.ts'
 import { zooKeeperVersion } from '../version.ts'
 import { type Answering, averageLatency, znodeCount } from './answering.ts'
 import { monitorText } from './monitor.ts'
@@ -230,7 +231,7 @@ function watchesBySessionText({ inspection }: Answering): string {
   return lines(
     ...[...bySession].flatMap(([session, paths]) => [
       `0x${hexOf(session)}`,
-      ...paths.map(path => `\t${path}`),
+      ...paths.map(path => `\t${escapeUnprintable(path)}`),
     ]),
     '',
   )
@@ -239,7 +240,7 @@ function watchesBySessionText({ inspection }: Answering): string {
 function watchesByPathText({ inspection }: Answering): string {
   return lines(
     ...[...inspection.dataWatches()].flatMap(([path, sessions]) => [
-      path,
+      escapeUnprintable(path), // a watch may be set on any text, line ends included
       ...sessions.map(session => `\t0x${hexOf(session)}`),
     ]),
     '',
