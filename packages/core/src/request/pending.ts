@@ -73,7 +73,8 @@ interface Saved {
 
 export class Pending {
   readonly #tree: DataTree
-  readonly #byId: Map<ZnodeId, PendingZnode> = new Map()
+  /** By znode id: the index of its record plus one, or 0. */
+  #byId: Int32Array = new Int32Array(1024)
   readonly #byPath: PathIndex
   readonly #records: PendingZnode[] = []
   readonly #free: PendingZnode[] = []
@@ -109,8 +110,8 @@ export class Pending {
    */
   get(source: Space, from: number, to: number): PendingZnode {
     const id = this.#tree.find(source, from, to)
-    const known = id === 0 ? undefined : this.#byId.get(id)
-    if (known !== undefined) return known
+    const known = this.#byId[id] ?? 0
+    if (known !== 0) return this.#records[known - 1] as PendingZnode
     if (this.#byPath.count > 0) {
       const index = this.#byPath.get(source, from, to)
       if (index >= 0) return this.#records[index] as PendingZnode
@@ -137,7 +138,7 @@ export class Pending {
     znode.childCount = 0
     znode.stat.fill(0)
     if (znode.id === 0) return
-    this.#byId.delete(znode.id)
+    this.#unhang(znode)
     znode.id = 0
     keepPath(znode, source, from, to)
     this.#hang(znode)
@@ -273,12 +274,19 @@ export class Pending {
   }
 
   #hang(znode: PendingZnode): void {
-    if (znode.id !== 0) this.#byId.set(znode.id, znode)
+    if (znode.id >= this.#byId.length) this.#growTo(znode.id)
+    if (znode.id !== 0) this.#byId[znode.id] = znode.index + 1
     else this.#byPath.put(znode.path, 0, znode.pathBytes, znode.index)
   }
 
+  #growTo(id: ZnodeId): void {
+    const grown = new Int32Array(2 * id)
+    grown.set(this.#byId)
+    this.#byId = grown
+  }
+
   #unhang(znode: PendingZnode): void {
-    if (znode.id !== 0) this.#byId.delete(znode.id)
+    if (znode.id !== 0) this.#byId[znode.id] = 0
     else this.#byPath.delete(znode.path, 0, znode.pathBytes)
   }
 
