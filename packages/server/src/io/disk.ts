@@ -209,7 +209,9 @@ export class FileDisk implements Disk {
     if (file.encoder !== undefined) return settle(file.encoder.write(call.pieces), () => ok, ended)
     const lengthBytes = call.pieces.reduce((sum, piece) => sum + piece.length, 0)
     const isSyncedHere = lengthBytes <= smallBatchBytes && this.#quickSyncs >= quickStreak
-    const isCopiedHere = lengthBytes <= mediumBatchBytes && this.#lastSyncMs < patientSyncMs
+    // What is not synced at once is a snapshot's: fresh blocks, for which a write may wait.
+    const longest = call.sync ? mediumBatchBytes : smallBatchBytes
+    const isCopiedHere = lengthBytes <= longest && this.#lastSyncMs < patientSyncMs
     const from = this.#nowMs()
     const synced = (result: DiskResult): void => {
       if (!result.ok || !call.sync) return ended(result)
