@@ -60,10 +60,6 @@ interface OpenFile {
 
 /** A batch up to this size may be synced in the loop's thread. */
 const smallBatchBytes = 4096
-/** One up to this size is copied into the page cache there, and synced by the pool: one hop instead of two. */
-const mediumBatchBytes = 256 * 1024
-/** After a sync that took longer, the disk is left to the pool altogether: a write may block as well. */
-const patientSyncMs = 20
 const quickSyncMs = 1
 /** Quick syncs in a row before the loop's thread is trusted with one. */
 const quickStreak = 100
@@ -79,7 +75,6 @@ export class FileDisk implements Disk {
   #finished: { readonly op: OpId; readonly result: DiskResult }[] = []
   readonly #nowMs: () => number
   #quickSyncs = 0
-  #lastSyncMs = 0
   /** Syncs done in the loop's thread, for measurements. */
   syncsInLoop = 0
 
@@ -208,23 +203,20 @@ export class FileDisk implements Disk {
   ): void {
     if (file.encoder !== undefined) return settle(file.encoder.write(call.pieces), () => ok, ended)
     const lengthBytes = call.pieces.reduce((sum, piece) => sum + piece.length, 0)
-    const isSyncedHere = lengthBytes <= smallBatchBytes && this.#quickSyncs >= quickStreak
-    // What is not synced at once is a snapshot's: fresh blocks, for which a write may wait.
-    const longest = call.sync ? mediumBatchBytes : smallBatchBytes
-    const isCopiedHere = lengthBytes <= longest && this.#lastSyncMs < patientSyncMs
+    const isQuick = lengthBytes <= smallBatchBytes && (!call.sync || this.#quickSyncs >= quickStreak)
+    if (isQuick) {
+      const result = this.#writeHere(file, call)
+      this.#goOn(file)
+      return this.#later(op, result)
+    }
     const from = this.#nowMs()
-    const synced = (result: DiskResult): void => {
+    writeAll(file.fd, call.pieces, call.at, result => {
       if (!result.ok || !call.sync) return ended(result)
       fdatasync(file.fd, error => {
         this.#noteSync(this.#nowMs() - from)
         ended(resultOf(error))
       })
-    }
-    if (!isCopiedHere) return writeAll(file.fd, call.pieces, call.at, synced)
-    const result = this.#writeHere(file, { ...call, sync: call.sync && isSyncedHere })
-    if (result.ok && call.sync && !isSyncedHere) return synced(ok)
-    this.#goOn(file)
-    this.#later(op, result)
+    })
   }
 
   #writeHere(file: OpenFile, call: WriteCall): DiskResult {
@@ -248,7 +240,6 @@ export class FileDisk implements Disk {
   }
 
   #noteSync(tookMs: number): void {
-    this.#lastSyncMs = tookMs
     this.#quickSyncs = tookMs < quickSyncMs ? this.#quickSyncs + 1 : 0
   }
 
