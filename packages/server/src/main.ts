@@ -85,10 +85,10 @@ function readConfig(path: string): string | undefined {
 }
 
 async function run({ core, process: settings, notices }: Configuration): Promise<void> {
-  const reportStalls = startStallReport()
+  const stalls = stallReport()
   const onLog = lineWriter(settings)
   const endWith = (exitCode: number): never => {
-    reportStalls()
+    stalls.print()
     process.exit(exitCode)
   }
   process.on('uncaughtException', error => {
@@ -117,6 +117,7 @@ async function run({ core, process: settings, notices }: Configuration): Promise
       startedAtMs: 0, // of the process: the clock began with it
       onLog,
     })
+    stalls.begin()
   } catch (error) {
     if (!(error instanceof StartError)) throw error
     onLog(failure('the start failed', error))
@@ -151,14 +152,16 @@ function lineWriter({ logThreshold }: ProcessSettings): (line: LogLine) => void 
   }
 }
 
-/** With CORRAL_STALL_REPORT=1: how long the event loop stood still, on standard error at the end. */
-function startStallReport(): () => void {
-  if (process.env['CORRAL_STALL_REPORT'] !== '1') return () => undefined
+/** With CORRAL_STALL_REPORT=1: how long the event loop stood still while it served, on standard error at the end. */
+function stallReport(): { readonly begin: () => void; readonly print: () => void } {
+  if (process.env['CORRAL_STALL_REPORT'] !== '1') return { begin: () => undefined, print: () => undefined }
   const delays = process.getBuiltinModule('node:perf_hooks').monitorEventLoopDelay({ resolution: 1 })
-  delays.enable()
-  return () => {
-    const [maxMs, p999Ms] = [delays.max / 1e6, delays.percentile(99.9) / 1e6]
-    process.stderr.write(`${JSON.stringify({ stall: { maxMs, p999Ms } })}\n`)
+  return {
+    begin: () => void delays.enable(),
+    print: () => {
+      const [maxMs, p999Ms] = [delays.max / 1e6, delays.percentile(99.9) / 1e6]
+      process.stderr.write(`${JSON.stringify({ stall: { maxMs, p999Ms } })}\n`)
+    },
   }
 }
 
