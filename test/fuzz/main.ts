@@ -15,12 +15,20 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '60' },
     seed: { type: 'string', default: '1' },
     replay: { type: 'string' },
+    help: { type: 'boolean', default: false },
   },
 })
 
+const usage = `usage: npm run fuzz -- [--target NAME] [--seconds N] [--seed N] [--replay FILE]
+targets: ${targets.map(({ name }) => name).join(', ')}`
+if (values.help) {
+  console.log(usage)
+  process.exit(0)
+}
+
 const chosen = values.target === undefined ? targets : targets.filter(({ name }) => name === values.target)
 if (chosen.length === 0) {
-  console.error(`no target ${values.target}; there are ${targets.map(({ name }) => name).join(', ')}`)
+  console.error(`no target ${values.target}\n${usage}`)
   process.exit(2)
 }
 const isSound =
