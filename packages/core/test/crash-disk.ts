@@ -40,6 +40,8 @@ export class CrashDisk {
   #lastFile: FileId = 0
   /** The call with this number (from 1) and all after it fail. */
   failFrom: number = Number.POSITIVE_INFINITY
+  /** So do those for which this says so. */
+  isFailing: (call: DiskCall) => boolean = () => false
   carriedOut = 0
 
   constructor(image?: ReadonlyMap<Dir, ReadonlyMap<string, Uint8Array>>) {
@@ -68,7 +70,7 @@ export class CrashDisk {
     const chosen = candidates[drawBelow(random, candidates.length)] as { op: OpId; call: DiskCall }
     this.#waiting.splice(this.#waiting.indexOf(chosen), 1)
     this.carriedOut++
-    if (this.carriedOut >= this.failFrom) {
+    if (this.carriedOut >= this.failFrom || this.isFailing(chosen.call)) {
       return { op: chosen.op, result: { ok: false, errno: 'EIO', message: 'broken' } }
     }
     return { op: chosen.op, result: this.#do(chosen.call) }

@@ -10,7 +10,7 @@ import { seededRandom } from '../random.ts'
 
 const storage = { snapCount: 6, preAllocBytes: 16 * 1024, purge: { retainCount: 3 } }
 const acl = [{ perms: 31, scheme: 'world', id: 'anyone' }]
-const txnCount = 70
+const txnCount = 90
 
 /** The txn with this zxid: creates first, then values that differ in size, so that batches have one page or many. */
 function bodyAt(id: Zxid): Parameters<LogRun['append']>[0] extends (id: Zxid) => infer Body ? Body : never {
@@ -43,7 +43,8 @@ function work(
     const isBusy = !run.isIdle
     if (run.recovered !== undefined && appended < given.txns && (!isBusy || chance.u32() % 3 === 0)) {
       for (let n = 1 + (chance.u32() % 5); n > 0 && appended < given.txns; n--, appended++) run.append(bodyAt)
-    } else if (isBusy) run.step()
+    } else if (isBusy && chance.u32() % 40 === 0) run.tickAt(run.now.monotonicMs + 100)
+    else if (isBusy) run.step()
     else run.stop()
   }
   return run

@@ -13,7 +13,7 @@ export interface Stop {
   readonly isMissingSector: boolean
   /** No later log file holds a record. */
   readonly isNewest: boolean
-  /** The file's mark; 0: written by the Java server. */
+  /** Up to here the file was durable; 0: it says nothing, since the Java server wrote it. */
   readonly mark: number
   /** The last run of this server ended in order. */
   readonly wasClean: boolean
@@ -23,7 +23,8 @@ export interface Stop {
 export type Verdict = 'end' | 'torn' | 'damaged'
 
 export function judge(stop: Stop): Verdict {
-  if (stop.isZeroToEnd) return 'end'
+  const isBeforeMark = stop.isNewest && stop.at < stop.mark
+  if (stop.isZeroToEnd) return isBeforeMark ? 'damaged' : 'end'
   if (stop.found === 'bad payload') return 'damaged'
   const isIncomplete = stop.found === 'cut' || stop.found === 'no end mark'
   // The Java server leaves a torn tail where it is and goes on in a new file, whose first zxid is then the torn one:
@@ -32,9 +33,9 @@ export function judge(stop: Stop): Verdict {
     return (isIncomplete || stop.found === 'zeros') && stop.validBehind === 0 ? 'end' : 'damaged'
   }
   const isOurs = stop.mark > 0
-  if (isOurs && stop.wasClean) return 'damaged'
+  if (isBeforeMark || (isOurs && stop.wasClean)) return 'damaged'
   if (isIncomplete && stop.validBehind === 0) return 'torn'
   // Whole records follow. Behind the mark they can be of one batch that nobody was told of, but then what tore it is
   // missing: a damaged byte among others was written, and told of.
-  return isOurs && stop.at >= stop.mark && stop.isMissingSector ? 'torn' : 'damaged'
+  return isOurs && stop.isMissingSector ? 'torn' : 'damaged'
 }

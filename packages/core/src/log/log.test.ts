@@ -5,37 +5,20 @@ import { describe, expect, test } from 'vitest'
 import { CrashDisk } from '../../test/crash-disk.ts'
 import { LogRun } from '../../test/log-run.ts'
 import type { StorageConfig } from '../config.ts'
-import type { DiskCall, DiskResult, OpId } from '../disk.ts'
+import type { DiskCall, OpId } from '../disk.ts'
 import { seededRandom } from '../random.ts'
 import { RecordReader } from './record-reader.ts'
 
 const acl = [{ perms: 31, scheme: 'world', id: 'anyone' }]
 type Body = ReturnType<Parameters<LogRun['append']>[0]>
 
-/** Notes the calls in the order in which they were asked for, and can hold them back. */
+/** Notes the calls in the order in which they were asked for. */
 class WatchedDisk extends CrashDisk {
   readonly asked: DiskCall[] = []
-  readonly failing: Set<string> = new Set()
 
   override ask(op: OpId, call: DiskCall): void {
     this.asked.push(call)
     super.ask(op, call)
-  }
-
-  override next(random: Parameters<CrashDisk['next']>[0]): {
-    readonly op: OpId
-    readonly result: DiskResult
-  } {
-    const before = this.failFrom
-    if (this.failing.size > 0 && this.#isFailing()) this.failFrom = 0
-    const end = super.next(random)
-    this.failFrom = before
-    return end
-  }
-
-  #isFailing(): boolean {
-    const call = this.asked.at(-1)
-    return call !== undefined && this.failing.has(`${call.call} ${'dir' in call ? call.dir : ''}`)
   }
 }
 
@@ -313,12 +296,118 @@ describe('damage to what was acknowledged', () => {
   })
 })
 
+describe('the mark', () => {
+  const marksOf = (disk: WatchedDisk): number[] =>
+    writesOf(disk).flatMap(({ at, pieces }) =>
+      at === 8 && pieces[0]?.length === 8 ? [pieces[0][7] ?? 0] : [],
+    )
+
+  /** A batch of two pages, then small ones within one page; `ticks` after the last. */
+  function written(ticks: number): {
+    readonly run: LogRun
+    readonly disk: WatchedDisk
+    readonly end: number
+  } {
+    const { run, disk } = started()
+    for (let i = 0; i < 8; i++) {
+      run.append(id => create(id, new Uint8Array(i === 0 ? 5000 : 200).fill(7)))
+      run.untilIdle()
+    }
+    for (let i = 0; i < ticks; i++) run.tickAt(run.now.monotonicMs + 100)
+    run.untilIdle()
+    return { run, disk, end: disk.bytesOf('log', 'log.1').length }
+  }
+
+  function restart(disk: CrashDisk): LogRun {
+    const kept = disk.crash({ kind: 'kill', random: seededRandom(1) })
+    return new LogRun(kept, { storage: {}, seed: 1 }).untilIdle()
+  }
+
+  test('moves at a tick to the end of what is durable, without a sync, and only when it must', () => {
+    const { disk, end, run } = written(0)
+    disk.asked.length = 0
+
+    run.tickAt(run.now.monotonicMs + 100)
+    run.untilIdle()
+    run.tickAt(run.now.monotonicMs + 100)
+    run.untilIdle()
+
+    expect(disk.asked).toMatchObject([{ call: 'write', at: 8, sync: false }])
+    const { buffer, byteOffset } = disk.bytesOf('log', 'log.1')
+    expect(new DataView(buffer, byteOffset).getBigUint64(8)).toBe(BigInt(end))
+  })
+
+  test('goes with the next batch when one is in flight at the tick', () => {
+    const { run, disk } = written(1)
+    run.append(create)
+    run.log.turnEnded(run.now)
+    disk.asked.length = 0
+    run.tickAt(run.now.monotonicMs + 100)
+    expect(disk.asked).toEqual([])
+
+    run.append(create)
+    run.untilIdle()
+
+    expect(writesOf(disk).map(({ at, sync }) => ({ isMark: at === 8, sync }))).toEqual([
+      { isMark: true, sync: false },
+      { isMark: false, sync: true },
+    ])
+  })
+
+  test('stays where it is while syncs are not forced', () => {
+    const { run, disk } = started({ isSyncForced: false })
+    run.append(id => create(id, new Uint8Array(9000)))
+    run.untilIdle()
+    run.tickAt(run.now.monotonicMs + 100)
+    run.append(id => create(id, new Uint8Array(9000)))
+    run.untilIdle()
+
+    expect(marksOf(disk)).toEqual([])
+  })
+
+  test.each([
+    { lost: 'a sector of single-page batches', from: 5632, to: 6144 },
+    { lost: 'the rest of the file', from: 5632, to: 1 << 20 },
+    { lost: 'the end mark of the last record', from: -1, to: 1 << 20 },
+    { lost: 'every record', from: 16, to: 1 << 20 },
+  ])('tells $lost from what was never acknowledged', ({ from, to }) => {
+    const { disk } = written(1)
+    const log = disk.bytesOf('log', 'log.1')
+    log.fill(0, from < 0 ? log.length + from : from, Math.min(to, log.length))
+
+    expect(restart(disk).fatal).toMatchObject({
+      exitCode: 10,
+      reason: expect.stringMatching(/log\.1 is damaged.*durable up to byte \d+.*repair-log/),
+    })
+  })
+
+  test('tells that a file became shorter', () => {
+    const { disk } = written(1)
+    const log = disk.bytesOf('log', 'log.1')
+    disk.put('log', 'log.1', log.slice(0, 5120))
+
+    expect(restart(disk).fatal?.reason).toMatch(/durable up to byte/)
+  })
+
+  test('is at the end, durably, before an orderly stop is noted', () => {
+    const { run, disk, end } = written(0)
+    disk.asked.length = 0
+    run.stop()
+    run.untilIdle()
+
+    expect(disk.asked.slice(0, 3).map(({ call }) => call)).toEqual(['write', 'sync', 'close'])
+    expect(disk.asked[0]).toMatchObject({ at: 8 })
+    disk.bytesOf('log', 'log.1').fill(0, 5632, end)
+    expect(restart(disk).fatal?.reason).toMatch(/durable up to byte/)
+  })
+})
+
 describe('a snapshot', () => {
   const storage = { snapCount: 10, purge: { retainCount: 3 } }
 
   test('that cannot be written is given up, and tried again after a delay that doubles', () => {
     const { run, disk } = started(storage)
-    disk.failing.add('open data')
+    disk.isFailing = call => call.call === 'open' && call.dir === 'data'
     const attempts = (): number =>
       disk.asked.filter(call => call.call === 'open' && call.dir === 'data').length
     for (let i = 0; i < 12; i++) {
@@ -336,7 +425,7 @@ describe('a snapshot', () => {
     expect(attempts()).toBe(2)
     run.tickAt(since + 2500)
     expect(attempts()).toBe(2)
-    disk.failing.clear()
+    disk.isFailing = () => false
     run.tickAt(since + 3100)
     run.untilIdle()
 

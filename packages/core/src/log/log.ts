@@ -23,7 +23,7 @@ import type { Random } from '../random.ts'
 import type { DataTree } from '../tree/data-tree.ts'
 import { lengthLimit, type Recovered, recover, refuseUndeclared } from './recovery.ts'
 import { hasInitializeMarker, noteRun, removeInitializeMarker, sessionBound } from './run-state.ts'
-import { close, type DiskFailure, DiskOps, type OpenedFile, type Script, StorageRefusal } from './script.ts'
+import { type DiskFailure, DiskOps, type Script, StorageRefusal } from './script.ts'
 import { Snapshots } from './snapshots.ts'
 import { TxnLog } from './txn-log.ts'
 
@@ -137,7 +137,10 @@ export class Log {
   }
 
   tick(now: Now): LogReport {
-    if (this.#phase === 'running') this.#snapshots.tick(now)
+    if (this.#phase === 'running') {
+      this.#txnLog.tick()
+      this.#snapshots.tick(now)
+    }
     return this.#takeReport()
   }
 
@@ -225,10 +228,15 @@ export class Log {
   }
 
   #close(now: Now): void {
-    this.#ops.run(now, endRun(this.#txnLog.takeSegment(), this.#sessionBound), {
+    this.#ops.run(now, this.#endRun(), {
       done: () => this.#stopped(),
       failed: (_later, failure) => this.#fail(failure),
     })
+  }
+
+  *#endRun(): Script<void> {
+    yield* this.#txnLog.closeSegment()
+    yield* noteRun('clean', this.#sessionBound)
   }
 
   #stopped(): void {
@@ -250,9 +258,4 @@ export class Log {
     this.#report = nothing
     return report
   }
-}
-
-function* endRun(segment: OpenedFile | undefined, bound: SessionId): Script<void> {
-  if (segment !== undefined) yield* close(segment)
-  yield* noteRun('clean', bound)
 }

@@ -38,6 +38,7 @@ import { FiredWatches } from '../tree/fired-watches.ts'
 import { judge } from './damage.ts'
 import { type LogFile, logFiles, type SnapshotFile, snapshotFiles, strayNames } from './file-names.ts'
 import { LogFileReader } from './log-file-reader.ts'
+import { markAt, markIn, putMark } from './log-mark.ts'
 import { type Found, isLogHeader } from './record-reader.ts'
 import { type LastRun, readLastRun } from './run-state.ts'
 import {
@@ -57,7 +58,7 @@ import {
   write,
 } from './script.ts'
 import { type LoadedSnapshot, loadSnapshot } from './snapshot-loading.ts'
-import { markIn, zxidText } from './txn-log.ts'
+import { zxidText } from './txn-log.ts'
 
 export interface RecoveryGiven {
   readonly config: ServerConfig
@@ -168,7 +169,8 @@ function* isRecordless(log: LogFile): Script<boolean> {
   yield* reader.refill()
   const isEmpty = yield* reader.isZeroToEnd()
   yield* close(file)
-  return isEmpty
+  // Beyond a header that is durable alone there were records once: replay refuses what became of them.
+  return isEmpty && markIn(header, 0) <= fileHeaderBytes
 }
 
 interface Start {
@@ -404,6 +406,7 @@ function* replayFile(
   const isZeroToEnd = found === 'zeros' && (yield* reader.isZeroToEnd())
   const isMissingSector = !isZeroToEnd && reader.isMissingSector(found)
   const behind = isZeroToEnd ? undefined : yield* reader.survey(found)
+  const mark = markIn(header, 0)
   const verdict = judge({
     found,
     at,
@@ -411,7 +414,7 @@ function* replayFile(
     isMissingSector,
     isNewest: on.isNewest,
     wasClean: on.wasClean,
-    mark: markIn(header, 0),
+    mark,
     validBehind: behind?.count ?? 0,
   })
   yield* close(file)
@@ -420,8 +423,9 @@ function* replayFile(
       behind?.first === undefined
         ? ''
         : `; ${behind.count} whole records follow, ${zxidText(behind.first)} to ${zxidText(behind.last ?? behind.first)}`
+    const known = at < mark ? `; it was durable up to byte ${mark}` : ''
     throw refusal(
-      damageText({ name: log.name, at, what: `is damaged (${found})${range}`, after: replay.last }),
+      damageText({ name: log.name, at, what: `is damaged (${found})${range}${known}`, after: replay.last }),
     )
   }
   if (verdict === 'torn') {
@@ -534,6 +538,7 @@ function* rewritePrefix(name: string, lengthBytes: number): Script<void> {
       space.bytes.subarray(0, Math.min(space.bytes.length, lengthBytes - at)),
     )
     if (count === 0) throw refusal(`${name} became shorter while it was read`)
+    if (at === 0 && markIn(space, 0) > 0) putMark(space, markAt, lengthBytes)
     yield* write(fresh, at, space.bytes.subarray(0, count))
     at += count
   }

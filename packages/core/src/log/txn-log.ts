@@ -8,12 +8,6 @@
  * once, in the staging buffer, and applied from there: while the batch that came back is applied, in the resting
  * buffer, new txns are begun already (a client's next requests, held back until its session stood).
  *
- * The mark is this server's use of the field that the Java server calls dbid, writes as 0 and never checks: how many
- * bytes of this file were durable when the latest batch that touches more than one page was written. A power loss may
- * keep any of that batch's pages, so behind a missing one there can be whole records that nobody was told of. Without
- * the mark they could not be told from acknowledged records behind a damaged place. It is written before such a batch
- * and made durable by the batch's own sync.
- *
  * A new segment is created, its header synced, its name synced, and only then is the first batch written to it; that
  * batch begins after the last batch of the old segment was durable.
  *
@@ -46,6 +40,7 @@ import type { Effect } from '../effects.ts'
 import type { Now } from '../events.ts'
 import { drawBelow, type Random } from '../random.ts'
 import { logName } from './file-names.ts'
+import { markAt, markBytes, putMark } from './log-mark.ts'
 import {
   close,
   DiskFailure,
@@ -86,8 +81,6 @@ const fillAheadBytes = 4 * 1024 * 1024
 const stagingBytes = 64 * 1024
 /** A staging buffer that grew beyond this is given up after its batch. */
 const largestKeptStagingBytes = 4 * 1024 * 1024
-/** Where in the header the mark is. */
-const markAt = 8
 
 export class TxnLog {
   readonly #config: StorageConfig
@@ -126,7 +119,10 @@ export class TxnLog {
   #fillFrom = 0
   #isFillFlying = false
   #isRollDue = false
-  readonly #mark: Space = makeSpace(8)
+  readonly #mark: Space = makeSpace(markBytes)
+  /** What the mark in the segment says, or is about to. */
+  #marked = 0
+  #isMarkDue = false
 
   #recordsSinceRoll = 0
   #bytesSinceSnapshot = 0
@@ -218,6 +214,12 @@ export class TxnLog {
     this.#fly(now)
   }
 
+  /** What is acknowledged by now is marked durable, at once or with the next batch. */
+  tick(): void {
+    if (this.#isFlying) this.#isMarkDue = true
+    else if (this.#segment !== undefined && !this.#isBroken) this.#writeMark(this.#segment)
+  }
+
   /** The next batch begins a new segment. */
   rollSoon(): void {
     this.#isRollDue = true
@@ -269,6 +271,7 @@ export class TxnLog {
       done: (later, segment) => {
         this.#segment = segment
         this.#segmentEnd = fileHeaderBytes
+        this.#marked = fileHeaderBytes
         this.#filledTo = fileHeaderBytes
         this.#writeBatch(later)
       },
@@ -286,15 +289,8 @@ export class TxnLog {
       this.#isHeldByFill = true
       return
     }
-    if (Math.floor(from / pageBytes) !== Math.floor((to - 1) / pageBytes)) {
-      this.#mark.view.setUint32(4, from)
-      this.#mark.view.setUint32(0, Math.floor(from / 0x1_0000_0000))
-      this.#ops.issue(
-        { call: 'write', file: segment.file, at: markAt, pieces: [this.#mark.bytes], sync: false },
-        (_later, result) => {
-          if (!result.ok) this.#break(failureOf('writing', segment, markAt, result))
-        },
-      )
+    if (this.#isMarkDue || Math.floor(from / pageBytes) !== Math.floor((to - 1) / pageBytes)) {
+      this.#writeMark(segment)
     }
     this.#flownAtMs = now.monotonicMs
     this.#ops.issue(
@@ -308,6 +304,20 @@ export class TxnLog {
       (later, result) => this.#onWritten(later, segment, result),
     )
     this.#fillAhead(to)
+  }
+
+  /** Without forced syncs nothing is known to be durable: the mark stays, and any torn tail is cut. */
+  #writeMark(segment: OpenedFile): void {
+    this.#isMarkDue = false
+    if (this.#marked === this.#segmentEnd || !this.#config.isSyncForced) return
+    this.#marked = this.#segmentEnd
+    putMark(this.#mark, 0, this.#marked)
+    this.#ops.issue(
+      { call: 'write', file: segment.file, at: markAt, pieces: [this.#mark.bytes], sync: false },
+      (_later, result) => {
+        if (!result.ok) this.#break(failureOf('writing', segment, markAt, result))
+      },
+    )
   }
 
   #onWritten(now: Now, segment: OpenedFile, result: DiskResult): void {
@@ -416,11 +426,15 @@ export class TxnLog {
     this.#owner.finished(now)
   }
 
-  /** @returns the open segment, which the caller closes: nothing is written after `finished` */
-  takeSegment(): OpenedFile | undefined {
+  /** The mark then says that all of the segment is durable. Only after `finished`. */
+  *closeSegment(): Script<void> {
     const segment = this.#segment
+    if (segment === undefined) return
     this.#segment = undefined
-    return segment
+    putMark(this.#mark, 0, this.#segmentEnd)
+    yield* write(segment, markAt, this.#mark.bytes)
+    yield* sync(segment)
+    yield* close(segment)
   }
 
   #break(failure: DiskFailure | StorageRefusal): void {
@@ -439,7 +453,7 @@ function* openSegment(given: {
   const header = makeSpace(fileHeaderBytes)
   header.view.setInt32(0, logMagic)
   header.view.setInt32(4, fileVersion)
-  header.view.setUint32(markAt + 4, fileHeaderBytes)
+  putMark(header, markAt, fileHeaderBytes)
   yield* write(file, 0, header.bytes)
   yield* sync(file)
   yield* syncDir('log')
@@ -453,12 +467,6 @@ function failureOf(
   result: { readonly errno: string; readonly message: string },
 ): DiskFailure {
   return new DiskFailure({ what: `${doing} ${segment.name} at byte ${at}`, ...result })
-}
-
-/** @returns the mark in a log file's header: bytes known to be durable, or 0 if the Java server wrote it */
-export function markIn(space: Space, headerFrom: number): number {
-  const high = space.view.getUint32(headerFrom + markAt)
-  return high * 0x1_0000_0000 + space.view.getUint32(headerFrom + markAt + 4)
 }
 
 /** For messages: `0x` and lower-case hex. */
