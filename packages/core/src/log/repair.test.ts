@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { asideBytes, firstDamage, planRepair } from './repair.ts'
+import { asideBytes, firstDamage, keptHeader, planRepair } from './repair.ts'
 
 const maxPayloadBytes = 2 * 0xfffff
 
@@ -38,6 +38,19 @@ describe('the first damaged place', () => {
 
     expect(firstDamage([torn, next], maxPayloadBytes)).toBeUndefined()
     expect(firstDamage([torn], maxPayloadBytes)?.at).toBe(615)
+  })
+
+  test('is the end of a log that was durable further', () => {
+    const log = golden('standalone-basic')
+    new DataView(log.bytes.buffer).setBigUint64(8, 5000n)
+
+    const damage = firstDamage([log], maxPayloadBytes)
+
+    expect(damage).toMatchObject({ at: 4012, found: 'a lost end' })
+    if (damage === undefined) return
+    const cut = log.bytes.slice(0, damage.at)
+    cut.set(keptHeader(damage, log.bytes))
+    expect(firstDamage([{ ...log, bytes: cut }], maxPayloadBytes)).toBeUndefined()
   })
 
   test('is the gap where a file is missing', () => {

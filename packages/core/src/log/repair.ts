@@ -7,13 +7,14 @@
 import { fileHeaderBytes, fromWords, makeSpace, type Space, type Zxid, zxid } from '@corral/protocol'
 import type { DirEntry } from '../disk.ts'
 import { type LogFile, logFiles } from './file-names.ts'
+import { markAt, markIn, putMark } from './log-mark.ts'
 import { type Found, firstNonZero, isLogHeader, RecordReader } from './record-reader.ts'
 
 export interface LogDamage {
   readonly name: string
   /** Where the first record stands that cannot be replayed. */
   readonly at: number
-  readonly found: Found | 'no header' | 'a gap'
+  readonly found: Found | 'no header' | 'a gap' | 'a lost end'
   /** Of the last record before it, or undefined if there is none. */
   readonly lastGood: Zxid | undefined
 }
@@ -52,7 +53,7 @@ export function firstDamage(logs: readonly LogBytes[], maxPayloadBytes: number):
   return undefined
 }
 
-const tornKinds: ReadonlySet<LogDamage['found']> = new Set(['cut', 'no end mark', 'zeros'])
+const tornKinds: ReadonlySet<LogDamage['found']> = new Set(['cut', 'no end mark', 'zeros', 'a lost end'])
 
 function goesOn(
   log: LogBytes,
@@ -80,7 +81,8 @@ function scanLog(
     const found = reader.read(space, at, bytes.length, true)
     if (found !== 'record') {
       const isEnd = found === 'zeros' && firstNonZero(bytes, at, bytes.length) === bytes.length
-      return isEnd ? { damage: undefined, last } : damageAt(at, found)
+      if (!isEnd) return damageAt(at, found)
+      return at < markIn(space, 0) ? damageAt(at, 'a lost end') : { damage: undefined, last }
     }
     if (!reader.isTxn(space)) return damageAt(at, 'bad payload')
     const id = zxidOf(reader)
@@ -121,6 +123,14 @@ function asideName(name: string, taken: Set<string>): string {
   for (let n = 2; taken.has(aside); n++) aside = `damaged-${name}-${n}`
   taken.add(aside)
   return aside
+}
+
+/** The header of the file that is cut: its mark must not speak of what is not there any more. */
+export function keptHeader(damage: LogDamage, bytes: Uint8Array): Uint8Array {
+  const header = makeSpace(fileHeaderBytes)
+  header.bytes.set(bytes.subarray(0, fileHeaderBytes))
+  if (markIn(header, 0) > damage.at) putMark(header, markAt, damage.at)
+  return header.bytes
 }
 
 /** What goes into {@link RepairPlan.keepAside}: a log of its own, so that the tools that dump logs can read it. */

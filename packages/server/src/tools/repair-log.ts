@@ -14,12 +14,14 @@ import {
   renameSync,
   statSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import {
   asideBytes,
   type DirEntry,
   firstDamage,
+  keptHeader,
   type LogBytes,
   logFiles,
   planRepair,
@@ -111,10 +113,12 @@ function carryOut({ damage, keepAside, isWholeFile, setAside }: RepairPlan, dir:
     syncPath(dir)
     return
   }
-  writeFileSync(aside, asideBytes(damage, readFileSync(damaged)))
+  const whole = readFileSync(damaged)
+  writeFileSync(aside, asideBytes(damage, whole))
   syncPath(aside)
   syncPath(dir) // what is cut is durable elsewhere before it is cut
   const fd = openSync(damaged, 'r+')
+  writeSync(fd, keptHeader(damage, whole), 0, undefined, 0)
   ftruncateSync(fd, damage.at)
   fsyncSync(fd)
   closeSync(fd)
