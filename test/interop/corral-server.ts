@@ -31,6 +31,7 @@ export async function startCorral(options: ServerOptions = {}): Promise<InteropS
       maxSessionTimeoutMs: settings.maxSessionTimeoutMs ?? 20 * settings.tickTimeMs,
       maxClientCnxns: 0,
       isQuotaEnforced: settings.isQuotaEnforced,
+      sessionlessTimeoutMs: settings.sessionlessTimeoutMs,
       isTtlEnabled: settings.isTtlEnabled,
       isReconfigEnabled: settings.isReconfigEnabled,
       auth: { ...defaultConfig.auth, superDigest: settings.superDigest },
@@ -63,6 +64,7 @@ export async function startCorralProcess(options: ServerOptions = {}): Promise<I
     `-Dzookeeper.extendedTypesEnabled=${settings.isTtlEnabled}`,
     `-Dzookeeper.forceSync=${settings.isSyncForced ? 'yes' : 'no'}`,
     `-Dznode.container.checkIntervalMs=${settings.containerCheckIntervalMs}`,
+    `-Dzookeeper.nio.sessionlessCnxnTimeout=${settings.sessionlessTimeoutMs}`,
   ])
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     running.signal(signal)

@@ -22,6 +22,8 @@ export interface ServerOptions {
   readonly isQuotaEnforced?: boolean
   readonly superDigest?: string
   readonly containerCheckIntervalMs?: number
+  /** Until when a connection must have asked for a session. */
+  readonly sessionlessTimeoutMs?: number
   readonly isReconfigEnabled?: boolean
   readonly isTtlEnabled?: boolean
   readonly isSyncForced?: boolean
@@ -35,6 +37,7 @@ export const defaultOptions = {
   tickTimeMs: 3000,
   isQuotaEnforced: false,
   containerCheckIntervalMs: 60_000,
+  sessionlessTimeoutMs: 10_000,
   isReconfigEnabled: false,
   isTtlEnabled: true,
   isSyncForced: false,

@@ -36,6 +36,7 @@ export async function startJavaServer(options: ServerOptions = {}): Promise<Inte
     'zookeeper.forceSync': settings.isSyncForced ? 'yes' : 'no',
     'zookeeper.preAllocSize': 64,
     'znode.container.checkIntervalMs': settings.containerCheckIntervalMs,
+    'zookeeper.nio.sessionlessCnxnTimeout': settings.sessionlessTimeoutMs,
     'org.slf4j.simpleLogger.defaultLogLevel': 'warn',
   }
   const child = spawn(
