@@ -40,7 +40,7 @@ import {
   Session,
   type StateChange,
 } from './session.ts'
-import type { SessionState, WatchKind } from './session-machine.ts'
+import type { SessionState, WatchKind } from './session-events.ts'
 import {
   type CommitOptions,
   type MultiResult,

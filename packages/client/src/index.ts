@@ -30,23 +30,23 @@ export type {
   Reply,
   StateChange,
 } from './session.ts'
-export {
-  type CallId,
-  type ConnectionId,
-  type Outcome,
-  type SessionConfig,
-  type SessionEffect,
-  type SessionEvent,
-  SessionMachine,
-  type SessionState,
-  type WatcherId,
-  type WatchKind,
-} from './session-machine.ts'
+export type {
+  CallId,
+  ConnectionId,
+  Outcome,
+  Random,
+  SessionConfig,
+  SessionEffect,
+  SessionEvent,
+  SessionState,
+  WatcherId,
+  WatchKind,
+} from './session-events.ts'
+export { SessionMachine } from './session-machine.ts'
 export {
   type Connection,
   type DriverEffect,
   nodeTimers,
-  type Random,
   SocketDriver,
   type Timers,
   type Transport,

@@ -21,7 +21,8 @@ import {
   responseFrame,
   statBody,
 } from '../test/machine-run.ts'
-import { nextXid, type SessionEffect } from './session-machine.ts'
+import { nextXid } from './call-queue.ts'
+import type { SessionEffect } from './session-events.ts'
 
 const getA: Request = { kind: 'getData', path: '/a', watch: false }
 const watchA: Request = { kind: 'getData', path: '/a', watch: true }

@@ -16,20 +16,20 @@ import {
 } from '@corral/protocol'
 import type { ConnectString, ServerAddress } from './connect-string.ts'
 import { ZkError, zkError } from './errors.ts'
-import {
-  type CallId,
-  type Outcome,
-  type SessionEvent,
-  SessionMachine,
-  type SessionState,
-  type WatcherId,
-  type WatchKind,
-  watcherTypeOf,
-} from './session-machine.ts'
+import type {
+  CallId,
+  Outcome,
+  Random,
+  SessionEvent,
+  SessionState,
+  WatcherId,
+  WatchKind,
+} from './session-events.ts'
+import { SessionMachine } from './session-machine.ts'
+import { watcherTypeOf } from './session-watches.ts'
 import {
   type DriverEffect,
   nodeTimers,
-  type Random,
   SocketDriver,
   type Timers,
   type Transport,

@@ -4,9 +4,8 @@
  */
 import { connect } from 'node:net'
 import type { ServerAddress } from './connect-string.ts'
-import type { ConnectionId, Random, SessionEffect, SessionEvent, SessionMachine } from './session-machine.ts'
-
-export type { Random }
+import type { ConnectionId, Random, SessionEffect, SessionEvent } from './session-events.ts'
+import type { SessionMachine } from './session-machine.ts'
 
 /**
  * Makes connections. Exactly one `opened` or `closed` comes first; nothing comes after `closed`, or after

@@ -17,13 +17,8 @@ import {
   Xid,
   zxid,
 } from '@corral/protocol'
-import {
-  type Random,
-  type SessionConfig,
-  type SessionEffect,
-  type SessionEvent,
-  SessionMachine,
-} from '../src/session-machine.ts'
+import type { Random, SessionConfig, SessionEffect, SessionEvent } from '../src/session-events.ts'
+import { SessionMachine } from '../src/session-machine.ts'
 
 export const noBody: ReplyBody = { kind: 'none' }
 

@@ -1,0 +1,126 @@
+/**
+ * The requests of a session, in their order: those that wait for a connection, and those that wait for a reply.
+ * A request is written at most once, and each call is settled exactly once, unless it is abandoned.
+ */
+import { ErrorCode, type Request } from '@corral/protocol'
+import { Fifo } from './fifo.ts'
+import type { Outbox } from './outbox.ts'
+import { ProtocolError } from './protocol-error.ts'
+import type { CallId, Outcome, WatcherId, WatchKind } from './session-events.ts'
+
+/** Which watcher a request registers. */
+export interface WatchWanted {
+  readonly kind: WatchKind
+  readonly watcher: WatcherId
+}
+
+/** A request that was made and not answered yet. */
+export interface Pending {
+  readonly call: CallId
+  readonly request: Request
+  /** Given when it is sent. */
+  xid: number
+  /** Taken away when the watcher leaves before it was registered. */
+  watch: WatchWanted | undefined
+  isAbandoned: boolean
+}
+
+const maxXid = 0x7fffffff
+
+export class CallQueue {
+  readonly #out: Outbox
+  /** Made while there was no connection; empty while there is one. */
+  readonly #queued: Fifo<Pending> = new Fifo()
+  readonly #sent: Fifo<Pending> = new Fifo()
+  #lastXid = 0
+
+  constructor(out: Outbox) {
+    this.#out = out
+  }
+
+  /** Waiting for a reply, oldest first. */
+  get sent(): Iterable<Pending> {
+    return this.#sent
+  }
+
+  /** @param call - 0 if nobody waits for the answer */
+  send(call: CallId, request: Request, watch?: WatchWanted): void {
+    this.#send(pendingOf(call, request, watch))
+  }
+
+  /** Keeps a request for {@link sendQueued}. */
+  queue(call: CallId, request: Request, watch?: WatchWanted): void {
+    this.#queued.push(pendingOf(call, request, watch))
+  }
+
+  sendQueued(): void {
+    for (const pending of this.#queued.drain()) this.#send(pending)
+  }
+
+  #send(pending: Pending): void {
+    this.#lastXid = nextXid(this.#lastXid)
+    pending.xid = this.#lastXid
+    this.#out.write(pending.xid, pending.request)
+    this.#sent.push(pending)
+  }
+
+  /** Nobody waits for this call any more: it is not sent, or its reply will be dropped. */
+  abandon(call: CallId): void {
+    if (this.#queued.remove(pending => pending.call === call)) return
+    for (const pending of this.#sent) {
+      if (pending.call === call) pending.isAbandoned = true
+    }
+  }
+
+  /** Requests not answered yet register this watcher no more. */
+  dropWatcher(watcher: WatcherId): void {
+    for (const pending of [...this.#sent, ...this.#queued]) {
+      if (pending.watch?.watcher === watcher) pending.watch = undefined
+    }
+  }
+
+  /** Takes the oldest that waits for a reply; whoever takes it settles it. */
+  takeOldest(xid: number): Pending {
+    const pending = this.#sent.shift()
+    if (pending === undefined) throw new ProtocolError(`a reply with xid ${xid} to no request`)
+    return pending
+  }
+
+  settle(pending: Pending, outcome: Outcome): void {
+    if (!pending.isAbandoned) this.#out.settle(pending.call, outcome)
+  }
+
+  /** No reply comes any more: what was sent may have been applied. */
+  lose(pending: Pending, why: string): void {
+    const reason = `${why}; the request was sent and may have been applied`
+    this.settle(pending, lost(ErrorCode.ConnectionLoss, reason, true))
+  }
+
+  loseSent(why: string): void {
+    for (const pending of this.#sent.drain()) this.lose(pending, why)
+  }
+
+  loseQueued(why: string): void {
+    const outcome = lost(ErrorCode.ConnectionLoss, `${why}; the request was not sent`)
+    for (const pending of this.#queued.drain()) this.settle(pending, outcome)
+  }
+
+  /** The session is over. */
+  end(code: ErrorCode, reason: string): void {
+    for (const pending of this.#sent.drain()) this.settle(pending, lost(code, reason, true))
+    for (const pending of this.#queued.drain()) this.settle(pending, lost(code, reason))
+  }
+}
+
+export function lost(code: ErrorCode, reason: string, mayHaveBeenApplied = false): Outcome {
+  return { kind: 'lost', code, reason, mayHaveBeenApplied }
+}
+
+function pendingOf(call: CallId, request: Request, watch: WatchWanted | undefined): Pending {
+  return { call, request, xid: 0, watch, isAbandoned: false }
+}
+
+/** Requests count from 1 to the largest int, and then from 1 again: 0 and below have other meanings. */
+export function nextXid(last: number): number {
+  return last === maxXid ? 1 : last + 1
+}
