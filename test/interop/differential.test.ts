@@ -43,7 +43,7 @@ describeWith([java, javaZooKeeper], 'the same steps on two servers', () => {
     let operationCount = 0
 
     for (const isQuotaEnforced of [false, true]) {
-      const outcome = await compare({ ...options, isQuotaEnforced })
+      const outcome = await compare({ ...options, isQuotaEnforced, isReconfigEnabled: isQuotaEnforced })
       operationCount += outcome.operationCount
       for (const [id, count] of outcome.met) met.set(id, (met.get(id) ?? 0) + count)
     }

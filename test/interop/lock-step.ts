@@ -156,7 +156,7 @@ class Side implements Names {
 function isFarewell(reply: Seen & { kind: 'reply' }, op: number | undefined): boolean {
   return (
     op === OpCode.CloseSession ||
-    reply.err === ErrorCode.Unimplemented ||
+    (reply.err === ErrorCode.Unimplemented && op !== OpCode.Reconfig) ||
     (reply.err === ErrorCode.AuthFailed && op === OpCode.Auth)
   )
 }
