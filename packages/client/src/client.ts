@@ -1,138 +1,48 @@
 /**
- * The typed calls: client paths and plain values in, requests with server paths out, and back. What becomes
- * of a request is `session.ts`, what the session does is `session-machine.ts`; the chroot is known here only.
+ * The typed calls: each makes a request (`requests.ts`), has the session ask it (`session.ts`), and gives what the
+ * reply says. What the session does is `session-machine.ts`.
  */
 import {
   type Acl,
   AddWatchMode,
-  addChroot,
   anyVersion,
   assert,
   type ClientInfo,
-  type CreateRequest,
-  type CreateTtlRequest,
   ErrorCode,
-  encodeUtf8,
-  type MultiOp,
   type MultiReadOp,
-  OpCode,
-  type OpResult,
-  openAcl,
-  pathProblem,
   type ReplyBody,
   type Request,
   type SessionId,
   type Stat,
-  stripChroot,
-  unreachable,
-  WatcherType,
   type Zxid,
 } from '@corral/protocol'
+import type {
+  AddWatchOptions,
+  CallOptions,
+  ConnectOptions,
+  CreateOptions,
+  ReconfigOptions,
+  RemoveWatchesOptions,
+  VersionOptions,
+  WatchOptions,
+  WatchSelection,
+} from './call-options.ts'
+import type {
+  AclResult,
+  ChildrenResult,
+  CreateResult,
+  DataResult,
+  MultiResult,
+  Reply,
+} from './call-results.ts'
+import type { ClientOptions, StateChange } from './client-options.ts'
 import { parseConnectString, type ServerAddress } from './connect-string.ts'
-import { type CreateMode, createFlags, isSequential } from './create-mode.ts'
-import { BadArgumentsError, ConnectionLossError, TransactionError, ZkError, zkError } from './errors.ts'
-import {
-  type Asked,
-  type CallOptions,
-  type ClientOptions,
-  type ConnectOptions,
-  type Reply,
-  Session,
-  type StateChange,
-} from './session.ts'
+import { ConnectionLossError, ZkError } from './errors.ts'
+import { bytesOf, Requests, watcherTypes } from './requests.ts'
+import { type Asked, Session } from './session.ts'
 import type { SessionState, WatchKind } from './session-events.ts'
-import {
-  type CommitOptions,
-  type MultiResult,
-  type ReadOp,
-  Transaction,
-  type TransactionOp,
-} from './transaction.ts'
-import { PersistentWatch, type WatchEvent, type WatchListener } from './watch.ts'
-
-/** Options of the reads that can leave a one-shot watch. */
-export interface WatchOptions extends CallOptions {
-  /** Hears of the next change, once. */
-  readonly watch?: WatchListener | undefined
-}
-
-/** Options of the changes that can insist on a version. */
-export interface VersionOptions extends CallOptions {
-  /** The version that must be there; default -1, any. */
-  readonly version?: number | undefined
-}
-
-/** What kind of znode to make, and for whom. */
-export interface CreateOptions extends CallOptions {
-  /** Default persistent. */
-  readonly mode?: CreateMode | undefined
-  /** Default everybody, all permissions. */
-  readonly acl?: readonly Acl[] | undefined
-  /** Makes a TTL znode: it goes when it has had no child and no change for this long. */
-  readonly ttlMs?: number | undefined
-}
-
-/** How far a persistent watch reaches, and how its events are taken. */
-export interface AddWatchOptions extends CallOptions {
-  /** Also hear of everything below the path (then without NodeChildrenChanged). Default false. */
-  readonly isRecursive?: boolean | undefined
-  /** Called for each event instead of queueing it for iteration. */
-  readonly onEvent?: ((event: WatchEvent) => void) | undefined
-  /** Default 10 000; what happens beyond: see {@link PersistentWatch}. */
-  readonly maxQueuedEvents?: number | undefined
-}
-
-/** Which watches of a path: `data` includes those of exists. */
-export type WatchSelection = 'data' | 'children' | 'any' | 'persistent' | 'persistentRecursive'
-
-/** Which watches to remove, and what to do without a connection. */
-export interface RemoveWatchesOptions extends CallOptions {
-  /** Default any. */
-  readonly type?: WatchSelection | undefined
-  /** Forget the watches here even if the server cannot be reached. Default false. */
-  readonly isLocal?: boolean | undefined
-}
-
-/** A znode read. */
-export interface DataResult {
-  /** null where null was stored, which is not the same as no bytes. */
-  readonly data: Uint8Array | null
-  readonly stat: Stat
-  /** What the server had applied when it answered. */
-  readonly zxid: Zxid
-}
-
-/** The children of a znode, and its own Stat. */
-export interface ChildrenResult {
-  /** Names, not paths; in no order. */
-  readonly children: readonly string[]
-  readonly stat: Stat
-  readonly zxid: Zxid
-}
-
-/** An ACL, which callers without ADMIN get with its digests blacked out. */
-export interface AclResult {
-  readonly acl: readonly Acl[]
-  readonly stat: Stat
-  readonly zxid: Zxid
-}
-
-/** A znode made. */
-export interface CreateResult {
-  readonly path: string
-  readonly stat: Stat
-  /** The txn's: equal to `stat.czxid`. */
-  readonly zxid: Zxid
-}
-
-/** Membership changes: `joining` and `leaving` step by step, or `members`, all there shall be. */
-export interface ReconfigOptions extends CallOptions {
-  readonly joining?: readonly string[] | undefined
-  readonly leaving?: readonly string[] | undefined
-  readonly members?: readonly string[] | undefined
-  /** The version the present configuration must have; default -1, any. */
-  readonly fromVersion?: bigint | undefined
-}
+import { type ReadOp, Transaction, type TransactionOp, transactionError } from './transaction.ts'
+import { PersistentWatch, type WatchListener } from './watch.ts'
 
 const defaultMaxQueuedEvents = 10_000
 const configPath = '/zookeeper/config'
@@ -174,16 +84,20 @@ export async function connect(
  */
 export class Client implements AsyncDisposable {
   readonly #session: Session
-  /** Path below which this client lives; '' for none. */
-  readonly chroot: string
+  readonly #requests: Requests
 
   /** Does no I/O: {@link connect} does. @throws BadArgumentsError */
   constructor(connectString: string, options: ClientOptions = {}) {
     const address = parseConnectString(connectString)
-    this.chroot = address.chroot
+    this.#requests = new Requests(address.chroot)
     this.#session = new Session(address, options)
     // A refusal ends the session, which tells everybody.
     for (const { scheme, auth } of options.auth ?? []) this.addAuth(scheme, auth).catch(() => undefined)
+  }
+
+  /** Path below which this client lives; '' for none. */
+  get chroot(): string {
+    return this.#requests.chroot
   }
 
   get state(): SessionState {
@@ -248,10 +162,10 @@ export class Client implements AsyncDisposable {
     data?: Uint8Array | string | null,
     options: CreateOptions = {},
   ): Promise<string> {
-    const request = this.#createRequest({ ...options, kind: 'create', path, data })
-    const { body } = await this.#session.ask(request, { path, signal: options.signal })
+    const request = this.#requests.create({ ...options, kind: 'create', path, data })
+    const { body } = await this.#ask(request, path, options)
     assert(body.kind === 'path' || body.kind === 'pathStat', 'a create is answered with a path')
-    return this.#clientPath(body.path)
+    return this.#requests.clientPath(body.path)
   }
 
   /** As {@link create}, with the Stat (servers from 3.5 on). */
@@ -260,33 +174,29 @@ export class Client implements AsyncDisposable {
     data?: Uint8Array | string | null,
     options: CreateOptions = {},
   ): Promise<CreateResult> {
-    const request = this.#createRequest({
+    const request = this.#requests.create({
       ...options,
       kind: 'create',
       path,
       data,
       withStat: true,
     })
-    const reply = await this.#session.ask(request, { path, signal: options.signal })
+    const reply = await this.#ask(request, path, options)
     const body = bodyOf(reply, 'pathStat')
-    return { path: this.#clientPath(body.path), stat: body.stat, zxid: reply.zxid }
+    return { path: this.#requests.clientPath(body.path), stat: body.stat, zxid: reply.zxid }
   }
 
   /** @returns zxid of the txn @throws NoNodeError, BadVersionError, NotEmptyError, NoAuthError */
   async delete(path: string, options: VersionOptions = {}): Promise<Zxid> {
-    const request = {
-      kind: 'delete',
-      path: this.#serverPath('delete', path),
-      version: options.version ?? anyVersion,
-    } as const
-    return (await this.#session.ask(request, { path, signal: options.signal })).zxid
+    const request = this.#requests.change({ kind: 'delete', path, version: options.version })
+    return (await this.#ask(request, path, options)).zxid
   }
 
   /** @returns undefined if there is no such znode; a watch then waits for it */
   async exists(path: string, options: WatchOptions = {}): Promise<Stat | undefined> {
     const request = {
       kind: 'exists',
-      path: this.#serverPath('exists', path),
+      path: this.#requests.serverPath('exists', path),
       watch: hasWatch(options),
     } as const
     try {
@@ -299,7 +209,7 @@ export class Client implements AsyncDisposable {
 
   /** @throws NoNodeError, and then no watch is set; NoAuthError */
   async getData(path: string, options: WatchOptions = {}): Promise<DataResult> {
-    const serverPath = this.#serverPath('getData', path)
+    const serverPath = this.#requests.serverPath('getData', path)
     return dataResult(
       await this.#session.ask(getDataRequest(serverPath, options), asked(path, 'data', options)),
     )
@@ -307,18 +217,13 @@ export class Client implements AsyncDisposable {
 
   /** @throws NoNodeError, BadVersionError, NoAuthError, QuotaExceededError */
   async setData(path: string, data: Uint8Array | string | null, options: VersionOptions = {}): Promise<Stat> {
-    const request = {
-      kind: 'setData',
-      path: this.#serverPath('setData', path),
-      data: bytesOf(data),
-      version: options.version ?? anyVersion,
-    } as const
-    return bodyOf(await this.#session.ask(request, { path, signal: options.signal }), 'stat').stat
+    const request = this.#requests.change({ kind: 'setData', path, data, version: options.version })
+    return bodyOf(await this.#ask(request, path, options), 'stat').stat
   }
 
   async getAcl(path: string, options: CallOptions = {}): Promise<AclResult> {
-    const request = { kind: 'getAcl', path: this.#serverPath('getAcl', path) } as const
-    const reply = await this.#session.ask(request, { path, signal: options.signal })
+    const request = { kind: 'getAcl', path: this.#requests.serverPath('getAcl', path) } as const
+    const reply = await this.#ask(request, path, options)
     const { acl, stat } = bodyOf(reply, 'acl')
     return { acl, stat, zxid: reply.zxid }
   }
@@ -327,18 +232,18 @@ export class Client implements AsyncDisposable {
   async setAcl(path: string, acl: readonly Acl[], options: VersionOptions = {}): Promise<Stat> {
     const request = {
       kind: 'setAcl',
-      path: this.#serverPath('setAcl', path),
+      path: this.#requests.serverPath('setAcl', path),
       acl,
       version: options.version ?? anyVersion,
     } as const
-    return bodyOf(await this.#session.ask(request, { path, signal: options.signal }), 'stat').stat
+    return bodyOf(await this.#ask(request, path, options), 'stat').stat
   }
 
   /** @returns names, not paths, in no order @throws NoNodeError, and then no watch is set; NoAuthError */
   async getChildren(path: string, options: WatchOptions = {}): Promise<readonly string[]> {
     const request = {
       kind: 'getChildren',
-      path: this.#serverPath('getChildren', path),
+      path: this.#requests.serverPath('getChildren', path),
       watch: hasWatch(options),
     } as const
     return bodyOf(await this.#session.ask(request, asked(path, 'child', options)), 'children').children
@@ -347,7 +252,7 @@ export class Client implements AsyncDisposable {
   async getChildrenWithStat(path: string, options: WatchOptions = {}): Promise<ChildrenResult> {
     const request = {
       kind: 'getChildren2',
-      path: this.#serverPath('getChildren', path),
+      path: this.#requests.serverPath('getChildren', path),
       watch: hasWatch(options),
     } as const
     const reply = await this.#session.ask(request, asked(path, 'child', options))
@@ -360,9 +265,9 @@ export class Client implements AsyncDisposable {
   async getAllChildrenNumber(path: string, options: CallOptions = {}): Promise<number> {
     const request = {
       kind: 'getAllChildrenNumber',
-      path: this.#serverPath('getAllChildrenNumber', path),
+      path: this.#requests.serverPath('getAllChildrenNumber', path),
     } as const
-    return bodyOf(await this.#session.ask(request, { path, signal: options.signal }), 'number').number
+    return bodyOf(await this.#ask(request, path, options), 'number').number
   }
 
   /**
@@ -381,8 +286,8 @@ export class Client implements AsyncDisposable {
    * @returns what the server has applied
    */
   async sync(path = '/', options: CallOptions = {}): Promise<Zxid> {
-    const request = { kind: 'sync', path: this.#serverPath('sync', path) } as const
-    return (await this.#session.ask(request, { path, signal: options.signal })).zxid
+    const request = { kind: 'sync', path: this.#requests.serverPath('sync', path) } as const
+    return (await this.#ask(request, path, options)).zxid
   }
 
   /** What this connection has authenticated as (servers from 3.7 on). */
@@ -396,10 +301,10 @@ export class Client implements AsyncDisposable {
   }
 
   /** @throws TransactionError if any operation is refused: then nothing happened */
-  async multi(ops: readonly TransactionOp[], options: CommitOptions = {}): Promise<MultiResult> {
-    const request = { kind: 'multi', ops: ops.map(op => this.#multiOp(op)) } as const
+  async multi(ops: readonly TransactionOp[], options: CallOptions = {}): Promise<MultiResult> {
+    const request = { kind: 'multi', ops: ops.map(op => this.#requests.change(op)) } as const
     const reply = await this.#session.ask(request, { signal: options.signal })
-    const results = this.#clientResults(bodyOf(reply, 'results').results)
+    const results = this.#requests.clientResults(bodyOf(reply, 'results').results)
     if (results.some(result => result.kind === 'error')) throw transactionError(ops, results, reply.zxid)
     return { results, zxid: reply.zxid }
   }
@@ -408,7 +313,7 @@ export class Client implements AsyncDisposable {
   async multiRead(ops: readonly ReadOp[], options: CallOptions = {}): Promise<MultiResult> {
     const toRequest = ({ kind, path }: ReadOp): MultiReadOp => ({
       kind,
-      path: this.#serverPath('multiRead', path),
+      path: this.#requests.serverPath('multiRead', path),
       watch: false,
     })
     const reply = await this.#session.ask({ kind: 'multiRead', ops: ops.map(toRequest) }, options)
@@ -423,7 +328,7 @@ export class Client implements AsyncDisposable {
     const isRecursive = options.isRecursive ?? false
     const request = {
       kind: 'addWatch',
-      path: this.#serverPath('addWatch', path),
+      path: this.#requests.serverPath('addWatch', path),
       mode: isRecursive ? AddWatchMode.PersistentRecursive : AddWatchMode.Persistent,
     } as const
     const watch = new PersistentWatch({
@@ -453,12 +358,9 @@ export class Client implements AsyncDisposable {
    */
   async removeWatches(path: string, options: RemoveWatchesOptions = {}): Promise<void> {
     const type = watcherTypes[options.type ?? 'any']
-    const serverPath = this.#serverPath('removeWatches', path)
+    const serverPath = this.#requests.serverPath('removeWatches', path)
     try {
-      await this.#session.ask(
-        { kind: 'removeWatches', path: serverPath, type },
-        { path, signal: options.signal },
-      )
+      await this.#ask({ kind: 'removeWatches', path: serverPath, type }, path, options)
     } catch (error) {
       if (!(options.isLocal === true && error instanceof ConnectionLossError)) throw error
       this.#session.forgetWatches(serverPath, type)
@@ -472,8 +374,12 @@ export class Client implements AsyncDisposable {
   ): Promise<boolean> {
     const type = watcherTypes[options.type ?? 'any']
     try {
-      const request = { kind: 'checkWatches', path: this.#serverPath('checkWatches', path), type } as const
-      await this.#session.ask(request, { path, signal: options.signal })
+      const request = {
+        kind: 'checkWatches',
+        path: this.#requests.serverPath('checkWatches', path),
+        type,
+      } as const
+      await this.#ask(request, path, options)
       return true
     } catch (error) {
       if (error instanceof ZkError && error.code === ErrorCode.NoWatcher) return false
@@ -513,70 +419,12 @@ export class Client implements AsyncDisposable {
    * tests that want exactly that. A watch flag in it registers nobody.
    */
   request(request: Request, options: CallOptions = {}): Promise<Reply> {
-    return this.#session.ask(request, {
-      path: 'path' in request ? request.path : undefined,
-      signal: options.signal,
-    })
+    return this.#ask(request, 'path' in request ? request.path : undefined, options)
   }
 
-  #serverPath(op: string, path: string, isSequential = false): string {
-    // The server judges a sequential name with its number.
-    const problem = pathProblem(isSequential ? `${path}1` : path)
-    if (problem !== undefined)
-      throw new BadArgumentsError(ErrorCode.BadArguments, { op, path, reason: problem })
-    return isSequential ? this.chroot + path : addChroot(this.chroot, path)
+  #ask(request: Request, path: string | undefined, { signal }: CallOptions): Promise<Reply> {
+    return this.#session.ask(request, { path, signal })
   }
-
-  #clientPath(path: string): string {
-    return stripChroot(this.chroot, path)
-  }
-
-  #clientResults(results: readonly OpResult[]): readonly OpResult[] {
-    return results.map(result =>
-      result.kind === 'created' ? { ...result, path: this.#clientPath(result.path) } : result,
-    )
-  }
-
-  #createRequest(op: Extract<TransactionOp, { kind: 'create' }>): CreateRequest | CreateTtlRequest {
-    const mode = op.mode ?? 'persistent'
-    const flags = createFlags(mode, op.ttlMs)
-    const base = {
-      path: this.#serverPath('create', op.path, isSequential(mode)),
-      data: bytesOf(op.data),
-      acl: op.acl ?? openAcl,
-      flags,
-    }
-    if (op.ttlMs !== undefined) return { kind: 'createTtl', ...base, ttlMs: op.ttlMs }
-    if (mode === 'container') return { kind: 'create', op: OpCode.CreateContainer, ...base }
-    return { kind: 'create', op: op.withStat === true ? OpCode.Create2 : OpCode.Create, ...base }
-  }
-
-  #multiOp(op: TransactionOp): MultiOp {
-    switch (op.kind) {
-      case 'create':
-        return this.#createRequest(op)
-      case 'delete':
-      case 'check':
-        return { kind: op.kind, path: this.#serverPath(op.kind, op.path), version: op.version ?? anyVersion }
-      case 'setData':
-        return {
-          kind: 'setData',
-          path: this.#serverPath('setData', op.path),
-          data: bytesOf(op.data),
-          version: op.version ?? anyVersion,
-        }
-      default:
-        return unreachable(op)
-    }
-  }
-}
-
-const watcherTypes: Readonly<Record<WatchSelection, WatcherType>> = {
-  data: WatcherType.Data,
-  children: WatcherType.Children,
-  any: WatcherType.Any,
-  persistent: WatcherType.Persistent,
-  persistentRecursive: WatcherType.PersistentRecursive,
 }
 
 function hasWatch(options: WatchOptions): boolean {
@@ -596,31 +444,7 @@ function dataResult(reply: Reply): DataResult {
   return { data, stat, zxid: reply.zxid }
 }
 
-/** Left out is no bytes; null stays the wire's null. */
-function bytesOf(data: Uint8Array | string | null | undefined): Uint8Array | null {
-  if (data === undefined) return new Uint8Array(0)
-  return typeof data === 'string' ? encodeUtf8(data) : data
-}
-
 function bodyOf<K extends ReplyBody['kind']>({ body }: Reply, kind: K): Extract<ReplyBody, { kind: K }> {
   assert(body.kind === kind, `a reply of kind ${kind}, not ${body.kind}`)
   return body as Extract<ReplyBody, { kind: K }>
-}
-
-/**
- * The failed operation is the one with a code of its own: those before it were rolled back, those after not
- * tried.
- */
-function transactionError(
-  ops: readonly TransactionOp[],
-  results: readonly OpResult[],
-  zxid: Zxid,
-): TransactionError {
-  const codes = results.map(result => (result.kind === 'error' ? result.err : ErrorCode.Ok))
-  const index = codes.findIndex(code => code !== ErrorCode.Ok)
-  const code = codes[index] ?? ErrorCode.RuntimeInconsistency
-  const op = ops[index]
-  const cause = zkError(code, { op: op?.kind, path: op?.path, zxid })
-  const reason = `operation ${index} of ${ops.length}: ${cause.message}`
-  return new TransactionError(code, { op: 'multi', path: op?.path, zxid, reason, cause, index, results })
 }

@@ -16,20 +16,13 @@ export {
   type Stat,
   type Zxid,
 } from '@corral/protocol'
-export * from './client.ts'
+export * from './call-options.ts'
+export * from './call-results.ts'
+export { Client, connect } from './client.ts'
+export type { AuthInfo, ClientOptions, ObservedEvent, ObservedReply, StateChange } from './client-options.ts'
 export * from './connect-string.ts'
 export type { CreateMode } from './create-mode.ts'
 export * from './errors.ts'
-export type {
-  AuthInfo,
-  CallOptions,
-  ClientOptions,
-  ConnectOptions,
-  ObservedEvent,
-  ObservedReply,
-  Reply,
-  StateChange,
-} from './session.ts'
 export type {
   CallId,
   ConnectionId,
@@ -54,7 +47,7 @@ export {
   tcpTransport,
   unseededRandom,
 } from './socket-driver.ts'
-export * from './transaction.ts'
+export { type ReadOp, Transaction, type TransactionOp } from './transaction.ts'
 export {
   PersistentWatch,
   Watch,

@@ -100,6 +100,6 @@ export class SessionWatches {
 }
 
 /** The events that a server sends; the others are made in clients. */
-function isChange(type: number): type is EventType {
+export function isChange(type: number): type is EventType {
   return type >= EventType.NodeCreated && type <= EventType.NodeChildrenChanged
 }

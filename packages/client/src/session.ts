@@ -4,116 +4,31 @@
  * listener is told.
  */
 import {
-  assert,
   ErrorCode,
-  type ReplyBody,
   type Request,
   type SessionId,
-  stripChroot,
   unreachable,
   WatcherType,
   type Zxid,
 } from '@corral/protocol'
+import type { CallOptions, ConnectOptions } from './call-options.ts'
+import type { Reply } from './call-results.ts'
+import type { ClientOptions, StateChange } from './client-options.ts'
 import type { ConnectString, ServerAddress } from './connect-string.ts'
 import { ZkError, zkError } from './errors.ts'
-import type {
-  CallId,
-  Outcome,
-  Random,
-  SessionEvent,
-  SessionState,
-  WatcherId,
-  WatchKind,
-} from './session-events.ts'
+import { guarded, Listeners, type Watcher } from './listeners.ts'
+import type { CallId, Outcome, SessionEvent, SessionState, WatcherId, WatchKind } from './session-events.ts'
 import { SessionMachine } from './session-machine.ts'
-import { watcherTypeOf } from './session-watches.ts'
+import { isChange, watcherTypeOf } from './session-watches.ts'
 import {
   type DriverEffect,
   nodeTimers,
   SocketDriver,
   type Timers,
-  type Transport,
   tcpTransport,
   unseededRandom,
 } from './socket-driver.ts'
-import { type WatchEvent, type WatchEventType, type WatchListener, watchEventType } from './watch.ts'
-
-/** How a client behaves; everything can be left out. */
-export interface ClientOptions {
-  /** Asked for; the server has limits of its own, see {@link Client.sessionTimeoutMs}. Default 30 000. */
-  readonly sessionTimeoutMs?: number | undefined
-  /** Accept a server that is cut off from its quorum: it serves reads only. Default false. */
-  readonly canBeReadOnly?: boolean | undefined
-  /** Sent on every connection before anything else. More can follow with {@link Client.addAuth}. */
-  readonly auth?: readonly AuthInfo[] | undefined
-  /** Takes over a session that an earlier client left without closing it. */
-  readonly session?: { readonly id: SessionId; readonly password: Uint8Array } | undefined
-  /**
-   * Longest frame accepted from a server; a longer one breaks the connection. Memory is taken as bytes come,
-   * never for an announced length. Default 64 MiB: servers do not limit their own replies, and a large child
-   * list must not make a client reconnect for ever.
-   */
-  readonly maxReplyBytes?: number | undefined
-  /** Longest random pause before a reconnect. Default 1000, as in the Java client. */
-  readonly maxReconnectPauseMs?: number | undefined
-  readonly onState?: ((change: StateChange) => void) | undefined
-  /** Every reply to a call, in order, before its promise settles: for history checkers and tracing. */
-  readonly onReply?: ((reply: ObservedReply) => void) | undefined
-  /** Every watch event as it came, watched by anyone or not, before any listener. */
-  readonly onEvent?: ((event: ObservedEvent) => void) | undefined
-  readonly transport?: Transport | undefined
-  readonly timers?: Timers | undefined
-  readonly random?: Random | undefined
-}
-
-/** An identity to take on: for scheme `digest` the text `user:password`. */
-export interface AuthInfo {
-  readonly scheme: string
-  readonly auth: Uint8Array | string
-}
-
-/** A step in the life of a session. */
-export interface StateChange {
-  readonly state: SessionState
-  readonly previous: SessionState
-  /** Why, for people: what broke the connection, for one. */
-  readonly reason: string | undefined
-}
-
-/** Paths are server paths, with the chroot. */
-export interface ObservedReply {
-  readonly request: Request
-  readonly xid: number
-  readonly zxid: Zxid
-  readonly err: number
-  readonly body: ReplyBody
-}
-
-/** `type` is an `EventType`; the path is a server path; the zxid is -1 where the server does not tell it. */
-export interface ObservedEvent {
-  readonly type: number
-  readonly path: string
-  readonly zxid: Zxid
-}
-
-/** Options of every call. */
-export interface CallOptions {
-  /** Gives up waiting and rejects with the signal's reason. A request already sent may still take effect. */
-  readonly signal?: AbortSignal | undefined
-}
-
-/** A reply as it came. */
-export interface Reply {
-  readonly xid: number
-  readonly zxid: Zxid
-  readonly body: ReplyBody
-}
-
-/** How long to wait for a connection. */
-export interface ConnectOptions extends CallOptions {
-  /** Default: the session timeout asked for. */
-  readonly timeoutMs?: number | undefined
-}
+import type { WatchListener } from './watch.ts'
 
 /** What a call is about, besides its request. */
 export interface Asked {
@@ -144,32 +59,21 @@ interface Call {
 
 type CallEvent = Extract<SessionEvent, { kind: 'call' | 'auth' | 'unwatch' }>
 
-interface Watcher {
-  readonly listener: WatchListener
-  readonly kind: WatchKind
-  /** As the caller gave it. */
-  readonly path: string
-  readonly serverPath: string
-  /** The request that registers it was answered. */
-  isSet: boolean
-}
-
 /** One session with an ensemble, from the first connection to its end. */
 export class Session {
-  readonly #chroot: string
   readonly #options: ClientOptions
   readonly #machine: SessionMachine
   readonly #driver: SocketDriver
   readonly #timers: Timers
   readonly #calls: Map<CallId, Call> = new Map()
-  readonly #watchers: Map<WatcherId, Watcher> = new Map()
+  readonly #listeners: Listeners
   readonly #stateListeners: Set<(change: StateChange) => void> = new Set()
   #lastId = 0
   #state: SessionState = 'connecting'
 
   /** Does no I/O: {@link connect} does. */
   constructor(address: ConnectString, options: ClientOptions) {
-    this.#chroot = address.chroot
+    this.#listeners = new Listeners(address.chroot)
     this.#options = options
     this.#timers = options.timers ?? nodeTimers
     this.#machine = new SessionMachine({
@@ -260,7 +164,7 @@ export class Session {
     if (signal?.aborted !== true) {
       const { kind, listener } = watch
       const shownPath = path ?? request.path
-      this.#watchers.set(watcher, { listener, kind, path: shownPath, serverPath: request.path, isSet: false })
+      this.#listeners.add(watcher, { listener, kind, path: shownPath, serverPath: request.path })
     }
     return this.#begin(waiting, { kind: 'call', call, request, watch: { kind: watch.kind, watcher } })
   }
@@ -273,8 +177,7 @@ export class Session {
 
   /** Takes one listener away wherever it watches, here and where possible at the server. */
   async unwatch(listener: WatchListener): Promise<void> {
-    const mine = [...this.#watchers].filter(([, watcher]) => watcher.listener === listener)
-    await Promise.all(mine.map(([id, watcher]) => this.#unwatch(id, watcher)))
+    await Promise.all(this.#listeners.of(listener).map(([id, watcher]) => this.#unwatch(id, watcher)))
   }
 
   /** Ends all watches on a path without asking the server. */
@@ -297,7 +200,7 @@ export class Session {
   #abort(id: CallId): void {
     const call = this.#forget(id)
     if (call === undefined) return
-    if (call.about.watcher !== undefined) this.#watchers.delete(call.about.watcher)
+    if (call.about.watcher !== undefined) this.#listeners.remove(call.about.watcher)
     this.#driver.dispatch({ kind: 'abandon', call: id })
     call.reject(call.about.signal?.reason)
   }
@@ -311,7 +214,7 @@ export class Session {
   }
 
   async #unwatch(watcher: WatcherId, { kind, serverPath: path }: Watcher): Promise<void> {
-    this.#watchers.delete(watcher)
+    this.#listeners.remove(watcher)
     const about = { op: 'removeWatches', path, signal: undefined, request: undefined, watcher: undefined }
     const remove = (type: WatcherType): Promise<Reply> =>
       this.#begin(about, { kind: 'unwatch', call: this.#nextId(), watcher, path, type })
@@ -349,7 +252,9 @@ export class Session {
     const call = this.#forget(id)
     if (call === undefined) return
     const { op, path, watcher, request } = call.about
-    if (watcher !== undefined) this.#onRegistered(watcher, outcome.kind === 'reply' && outcome.isWatching)
+    if (watcher !== undefined) {
+      this.#listeners.settle(watcher, outcome.kind === 'reply' && outcome.isWatching)
+    }
     switch (outcome.kind) {
       case 'reply': {
         const { xid, zxid, err, body } = outcome
@@ -372,52 +277,19 @@ export class Session {
     }
   }
 
-  #onRegistered(id: WatcherId, isWatching: boolean): void {
-    const watcher = this.#watchers.get(id)
-    if (watcher === undefined) return
-    if (isWatching) watcher.isSet = true
-    else this.#watchers.delete(id)
-  }
-
   #onFired(fired: Extract<DriverEffect, { kind: 'fired' }>): void {
-    const type = watchEventType(fired.type)
-    assert(type !== undefined, 'the machine passes on known events only')
-    const isRemoval = removals.has(type)
     const { onEvent } = this.#options
-    if (onEvent !== undefined && !isRemoval) {
-      const { path, zxid } = fired
-      guarded(() => onEvent({ type: fired.type, path, zxid }))
-    }
-    const zxid = fired.zxid > 0n ? fired.zxid : undefined
-    for (const id of fired.watchers) {
-      const watcher = this.#watchers.get(id)
-      if (watcher === undefined) continue
-      if (isRemoval || !isPersistent(watcher)) this.#watchers.delete(id)
-      // Only a recursive watch hears of other paths than its own, which may lie outside the chroot
-      // (getConfig).
-      const path = watcher.kind === 'recursive' ? stripChroot(this.#chroot, fired.path) : watcher.path
-      tell(watcher.listener, { type, path, zxid })
-    }
+    const { type, path, zxid } = fired
+    if (onEvent !== undefined && isChange(type)) guarded(() => onEvent({ type, path, zxid }))
+    this.#listeners.fire(fired)
   }
 
   #onState(state: SessionState, reason: string | undefined): void {
     const change: StateChange = { state, previous: this.#state, reason }
     this.#state = state
-    if (isOver(state)) this.#endWatches(this.#overError(reason))
+    if (isOver(state)) this.#listeners.end(this.#overError(reason))
     for (const listener of [...this.#stateListeners]) guarded(() => listener(change))
-    if (change.previous !== 'disconnected' || isOver(state)) return
-    for (const watcher of [...this.#watchers.values()]) {
-      if (isPersistent(watcher) && watcher.isSet)
-        tell(watcher.listener, { type: 'Resumed', path: watcher.path, zxid: undefined })
-    }
-  }
-
-  #endWatches(error: ZkError): void {
-    const watchers = [...this.#watchers.values()]
-    this.#watchers.clear()
-    for (const { listener } of watchers) {
-      if (typeof listener !== 'function') guarded(() => listener.onWatchEnd(error))
-    }
+    if (change.previous === 'disconnected' && !isOver(state)) this.#listeners.resume()
   }
 
   #overError(reason?: string): ZkError {
@@ -460,38 +332,10 @@ export class Session {
   }
 }
 
-const removals: ReadonlySet<WatchEventType> = new Set([
-  'DataWatchRemoved',
-  'ChildWatchRemoved',
-  'PersistentWatchRemoved',
-])
-
 function isOver(state: SessionState): boolean {
   return state === 'expired' || state === 'authFailed' || state === 'closed'
 }
 
 function isConnected(state: SessionState): boolean {
   return state === 'connected' || state === 'connectedReadOnly'
-}
-
-function isPersistent({ kind }: Watcher): boolean {
-  return kind === 'persistent' || kind === 'recursive'
-}
-
-function tell(listener: WatchListener, event: WatchEvent): void {
-  guarded(() => {
-    if (typeof listener === 'function') listener(event)
-    else listener.onWatchEvent(event)
-  })
-}
-
-/** A listener that throws is its owner's mistake: it becomes an uncaught error, and the session goes on. */
-function guarded(callListener: () => void): void {
-  try {
-    callListener()
-  } catch (error) {
-    queueMicrotask(() => {
-      throw error
-    })
-  }
 }

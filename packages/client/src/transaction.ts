@@ -1,6 +1,9 @@
 /** A multi, written down op by op. All of it happens, with one zxid, or none of it. */
-import type { Acl, OpResult, Zxid } from '@corral/protocol'
+import { type Acl, ErrorCode, type OpResult, type Zxid } from '@corral/protocol'
+import type { CallOptions } from './call-options.ts'
+import type { MultiResult } from './call-results.ts'
 import type { CreateMode } from './create-mode.ts'
+import { TransactionError, zkError } from './errors.ts'
 
 /**
  * One operation of a multi, with client paths. Left out: version -1 (any), the open ACL, mode persistent, no
@@ -32,27 +35,15 @@ export interface ReadOp {
   readonly path: string
 }
 
-/** What became of a multi, or a multiRead. */
-export interface MultiResult {
-  /** One for each operation, in order; created paths are client paths. */
-  readonly results: readonly OpResult[]
-  readonly zxid: Zxid
-}
-
-/** Options of a multi. */
-export interface CommitOptions {
-  readonly signal?: AbortSignal | undefined
-}
-
 type Create = Extract<TransactionOp, { kind: 'create' }>
 
 /** Collects the operations of a multi: `await zk.transaction().check('/a', 3).create('/a/b').commit()`. */
 export class Transaction {
   readonly #ops: TransactionOp[] = []
-  readonly #commit: (ops: readonly TransactionOp[], options?: CommitOptions) => Promise<MultiResult>
+  readonly #commit: (ops: readonly TransactionOp[], options?: CallOptions) => Promise<MultiResult>
 
   /** @internal Made by `Client.transaction`. */
-  constructor(commit: (ops: readonly TransactionOp[], options?: CommitOptions) => Promise<MultiResult>) {
+  constructor(commit: (ops: readonly TransactionOp[], options?: CallOptions) => Promise<MultiResult>) {
     this.#commit = commit
   }
 
@@ -83,7 +74,27 @@ export class Transaction {
   }
 
   /** @throws TransactionError if any operation is refused: then nothing happened */
-  commit(options?: CommitOptions): Promise<MultiResult> {
+  commit(options?: CallOptions): Promise<MultiResult> {
     return this.#commit(this.#ops, options)
   }
+}
+
+/**
+ * The failed operation is the one with a code of its own: those before it were rolled back, those after not
+ * tried.
+ *
+ * @internal
+ */
+export function transactionError(
+  ops: readonly TransactionOp[],
+  results: readonly OpResult[],
+  zxid: Zxid,
+): TransactionError {
+  const codes = results.map(result => (result.kind === 'error' ? result.err : ErrorCode.Ok))
+  const index = codes.findIndex(code => code !== ErrorCode.Ok)
+  const code = codes[index] ?? ErrorCode.RuntimeInconsistency
+  const op = ops[index]
+  const cause = zkError(code, { op: op?.kind, path: op?.path, zxid })
+  const reason = `operation ${index} of ${ops.length}: ${cause.message}`
+  return new TransactionError(code, { op: 'multi', path: op?.path, zxid, reason, cause, index, results })
 }

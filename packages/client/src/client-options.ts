@@ -1,0 +1,61 @@
+import type { ReplyBody, Request, SessionId, Zxid } from '@corral/protocol'
+import type { Random, SessionState } from './session-events.ts'
+import type { Timers, Transport } from './socket-driver.ts'
+
+/** How a client behaves; everything can be left out. */
+export interface ClientOptions {
+  /** Asked for; the server has limits of its own, see {@link Client.sessionTimeoutMs}. Default 30 000. */
+  readonly sessionTimeoutMs?: number | undefined
+  /** Accept a server that is cut off from its quorum: it serves reads only. Default false. */
+  readonly canBeReadOnly?: boolean | undefined
+  /** Sent on every connection before anything else. More can follow with {@link Client.addAuth}. */
+  readonly auth?: readonly AuthInfo[] | undefined
+  /** Takes over a session that an earlier client left without closing it. */
+  readonly session?: { readonly id: SessionId; readonly password: Uint8Array } | undefined
+  /**
+   * Longest frame accepted from a server; a longer one breaks the connection. Memory is taken as bytes come,
+   * never for an announced length. Default 64 MiB: servers do not limit their own replies, and a large child
+   * list must not make a client reconnect for ever.
+   */
+  readonly maxReplyBytes?: number | undefined
+  /** Longest random pause before a reconnect. Default 1000, as in the Java client. */
+  readonly maxReconnectPauseMs?: number | undefined
+  readonly onState?: ((change: StateChange) => void) | undefined
+  /** Every reply to a call, in order, before its promise settles: for history checkers and tracing. */
+  readonly onReply?: ((reply: ObservedReply) => void) | undefined
+  /** Every watch event as it came, watched by anyone or not, before any listener. */
+  readonly onEvent?: ((event: ObservedEvent) => void) | undefined
+  readonly transport?: Transport | undefined
+  readonly timers?: Timers | undefined
+  readonly random?: Random | undefined
+}
+
+/** An identity to take on: for scheme `digest` the text `user:password`. */
+export interface AuthInfo {
+  readonly scheme: string
+  readonly auth: Uint8Array | string
+}
+
+/** A step in the life of a session. */
+export interface StateChange {
+  readonly state: SessionState
+  readonly previous: SessionState
+  /** Why, for people: what broke the connection, for one. */
+  readonly reason: string | undefined
+}
+
+/** Paths are server paths, with the chroot. */
+export interface ObservedReply {
+  readonly request: Request
+  readonly xid: number
+  readonly zxid: Zxid
+  readonly err: number
+  readonly body: ReplyBody
+}
+
+/** `type` is an `EventType`; the path is a server path; the zxid is -1 where the server does not tell it. */
+export interface ObservedEvent {
+  readonly type: number
+  readonly path: string
+  readonly zxid: Zxid
+}

@@ -1,0 +1,115 @@
+import { assert, type EventType, stripChroot, type Zxid } from '@corral/protocol'
+import type { ZkError } from './errors.ts'
+import type { WatcherId, WatchKind } from './session-events.ts'
+import { type WatchEvent, type WatchEventType, type WatchListener, watchEventType } from './watch.ts'
+
+/** What a listener was given for. */
+export interface Watcher {
+  readonly listener: WatchListener
+  readonly kind: WatchKind
+  /** As the caller gave it. */
+  readonly path: string
+  readonly serverPath: string
+}
+
+interface Registration extends Watcher {
+  /** The request that registers it was answered. */
+  isSet: boolean
+}
+
+const removals: ReadonlySet<WatchEventType> = new Set([
+  'DataWatchRemoved',
+  'ChildWatchRemoved',
+  'PersistentWatchRemoved',
+])
+
+/** The listeners behind a session's watchers: who is told what, in the caller's paths. */
+export class Listeners {
+  readonly #chroot: string
+  readonly #registered: Map<WatcherId, Registration> = new Map()
+
+  constructor(chroot: string) {
+    this.#chroot = chroot
+  }
+
+  add(id: WatcherId, watcher: Watcher): void {
+    this.#registered.set(id, { ...watcher, isSet: false })
+  }
+
+  /** The request that was to register it is answered. */
+  settle(id: WatcherId, isWatching: boolean): void {
+    const registration = this.#registered.get(id)
+    if (registration === undefined) return
+    if (isWatching) registration.isSet = true
+    else this.#registered.delete(id)
+  }
+
+  remove(id: WatcherId): void {
+    this.#registered.delete(id)
+  }
+
+  /** Everywhere that one listener watches. */
+  of(listener: WatchListener): readonly (readonly [WatcherId, Watcher])[] {
+    return [...this.#registered].filter(([, watcher]) => watcher.listener === listener)
+  }
+
+  fire(fired: {
+    readonly type: EventType
+    readonly path: string
+    readonly zxid: Zxid
+    readonly watchers: readonly WatcherId[]
+  }): void {
+    const type = watchEventType(fired.type)
+    assert(type !== undefined, 'the machine passes on known events only')
+    const zxid = fired.zxid > 0n ? fired.zxid : undefined
+    for (const id of fired.watchers) {
+      const watcher = this.#registered.get(id)
+      if (watcher === undefined) continue
+      if (removals.has(type) || !isPersistent(watcher)) this.#registered.delete(id)
+      // Only a recursive watch hears of other paths than its own, which may lie outside the chroot
+      // (getConfig).
+      const path = watcher.kind === 'recursive' ? stripChroot(this.#chroot, fired.path) : watcher.path
+      tell(watcher.listener, { type, path, zxid })
+    }
+  }
+
+  /** The connection is back: persistent watches heard nothing while it was away. */
+  resume(): void {
+    for (const watcher of [...this.#registered.values()]) {
+      if (isPersistent(watcher) && watcher.isSet) {
+        tell(watcher.listener, { type: 'Resumed', path: watcher.path, zxid: undefined })
+      }
+    }
+  }
+
+  /** The session is over. */
+  end(error: ZkError): void {
+    const watchers = [...this.#registered.values()]
+    this.#registered.clear()
+    for (const { listener } of watchers) {
+      if (typeof listener !== 'function') guarded(() => listener.onWatchEnd(error))
+    }
+  }
+}
+
+function isPersistent({ kind }: Watcher): boolean {
+  return kind === 'persistent' || kind === 'recursive'
+}
+
+function tell(listener: WatchListener, event: WatchEvent): void {
+  guarded(() => {
+    if (typeof listener === 'function') listener(event)
+    else listener.onWatchEvent(event)
+  })
+}
+
+/** A listener that throws is its owner's mistake: it becomes an uncaught error, and the session goes on. */
+export function guarded(callListener: () => void): void {
+  try {
+    callListener()
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error
+    })
+  }
+}
