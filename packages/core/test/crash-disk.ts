@@ -111,6 +111,10 @@ export class CrashDisk {
     return [...this.#dir(dir).names.keys()].sort()
   }
 
+  drop(dir: Dir, name: string): void {
+    this.#dir(dir).names.delete(name)
+  }
+
   put(dir: Dir, name: string, bytes: Uint8Array): void {
     this.#dir(dir).names.set(name, { seen: bytes, durable: bytes, changes: [] })
   }

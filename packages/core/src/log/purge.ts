@@ -8,9 +8,9 @@ import { logFiles, snapshotFiles } from './file-names.ts'
 import { remove, type Script, syncDir } from './script.ts'
 
 export interface PurgePlan {
-  /** To be removed in this order, before the snapshots: a snapshot without its logs is of use, the reverse is not. */
-  readonly logs: readonly string[]
+  /** Oldest first, each. */
   readonly snapshots: readonly string[]
+  readonly logs: readonly string[]
 }
 
 /**
@@ -29,10 +29,10 @@ export function planPurge(given: {
   const oldestKept = snapshots
     .filter(({ name }) => given.verified.has(name))
     .at(-Math.max(1, given.retainCount))
-  if (oldestKept === undefined) return { logs: [], snapshots: [] }
+  if (oldestKept === undefined) return { snapshots: [], logs: [] }
   return {
-    logs: logsBefore(given.log, oldestKept.zxid),
     snapshots: snapshots.filter(({ zxid }) => zxid < oldestKept.zxid).map(({ name }) => name),
+    logs: logsBefore(given.log, oldestKept.zxid),
   }
 }
 
@@ -42,9 +42,13 @@ function logsBefore(entries: readonly DirEntry[], zxid: Zxid): string[] {
   return older.slice(0, -1).map(({ name }) => name)
 }
 
+/**
+ * No log goes before the snapshots that need it are gone for good: whatever a crash leaves, each snapshot that is left
+ * has all the logs behind it.
+ */
 export function* purge(plan: PurgePlan): Script<void> {
-  for (const name of plan.logs) yield* remove('log', name)
-  if (plan.logs.length > 0) yield* syncDir('log')
   for (const name of plan.snapshots) yield* remove('data', name)
   if (plan.snapshots.length > 0) yield* syncDir('data')
+  for (const name of plan.logs) yield* remove('log', name)
+  if (plan.logs.length > 0) yield* syncDir('log')
 }

@@ -134,14 +134,24 @@ export class Snapshots {
     this.#say('info', 'took a snapshot', { file: name })
   }
 
+  /** A failure costs nothing but space: it is reported, and the next snapshot's purge tries again. */
   *purge(): Script<void> {
     const { purge: policy } = this.#given.config.storage
     if (policy === undefined) return
+    try {
+      yield* this.#purge(policy.retainCount)
+    } catch (error) {
+      if (!(error instanceof DiskFailure)) throw error
+      this.#say('error', 'old files could not be purged', { problem: error.message })
+    }
+  }
+
+  *#purge(retainCount: number): Script<void> {
     const plan = planPurge({
       data: yield* list('data'),
       log: yield* list('log'),
       verified: this.#verified,
-      retainCount: policy.retainCount,
+      retainCount,
     })
     yield* purge(plan)
     for (const name of plan.snapshots) this.#verified.delete(name)
