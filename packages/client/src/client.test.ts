@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { ErrorCode, EventType, type ReplyBody, WatcherType, Xid } from '@corral/protocol'
 import { describe, expect, test, vi } from 'vitest'
 import { dataBody, replyFrame, someStat, statBody } from '../test/machine-run.ts'
@@ -309,6 +310,32 @@ describe('aborting', () => {
     server.answer({ body: statBody })
 
     expect(await second).toEqual(someStat)
+  })
+
+  test('costs a signal one listener, however many calls it may abort', async () => {
+    const { client, server } = await aConnectedClient()
+    const abort = new AbortController()
+    const { signal } = abort
+    const calls = Array.from({ length: 30 }, (_, i) => client.exists(`/${i}`, { signal }))
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1)
+
+    server.answer({ body: statBody })
+    await calls[0]
+    abort.abort(new Error('no'))
+
+    const ends = await Promise.allSettled(calls)
+    expect(ends.filter(({ status }) => status === 'rejected')).toHaveLength(29)
+    expect(getEventListeners(signal, 'abort')).toEqual([])
+  })
+
+  test('leaves no listener behind on a signal that never aborts', async () => {
+    const { client, server } = await aConnectedClient()
+    const { signal } = new AbortController()
+    const call = client.getData('/x', { signal })
+    server.answer({ body: dataBody })
+    await call
+
+    expect(getEventListeners(signal, 'abort')).toEqual([])
   })
 
   test('a settled call hears nothing of it', async () => {

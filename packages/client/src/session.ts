@@ -11,6 +11,7 @@ import {
   WatcherType,
   type Zxid,
 } from '@corral/protocol'
+import { Abortable } from './abortable.ts'
 import type { CallOptions, ConnectOptions } from './call-options.ts'
 import type { Reply } from './call-results.ts'
 import type { ClientOptions, StateChange } from './client-options.ts'
@@ -54,7 +55,6 @@ interface Call {
   readonly about: CallAbout
   readonly resolve: (reply: Reply) => void
   readonly reject: (error: unknown) => void
-  readonly onAbort: (() => void) | undefined
 }
 
 type CallEvent = Extract<SessionEvent, { kind: 'call' | 'auth' | 'unwatch' }>
@@ -66,6 +66,7 @@ export class Session {
   readonly #driver: SocketDriver
   readonly #timers: Timers
   readonly #calls: Map<CallId, Call> = new Map()
+  readonly #abortable: Abortable = new Abortable((call, signal) => this.#abort(call, signal))
   readonly #listeners: Listeners
   readonly #stateListeners: Set<(change: StateChange) => void> = new Set()
   #lastId = 0
@@ -190,26 +191,25 @@ export class Session {
     const { signal } = about
     if (signal?.aborted === true) return Promise.reject(signal.reason)
     return new Promise((resolve, reject) => {
-      const onAbort = signal === undefined ? undefined : (): void => this.#abort(event.call)
-      if (onAbort !== undefined) signal?.addEventListener('abort', onAbort, { once: true })
-      this.#calls.set(event.call, { about, resolve, reject, onAbort })
+      this.#abortable.add(event.call, signal)
+      this.#calls.set(event.call, { about, resolve, reject })
       this.#driver.dispatch(event)
     })
   }
 
-  #abort(id: CallId): void {
+  #abort(id: CallId, signal: AbortSignal): void {
     const call = this.#forget(id)
     if (call === undefined) return
     if (call.about.watcher !== undefined) this.#listeners.remove(call.about.watcher)
     this.#driver.dispatch({ kind: 'abandon', call: id })
-    call.reject(call.about.signal?.reason)
+    call.reject(signal.reason)
   }
 
   #forget(id: CallId): Call | undefined {
     const call = this.#calls.get(id)
     if (call === undefined) return undefined
     this.#calls.delete(id)
-    if (call.onAbort !== undefined) call.about.signal?.removeEventListener('abort', call.onAbort)
+    this.#abortable.remove(id, call.about.signal)
     return call
   }
 
