@@ -180,15 +180,46 @@ describe('writing', () => {
     const again = at.pool.take(10)
 
     expect(again === first).toBe(true)
-    const waiting = []
-    while (!at.recorder.events.some(({ kind }) => kind === 'unsent')) {
-      const chunk = at.pool.take(1024 * 1024)
-      waiting.push(chunk)
-      at.sockets.send(1, chunk, 1024 * 1024, at.recorder)
-    }
-    expect(at.pool.take(1024 * 1024) === waiting.at(-1)).toBe(false)
+    const isKernelFull = () => at.recorder.events.some(({ kind }) => kind === 'unsent')
+    while (!isKernelFull()) at.sockets.send(1, at.pool.take(1024 * 1024), 1024 * 1024, at.recorder)
+    const waiting = at.pool.take(1024 * 1024)
+    at.sockets.send(1, waiting, 1024 * 1024, at.recorder)
+    expect(at.pool.take(1024 * 1024) === waiting).toBe(false)
     at.sockets.close(1, 'abort')
     client.destroy()
+  })
+
+  test('bytes taken in part, then by the stream, arrive in order', async () => {
+    const at = await listening()
+    const client = connect(at.port, '127.0.0.1')
+    client.pause()
+    await at.recorder.until(event => event.kind === 'opened')
+    let sent = ''
+    while (!at.recorder.events.some(({ kind }) => kind === 'unsent')) {
+      const text = `${sent.length},`.repeat(50_000)
+      sent += text
+      send(at, 1, text)
+    }
+    send(at, 1, 'end')
+    at.sockets.close(1, 'flush')
+
+    const whole = textFrom(client)
+    client.resume()
+    expect((await whole) === `${sent}end`).toBe(true)
+  })
+
+  test('an error of the write ends the connection, and is told once', async () => {
+    const at = await listening()
+    const client = connect(at.port, '127.0.0.1')
+    await at.recorder.until(event => event.kind === 'opened')
+    at.sockets.setReading(1, 'off')
+    client.resetAndDestroy()
+    await new Promise(resolve => client.once('close', resolve))
+    send(at, 1, 'to nobody')
+    await at.recorder.until(event => event.kind === 'closed')
+    send(at, 1, 'to nobody')
+
+    expect(at.recorder.events.filter(({ kind }) => kind === 'closed').length).toBe(1)
   })
 
   test('sending to a connection that is gone does nothing', async () => {

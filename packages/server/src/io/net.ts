@@ -1,10 +1,12 @@
 /**
  * Client sockets: reports what arrives, writes what it is given. All plain sockets are read through one buffer
- * (`onread`), whose contents are handed on before the read returns; a write is one system call and its chunk goes
- * back to the pool when the kernel took it all.
+ * (`onread`), whose contents are handed on before the read returns; a write is one system call on the descriptor and
+ * its chunk goes back to the pool when the kernel took it all. Node's stream gets only what the kernel did not take:
+ * its machinery costs a small reply more than the kernel does.
  *
  * Sockets are half-open: `echo ruok | nc` ends its side at once and must still get its answer.
  */
+import { writeSync } from 'node:fs'
 import { type AddressInfo, createServer, type Server, Socket, type SocketConstructorOpts } from 'node:net'
 import type { Chunk, ConnId, Peer } from '@corral/core'
 import type { ChunkPool } from './chunk-pool.ts'
@@ -43,6 +45,8 @@ const lingerMs = 5000
 interface Client {
   readonly conn: ConnId
   readonly socket: Socket
+  /** undefined: this socket is written through Node's stream only. */
+  readonly handle: TcpHandle | undefined
   readonly peer: Peer
   /** answering: its peer's end of input is not its own. closing: nothing more is written or reported. */
   phase: 'open' | 'answering' | 'closing'
@@ -111,12 +115,18 @@ export class ClientSockets {
     }
     const { socket, held } = client
     const { bytes } = chunk
-    if (socket.writableLength > 0 && lengthBytes * 2 <= bytes.length) {
-      // It will wait behind others: a small message must not pin a large chunk for as long.
-      socket.write(bytes.slice(0, lengthBytes), client.onWritten)
+    const taken = writeAtOnce(client, bytes, lengthBytes)
+    if (taken === lengthBytes) {
+      this.#pool.putBack(chunk)
+      return
+    }
+    const lengthLeft = lengthBytes - taken
+    if (lengthLeft * 2 <= bytes.length) {
+      // It will wait: a small message must not pin a large chunk for as long.
+      socket.write(bytes.slice(taken, lengthBytes), client.onWritten)
       this.#pool.putBack(chunk)
     } else {
-      socket.write(Buffer.from(bytes.buffer, bytes.byteOffset, lengthBytes), client.onWritten)
+      socket.write(Buffer.from(bytes.buffer, bytes.byteOffset + taken, lengthLeft), client.onWritten)
       if (socket.writableLength === 0) this.#pool.putBack(chunk)
       else held.push(chunk)
     }
@@ -206,19 +216,23 @@ export class ClientSockets {
         )
       return true
     }
-    const socket = this.#readPath === 'onread' ? readThrough(this.#received, onBytes, accepted) : undefined
-    if (socket === undefined) {
+    const moved = this.#readPath === 'onread' ? readThrough(this.#received, onBytes, accepted) : undefined
+    if (moved === undefined) {
       accepted.on('data', data =>
         onBytes(data.length, new Uint8Array(data.buffer, data.byteOffset, data.length)),
       )
     }
-    const client = this.#welcome(conn, socket ?? accepted, events)
+    const client = this.#welcome(conn, moved ?? { socket: accepted, handle: undefined }, events)
     if (client === undefined) return
     events.opened(conn, client.peer)
     if (client.phase === 'open' && client.isRead) client.socket.resume()
   }
 
-  #welcome(conn: ConnId, socket: Socket, events: SocketEvents): Client | undefined {
+  #welcome(
+    conn: ConnId,
+    { socket, handle }: Pick<Client, 'socket' | 'handle'>,
+    events: SocketEvents,
+  ): Client | undefined {
     const { remoteAddress, remotePort } = socket
     if (remoteAddress === undefined || remotePort === undefined) {
       socket.destroy() // gone between the kernel's accept and ours
@@ -227,6 +241,7 @@ export class ClientSockets {
     const client: Client = {
       conn,
       socket,
+      handle,
       peer: { address: javaAddress(remoteAddress), port: remotePort },
       phase: 'open',
       isRead: true,
@@ -270,6 +285,22 @@ function ignoreError(): void {
 }
 
 /**
+ * What the kernel takes of it now, nothing while older bytes wait. An error is left to the stream, which meets the same one.
+ *
+ * @returns bytes taken
+ */
+function writeAtOnce({ socket, handle }: Client, bytes: Uint8Array, lengthBytes: number): number {
+  if (handle === undefined || socket.destroyed || socket.writableLength > 0) return 0
+  const { fd } = handle
+  if (fd < 0) return 0 // Windows, or closing
+  try {
+    return writeSync(fd, bytes, 0, lengthBytes)
+  } catch {
+    return 0
+  }
+}
+
+/**
  * Node offers `onread` for outgoing connections only; this moves an accepted socket's handle into a new socket that has it.
  *
  * @returns undefined where this version of Node has other internals: the accepted socket is then still whole
@@ -278,18 +309,25 @@ function readThrough(
   buffer: Uint8Array,
   callback: (lengthBytes: number, bytes: Uint8Array) => boolean,
   accepted: Socket,
-): Socket | undefined {
+): Pick<Client, 'socket' | 'handle'> | undefined {
   if (!hasMovableHandle(accepted)) return undefined
+  const handle = accepted._handle
   const options: MovedSocketOptions = {
-    handle: accepted._handle,
+    handle,
     allowHalfOpen: true,
     onread: { buffer, callback },
   }
-  accepted._handle = null
+  Object.assign(accepted, { _handle: null })
   const socket: Socket & { _server?: unknown } = new Socket(options)
   socket._server = accepted._server // keeps the listener's count of connections right
   accepted._server = null
-  return socket
+  return { socket, handle }
+}
+
+/** Node's own handle of a plain connection; its descriptor does not block. */
+interface TcpHandle {
+  /** Negative while there is none. */
+  readonly fd: number
 }
 
 interface MovedSocketOptions extends SocketConstructorOpts {
@@ -298,12 +336,12 @@ interface MovedSocketOptions extends SocketConstructorOpts {
 }
 
 interface Movable {
-  _handle: unknown
+  _handle: TcpHandle
   _server: unknown
 }
 
 function hasMovableHandle(socket: object): socket is Movable {
   if (!('_handle' in socket) || !('_server' in socket)) return false
   const handle = socket._handle
-  return typeof handle === 'object' && handle !== null && 'useUserBuffer' in handle
+  return typeof handle === 'object' && handle !== null && 'useUserBuffer' in handle && 'fd' in handle
 }
