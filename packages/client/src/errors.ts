@@ -4,6 +4,9 @@
  */
 import { ErrorCode, errorName, type OpResult, type Zxid } from '@corral/protocol'
 
+/** Names of the codes in {@link ErrorCode}. */
+export type ErrorCodeName = keyof typeof ErrorCode
+
 /** What an error knows besides its code. */
 export interface ErrorDetails {
   /** The path as the caller gave it, below the chroot. */
@@ -25,7 +28,13 @@ export interface ErrorDetails {
 export class ZkError extends Error {
   override readonly name: string = 'ZkError'
   readonly code: number
+  /** `code` by its name, for `switch` and for logs: `NoNode`, `BadVersion`, ...; undefined for newer codes. */
+  readonly codeName: ErrorCodeName | undefined
+  /** What happened beyond the code, for people: which server, what it said, what is wrong with an argument. */
+  readonly reason: string | undefined
+  /** As the caller gave it. */
   readonly path: string | undefined
+  /** As in `Request.kind`: `create`, `getData`, ... */
   readonly op: string | undefined
   /** Zxid of the reply that refused, the place in the order at which this was true. */
   readonly zxid: Zxid | undefined
@@ -33,10 +42,21 @@ export class ZkError extends Error {
   constructor(code: number, details: ErrorDetails = {}) {
     super(messageOf(code, details), details.cause === undefined ? undefined : { cause: details.cause })
     this.code = code
+    this.codeName = codeNameOf(code)
+    this.reason = details.reason
     this.path = details.path
     this.op = details.op
     this.zxid = details.zxid
   }
+}
+
+function codeNameOf(code: number): ErrorCodeName | undefined {
+  const name = errorName(code)
+  return isCodeName(name) ? name : undefined
+}
+
+function isCodeName(name: string): name is ErrorCodeName {
+  return Object.hasOwn(ErrorCode, name)
 }
 
 function messageOf(code: number, { op, path, reason }: ErrorDetails): string {
