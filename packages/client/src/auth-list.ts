@@ -63,6 +63,15 @@ export class AuthList {
     return undefined
   }
 
+  /** No server answers: who waits is told, and the identity is presented to the next that does. */
+  loseWaiting(why: string): void {
+    const outcome = lost(ErrorCode.ConnectionLoss, `${why}; the next server that answers will be told`)
+    for (const auth of this.#auths) {
+      this.#out.settle(auth.call, outcome)
+      auth.call = 0
+    }
+  }
+
   /** The connection is gone: what was not answered is sent again with the rest. */
   disconnected(): void {
     this.#sent.drain()

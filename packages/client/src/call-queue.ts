@@ -2,9 +2,9 @@
  * The requests of a session, in their order: those that wait for a connection, and those that wait for a reply.
  * A request is written at most once, and each call is settled exactly once, unless it is abandoned.
  */
-import { ErrorCode, type Request } from '@corral/protocol'
+import { ErrorCode, type Request, type Space } from '@corral/protocol'
 import { Fifo } from './fifo.ts'
-import type { Outbox } from './outbox.ts'
+import { type Outbox, requestFrame } from './outbox.ts'
 import { ProtocolError } from './protocol-error.ts'
 import type { CallId, Outcome, WatcherId, WatchKind } from './session-events.ts'
 
@@ -23,9 +23,15 @@ export interface Pending {
   /** Taken away when the watcher leaves before it was registered. */
   watch: WatchWanted | undefined
   isAbandoned: boolean
+  /** While it waits for a connection. */
+  frame: Space | undefined
+  /** Of the frame that was sent. */
+  lengthBytes: number
 }
 
 const maxXid = 0x7fffffff
+/** `jute.maxbuffer` where nobody set it. */
+const usualMaxFrameBytes = 0xfffff
 
 export class CallQueue {
   readonly #out: Outbox
@@ -50,7 +56,9 @@ export class CallQueue {
 
   /** Keeps a request for {@link sendQueued}. */
   queue(call: CallId, request: Request, watch?: WatchWanted): void {
-    this.#queued.push(pendingOf(call, request, watch))
+    const pending = pendingOf(call, request, watch)
+    pending.frame = requestFrame(request)
+    this.#queued.push(pending)
   }
 
   sendQueued(): void {
@@ -60,7 +68,10 @@ export class CallQueue {
   #send(pending: Pending): void {
     this.#lastXid = nextXid(this.#lastXid)
     pending.xid = this.#lastXid
-    this.#out.write(pending.xid, pending.request)
+    const { xid, request, frame } = pending
+    pending.lengthBytes =
+      frame === undefined ? this.#out.write(xid, request) : this.#out.writeFrame(xid, frame)
+    pending.frame = undefined
     this.#sent.push(pending)
   }
 
@@ -92,7 +103,9 @@ export class CallQueue {
 
   /** No reply comes any more: what was sent may have been applied. */
   lose(pending: Pending, why: string): void {
-    const reason = `${why}; the request was sent and may have been applied`
+    const { lengthBytes } = pending
+    const size = lengthBytes > usualMaxFrameBytes ? ` (${lengthBytes} bytes: more than jute.maxbuffer?)` : ''
+    const reason = `${why}; the request${size} was sent and may have been applied`
     this.settle(pending, lost(ErrorCode.ConnectionLoss, reason, true))
   }
 
@@ -117,7 +130,7 @@ export function lost(code: ErrorCode, reason: string, mayHaveBeenApplied = false
 }
 
 function pendingOf(call: CallId, request: Request, watch: WatchWanted | undefined): Pending {
-  return { call, request, xid: 0, watch, isAbandoned: false }
+  return { call, request, xid: 0, watch, isAbandoned: false, frame: undefined, lengthBytes: 0 }
 }
 
 /** Requests count from 1 to the largest int, and then from 1 again: 0 and below have other meanings. */

@@ -1,5 +1,8 @@
-import { type Request, Writer, writeRequestFrame } from '@corral/protocol'
+import { type Request, type Space, Writer, writeRequestFrame } from '@corral/protocol'
 import type { CallId, ConnectionId, Outcome, SessionEffect } from './session-events.ts'
+
+/** `length(4) | xid(4) | op(4) | record` */
+const xidOffset = 4
 
 /** Output space above this is not kept for the next step. */
 const keptBytes = 1024 * 1024
@@ -23,8 +26,18 @@ export class Outbox {
     return this.#frames
   }
 
-  write(xid: number, request: Request): void {
+  /** @returns the length of its frame */
+  write(xid: number, request: Request): number {
+    const from = this.#frames.at
     writeRequestFrame(this.#frames, xid, request)
+    return this.#frames.at - from
+  }
+
+  /** A frame that {@link requestFrame} has written before. @returns its length */
+  writeFrame(xid: number, { bytes, view }: Space): number {
+    view.setInt32(xidOffset, xid)
+    this.#frames.raw({ bytes, view }, 0, bytes.length)
+    return bytes.length
   }
 
   get hasFrames(): boolean {
@@ -45,4 +58,12 @@ export class Outbox {
     this.#effects = []
     return effects
   }
+}
+
+/** A request as it will be sent, but for its xid: from here on, the caller's bytes are the caller's again. */
+export function requestFrame(request: Request): Space {
+  const writer = new Writer()
+  writeRequestFrame(writer, 0, request)
+  const bytes = writer.written()
+  return { bytes, view: new DataView(bytes.buffer) }
 }

@@ -1,6 +1,7 @@
 import {
   ErrorCode,
   EventType,
+  encodeUtf8,
   type Request,
   sessionId,
   WatcherType,
@@ -236,6 +237,26 @@ describe('time', () => {
     expect(run.machine.state).toBe('connected')
   })
 
+  test('a connection that ends before the handshake is answered says so', () => {
+    const run = new MachineRun()
+    run.start()
+    run.opened()
+
+    run.broken()
+
+    expect(run.machine.lastFailure).toMatch(/^a:2181: reset, the handshake unanswered/)
+  })
+
+  test('what answers the handshake with anything else is no server', () => {
+    const run = new MachineRun()
+    run.start()
+    run.opened()
+
+    run.received(encodeUtf8('HTTP/1.1 400 Bad Request'))
+
+    expect(run.machine.lastFailure).toContain('no ZooKeeper server')
+  })
+
   test('a server silent for two thirds of the timeout is left', () => {
     const run = connectedRun()
 
@@ -339,6 +360,17 @@ describe('calls', () => {
     run.advance(1000)
     run.connected()
     expect(run.frames()).toHaveLength(1)
+  })
+
+  test('a large request whose connection breaks is told of the limit that servers have', () => {
+    const run = connectedRun()
+    run.call({ kind: 'setData', path: '/a', data: new Uint8Array(0x10_0000), version: -1 })
+    run.call(getA)
+
+    run.broken()
+
+    const reasons = run.of('settled').map(({ outcome }) => outcome.kind === 'lost' && outcome.reason)
+    expect(reasons).toEqual([expect.stringContaining('jute.maxbuffer'), expect.not.stringContaining('jute')])
   })
 
   test('what waits for a connection fails after one round through the servers, and was not applied', () => {
@@ -573,6 +605,19 @@ describe('watches', () => {
       op: 101,
       request: { kind: 'setWatches', relativeZxid: 9n, data: ['/a'], exist: ['/e'], child: ['/c'] },
     })
+  })
+
+  test('a server that does not set them again is left', () => {
+    const run = connectedRun()
+    run.call(watchA, { kind: 'data', watcher: 5 })
+    run.received(replyFrame(1, 1, dataBody))
+    run.reconnected()
+    run.take()
+
+    run.received(replyFrame(Xid.SetWatches, 1, noBody, ErrorCode.MarshallingError))
+
+    expect(run.machine.state).toBe('disconnected')
+    expect(run.machine.lastFailure).toContain('watches')
   })
 
   test('persistent ones need setWatches2', () => {

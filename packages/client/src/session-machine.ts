@@ -30,6 +30,7 @@ import {
   cutFrames,
   DecodeError,
   ErrorCode,
+  errorName,
   FrameTail,
   hexOf,
   noSession,
@@ -73,6 +74,9 @@ type Phase = 'idle' | 'pausing' | 'opening' | 'handshaking' | 'live' | 'over'
 
 const defaultMaxReplyBytes = 64 * 1024 * 1024
 const defaultMaxReconnectPauseMs = 1000
+
+/** Servers close without a word for any of these reasons. */
+const unanswered = ', the handshake unanswered: not serving, behind this session, or too many connections'
 
 const endCodes = {
   expired: ErrorCode.SessionExpired,
@@ -193,7 +197,7 @@ export class SessionMachine {
       case 'closed':
         if (event.connection === this.#connection) {
           this.#connection = 0
-          this.#lose(nowMs, event.reason)
+          this.#lose(nowMs, this.#phase === 'handshaking' ? event.reason + unanswered : event.reason)
         }
         break
       case 'tick':
@@ -330,7 +334,9 @@ export class SessionMachine {
     this.#phase = 'pausing'
     this.#phaseEndsMs = nowMs + Math.floor(randomPart(this.#random) * this.#maxReconnectPauseMs)
     if (wasLive) return this.#setState('disconnected', why)
-    if (this.#servers.failed()) this.#calls.loseQueued(`no server answers, last ${why}`)
+    if (!this.#servers.failed()) return
+    this.#calls.loseQueued(`no server answers, last ${why}`)
+    this.#auths.loseWaiting(`no server answers, last ${why}`)
   }
 
   #drop(): void {
@@ -391,7 +397,8 @@ export class SessionMachine {
       if (!isGood) throw new ProtocolError(`a frame is longer than ${this.#maxReplyBytes} bytes, or negative`)
     } catch (error) {
       if (!isServersFault(error)) throw error
-      this.#lose(nowMs, error.message)
+      const isStranger = this.#phase === 'handshaking'
+      this.#lose(nowMs, isStranger ? `what answers is no ZooKeeper server (${error.message})` : error.message)
     }
   }
 
@@ -404,8 +411,9 @@ export class SessionMachine {
       case Xid.Notification:
         return this.#watches.onEvent({ ...readWatcherEvent(r), zxid: header.zxid })
       case Xid.Ping:
-      case Xid.SetWatches:
         return
+      case Xid.SetWatches:
+        return requireWatchesSet(header.err)
       case Xid.Auth:
         return this.#onAuthReply(header)
       default:
@@ -440,6 +448,11 @@ export class SessionMachine {
     if (zxid > 0n) this.#lastZxid = zxid
     return body
   }
+}
+
+/** Whoever went on with a server that did not set them would wait for events that never come. */
+function requireWatchesSet(err: number): void {
+  if (err !== ErrorCode.Ok) throw new ProtocolError(`the watches were not set again: ${errorName(err)}`)
 }
 
 function isEnd(state: SessionState): state is keyof typeof endCodes {

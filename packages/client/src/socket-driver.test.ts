@@ -3,7 +3,13 @@ import { expect, test } from 'vitest'
 import { drawing, responseFrame } from '../test/machine-run.ts'
 import { HandClock } from '../test/scripted-server.ts'
 import { SessionMachine } from './session-machine.ts'
-import { type Connection, type DriverEffect, SocketDriver, type TransportEvents } from './socket-driver.ts'
+import {
+  type Connection,
+  causeOf,
+  type DriverEffect,
+  SocketDriver,
+  type TransportEvents,
+} from './socket-driver.ts'
 
 function aDriver(given: { readonly onEffect?: (effect: DriverEffect, driver: SocketDriver) => void } = {}) {
   const clock = new HandClock()
@@ -120,4 +126,15 @@ test('a connection that the machine gave up is closed', () => {
   given.clock.advance(30_000)
 
   expect(given.closedCount()).toBe(1)
+})
+
+test('a name whose addresses all failed says why, which the error of Node itself does not', () => {
+  const failures = ['connect ECONNREFUSED ::1:2181', 'connect ECONNREFUSED 127.0.0.1:2181'].map(
+    text => new Error(text),
+  )
+
+  expect(causeOf(new AggregateError(failures))).toBe(
+    'connect ECONNREFUSED ::1:2181, connect ECONNREFUSED 127.0.0.1:2181',
+  )
+  expect(causeOf(new Error('read ECONNRESET'))).toBe('read ECONNRESET')
 })

@@ -169,7 +169,7 @@ export const tcpTransport: Transport = {
     socket.on('close', () => {
       if (isClosed) return
       isClosed = true
-      on.closed(failure?.message ?? 'the server closed the connection')
+      on.closed(failure === undefined ? 'the server closed the connection' : causeOf(failure))
     })
     return {
       send(bytes) {
@@ -186,6 +186,16 @@ export const tcpTransport: Transport = {
       },
     }
   },
+}
+
+/**
+ * What went wrong, in words. Of several addresses of one name, Node says only that all failed, with no message.
+ *
+ * @internal
+ */
+export function causeOf(error: Error): string {
+  if (!(error instanceof AggregateError)) return error.message
+  return error.errors.map(each => (each instanceof Error ? each.message : String(each))).join(', ')
 }
 
 /** Node's own clock and timers. */
