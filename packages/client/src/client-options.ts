@@ -1,4 +1,13 @@
-import type { ReplyBody, Request, SessionId, Zxid } from '@corral/protocol'
+import {
+  ErrorCode,
+  encodeUtf8,
+  passwordBytes,
+  type ReplyBody,
+  type Request,
+  type SessionId,
+  type Zxid,
+} from '@corral/protocol'
+import { BadArgumentsError } from './errors.ts'
 import type { Random, SessionState } from './session-events.ts'
 import type { Timers, Transport } from './socket-driver.ts'
 
@@ -58,4 +67,43 @@ export interface ObservedEvent {
   readonly type: number
   readonly path: string
   readonly zxid: Zxid
+}
+
+const longestMs = 0x7fffffff
+
+/** @throws BadArgumentsError for values that a session cannot live with */
+export function requireLegal(options: ClientOptions): void {
+  const { sessionTimeoutMs = 1, maxReplyBytes = 1, maxReconnectPauseMs = 0, session, auth = [] } = options
+  requireWhole('sessionTimeoutMs', sessionTimeoutMs, 1)
+  requireWhole('maxReplyBytes', maxReplyBytes, 1)
+  requireWhole('maxReconnectPauseMs', maxReconnectPauseMs, 0)
+  if (session !== undefined && session.password.length !== passwordBytes) {
+    throw refuse(`session.password has ${session.password.length} bytes, not ${passwordBytes}`)
+  }
+  for (const each of auth) {
+    legalScheme(each.scheme)
+    authBytes(each.auth)
+  }
+}
+
+function requireWhole(name: string, value: number, least: number): void {
+  if (Number.isInteger(value) && value >= least && value <= longestMs) return
+  throw refuse(`${name} is ${value}, not a whole number from ${least} to ${longestMs}`)
+}
+
+/** @throws BadArgumentsError */
+export function legalScheme(scheme: string): string {
+  if (typeof scheme === 'string') return scheme
+  throw refuse(`the scheme of an authentication is ${typeof scheme}, not text`)
+}
+
+/** @throws BadArgumentsError, which does not show what was given: it may be a secret */
+export function authBytes(auth: Uint8Array | string): Uint8Array {
+  if (typeof auth === 'string') return encodeUtf8(auth)
+  if (auth instanceof Uint8Array) return auth
+  throw refuse(`the auth of an authentication is ${typeof auth}, not text or Uint8Array`)
+}
+
+function refuse(reason: string): BadArgumentsError {
+  return new BadArgumentsError(ErrorCode.BadArguments, { reason })
 }

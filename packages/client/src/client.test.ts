@@ -1,5 +1,5 @@
 import { getEventListeners } from 'node:events'
-import { ErrorCode, EventType, type ReplyBody, WatcherType, Xid } from '@corral/protocol'
+import { ErrorCode, EventType, type ReplyBody, sessionId, WatcherType, Xid } from '@corral/protocol'
 import { describe, expect, test, vi } from 'vitest'
 import { dataBody, replyFrame, someStat, statBody } from '../test/machine-run.ts'
 import { aClient, aConnectedClient } from '../test/scripted-server.ts'
@@ -7,12 +7,15 @@ import {
   AuthFailedError,
   BadArgumentsError,
   BadVersionError,
+  Client,
   ClientClosedError,
+  type ClientOptions,
   ConnectionLossError,
   connect,
   NoNodeError,
   type ObservedEvent,
   type ObservedReply,
+  openAcl,
   SessionExpiredError,
   TransactionError,
   Watch,
@@ -52,6 +55,42 @@ describe('connecting', () => {
     expect(error).toBeInstanceOf(ConnectionLossError)
     expect((error as Error).message).toContain('a:2181: connect ECONNREFUSED')
     expect(server.clock.pending).toBe(0)
+  })
+
+  test('begins with the first call, if nobody asked for it', async () => {
+    const { client, server } = aClient()
+    const call = client.exists('/x')
+
+    server.accept()
+    server.answer({ body: statBody })
+
+    expect(await call).toEqual(someStat)
+  })
+
+  test.each<[string, ClientOptions]>([
+    ['sessionTimeoutMs', { sessionTimeoutMs: 0 }],
+    ['sessionTimeoutMs', { sessionTimeoutMs: Number.NaN }],
+    ['sessionTimeoutMs', { sessionTimeoutMs: 2 ** 31 }],
+    ['maxReconnectPauseMs', { maxReconnectPauseMs: -1 }],
+    ['maxReplyBytes', { maxReplyBytes: 0.5 }],
+    ['password', { session: { id: sessionId(1n), password: new Uint8Array(15) } }],
+    ['auth', { auth: [{ scheme: 'digest', auth: 5 as never }] }],
+  ])('with a wrong %s is refused', (what, options) => {
+    expect(() => new Client('a', options)).toThrow(BadArgumentsError)
+    expect(() => new Client('a', options)).toThrow(what)
+  })
+
+  test('an authentication is told when no server answers, and made all the same when one does', async () => {
+    const { client, server } = aClient()
+    const authenticating = client.addAuth('digest', 'u:p')
+    void client.connect()
+
+    server.break('refused')
+    await expect(authenticating).rejects.toBeInstanceOf(ConnectionLossError)
+    server.clock.advance(1000)
+    server.accept()
+
+    expect(server.requests).toMatchObject([{ request: { kind: 'auth', scheme: 'digest' } }])
   })
 
   test('can be aborted', async () => {
@@ -195,6 +234,43 @@ describe('requests', () => {
     ])
   })
 
+  test('that wait for a connection have been written: what the caller does to the bytes later is his', async () => {
+    const { client, server } = aClient()
+    void client.connect()
+    const data = new Uint8Array([1, 2])
+    void client.setData('/x', data)
+    data.fill(9)
+    server.accept()
+
+    expect(server.requests).toMatchObject([{ request: { data: new Uint8Array([1, 2]) } }])
+  })
+
+  test.each<[string, (zk: Client) => Promise<unknown>]>([
+    ['data', zk => zk.setData('/x', 42 as never)],
+    ['data', zk => zk.create('/x', { a: 1 } as never)],
+    ['data', zk => zk.multi([{ kind: 'setData', path: '/x', data: [1] as never }])],
+    ['version', zk => zk.delete('/x', { version: 1.5 })],
+    ['version', zk => zk.setData('/x', '', { version: 2 ** 31 })],
+    ['version', zk => zk.setAcl('/x', openAcl, { version: '1' as never })],
+    ['acl', zk => zk.create('/x', '', { acl: 'world' as never })],
+    ['acl', zk => zk.setAcl('/x', [{ perms: '31', scheme: 'world', id: 'anyone' } as never])],
+    ['ttlMs', zk => zk.create('/x', '', { ttlMs: Number.NaN })],
+    ['mode', zk => zk.create('/x', '', { mode: 'EPHEMERAL' as never })],
+    ['path', zk => zk.getData(undefined as never)],
+    ['path', zk => zk.create(7 as never)],
+    ['auth', zk => zk.addAuth('digest', 5 as never)],
+    ['scheme', zk => zk.addAuth(undefined as never, 'u:p')],
+  ])('a %s that is none is refused, and what follows is sent', async (what, call) => {
+    const { client, server } = await aConnectedClient()
+
+    const error = await call(client).catch((reason: unknown) => reason)
+    void client.sync()
+
+    expect(error).toBeInstanceOf(BadArgumentsError)
+    expect((error as BadArgumentsError).message).toContain(what)
+    expect(server.requests).toMatchObject([{ xid: 1, request: { kind: 'sync' } }])
+  })
+
   test('a refusal is an error of its class, with code, path, op and zxid', async () => {
     const { client, server } = await aConnectedClient('a/app')
     const call = client.setData('/x', 'y', { version: 3 })
@@ -206,6 +282,8 @@ describe('requests', () => {
     expect(error).toMatchObject({
       name: 'BadVersionError',
       code: ErrorCode.BadVersion,
+      codeName: 'BadVersion',
+      reason: undefined,
       path: '/x',
       op: 'setData',
       zxid: 12n,
@@ -230,7 +308,14 @@ describe('requests', () => {
     const error = await call.catch((reason: unknown) => reason)
 
     expect(error).toBeInstanceOf(TransactionError)
-    expect(error).toMatchObject({ index: 1, code: ErrorCode.NoNode, path: '/y', zxid: 8n, results })
+    expect(error).toMatchObject({
+      index: 1,
+      code: ErrorCode.NoNode,
+      codeName: 'NoNode',
+      path: '/y',
+      zxid: 8n,
+      results,
+    })
     expect((error as TransactionError).cause).toBeInstanceOf(NoNodeError)
   })
 

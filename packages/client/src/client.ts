@@ -5,7 +5,6 @@
 import {
   type Acl,
   AddWatchMode,
-  anyVersion,
   assert,
   type ClientInfo,
   ErrorCode,
@@ -35,10 +34,16 @@ import type {
   MultiResult,
   Reply,
 } from './call-results.ts'
-import type { ClientOptions, StateChange } from './client-options.ts'
+import {
+  authBytes,
+  type ClientOptions,
+  legalScheme,
+  requireLegal,
+  type StateChange,
+} from './client-options.ts'
 import { parseConnectString, type ServerAddress } from './connect-string.ts'
 import { ConnectionLossError, ZkError } from './errors.ts'
-import { bytesOf, Requests, watcherTypes } from './requests.ts'
+import { Requests, watcherTypes } from './requests.ts'
 import { type Asked, Session } from './session.ts'
 import type { SessionState, WatchKind } from './session-events.ts'
 import { type ReadOp, Transaction, type TransactionOp, transactionError } from './transaction.ts'
@@ -89,6 +94,7 @@ export class Client implements AsyncDisposable {
   /** Does no I/O: {@link connect} does. @throws BadArgumentsError */
   constructor(connectString: string, options: ClientOptions = {}) {
     const address = parseConnectString(connectString)
+    requireLegal(options)
     this.#requests = new Requests(address.chroot)
     this.#session = new Session(address, options)
     // A refusal ends the session, which tells everybody.
@@ -230,12 +236,7 @@ export class Client implements AsyncDisposable {
 
   /** `version` is compared with the Stat's `aversion`. */
   async setAcl(path: string, acl: readonly Acl[], options: VersionOptions = {}): Promise<Stat> {
-    const request = {
-      kind: 'setAcl',
-      path: this.#requests.serverPath('setAcl', path),
-      acl,
-      version: options.version ?? anyVersion,
-    } as const
+    const request = this.#requests.setAcl(path, acl, options.version)
     return bodyOf(await this.#ask(request, path, options), 'stat').stat
   }
 
@@ -392,8 +393,8 @@ export class Client implements AsyncDisposable {
    *
    * @throws AuthFailedError; the session is then over
    */
-  addAuth(scheme: string, auth: Uint8Array | string, options: CallOptions = {}): Promise<void> {
-    return this.#session.authenticate(scheme, bytesOf(auth), options)
+  async addAuth(scheme: string, auth: Uint8Array | string, options: CallOptions = {}): Promise<void> {
+    await this.#session.authenticate(legalScheme(scheme), authBytes(auth), options)
   }
 
   /** The ensemble's configuration text, from outside any chroot. */

@@ -22,10 +22,17 @@ export function isSequential(mode: CreateMode): boolean {
   return mode === 'persistentSequential' || mode === 'ephemeralSequential'
 }
 
-/** @throws BadArgumentsError for a TTL on an ephemeral or container */
+/** @throws BadArgumentsError for a mode that is none, and for a TTL on an ephemeral or container */
 export function createFlags(mode: CreateMode, ttlMs: number | undefined): CreateFlags {
+  if (!Object.hasOwn(flagsOf, mode))
+    throw refuse(`mode ${mode} is none of ${Object.keys(flagsOf).join(', ')}`)
   if (ttlMs === undefined) return flagsOf[mode]
+  if (!Number.isSafeInteger(ttlMs)) throw refuse(`ttlMs ${ttlMs} is no whole number`)
   if (mode === 'persistent') return CreateFlags.PersistentWithTtl
   if (mode === 'persistentSequential') return CreateFlags.PersistentSequentialWithTtl
-  throw new BadArgumentsError(ErrorCode.BadArguments, { op: 'create', reason: `${mode} with ttlMs` })
+  throw refuse(`${mode} with ttlMs`)
+}
+
+function refuse(reason: string): BadArgumentsError {
+  return new BadArgumentsError(ErrorCode.BadArguments, { op: 'create', reason })
 }

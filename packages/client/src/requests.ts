@@ -3,6 +3,7 @@
  * for. And back: server paths in results become client paths. Only here is the chroot put on and taken off.
  */
 import {
+  type Acl,
   addChroot,
   anyVersion,
   type CreateRequest,
@@ -14,6 +15,7 @@ import {
   type OpResult,
   openAcl,
   pathProblem,
+  type SetAclRequest,
   stripChroot,
   unreachable,
   WatcherType,
@@ -52,8 +54,8 @@ export class Requests {
     const flags = createFlags(mode, op.ttlMs)
     const base = {
       path: isSequential(mode) ? this.#sequentialPath(op.path) : this.serverPath('create', op.path),
-      data: bytesOf(op.data),
-      acl: op.acl ?? openAcl,
+      data: bytesOf(op),
+      acl: op.acl === undefined ? openAcl : legalAcl('create', op.path, op.acl),
       flags,
     }
     if (op.ttlMs !== undefined) return { kind: 'createTtl', ...base, ttlMs: op.ttlMs }
@@ -68,38 +70,80 @@ export class Requests {
         return this.create(op)
       case 'delete':
       case 'check':
-        return { kind: op.kind, path: this.serverPath(op.kind, op.path), version: op.version ?? anyVersion }
+        return { kind: op.kind, path: this.serverPath(op.kind, op.path), version: versionOf(op) }
       case 'setData':
         return {
           kind: 'setData',
           path: this.serverPath('setData', op.path),
-          data: bytesOf(op.data),
-          version: op.version ?? anyVersion,
+          data: bytesOf(op),
+          version: versionOf(op),
         }
       default:
         return unreachable(op)
     }
   }
 
+  /** @throws BadArgumentsError */
+  setAcl(path: string, acl: readonly Acl[], version: number | undefined): SetAclRequest {
+    return {
+      kind: 'setAcl',
+      path: this.serverPath('setAcl', path),
+      acl: legalAcl('setAcl', path, acl),
+      version: versionOf({ kind: 'setAcl', path, version }),
+    }
+  }
+
   /** The server judges a sequential name with its number. */
   #sequentialPath(path: string): string {
-    legalPath('create', `${path}1`)
+    legalPath('create', typeof path === 'string' ? `${path}1` : path)
     return this.chroot + path
   }
 }
 
+// What TypeScript rules out comes all the same, from JSON and from JavaScript; written to the wire as it is, it
+// would take the connection's other calls with it.
+
 function legalPath(op: string, path: string): string {
+  if (typeof path !== 'string') throw refuse(op, undefined, `path is ${kindOf(path)}, not text`)
   const problem = pathProblem(path)
-  if (problem !== undefined) {
-    throw new BadArgumentsError(ErrorCode.BadArguments, { op, path, reason: problem })
-  }
+  if (problem !== undefined) throw refuse(op, path, problem)
   return path
 }
 
 /** Left out is no bytes; null stays the wire's null. */
-export function bytesOf(data: Uint8Array | string | null | undefined): Uint8Array | null {
-  if (data === undefined) return new Uint8Array(0)
-  return typeof data === 'string' ? encodeUtf8(data) : data
+function bytesOf(op: {
+  readonly kind: string
+  readonly path: string
+  readonly data?: Uint8Array | string | null | undefined
+}): Uint8Array | null {
+  const { kind, path, data = new Uint8Array(0) } = op
+  if (typeof data === 'string') return encodeUtf8(data)
+  if (data === null || data instanceof Uint8Array) return data
+  throw refuse(kind, path, `data is ${kindOf(data)}, not text, Uint8Array or null`)
+}
+
+function versionOf(op: {
+  readonly kind: string
+  readonly path: string
+  readonly version?: number | undefined
+}): number {
+  const { kind, path, version = anyVersion } = op
+  if (version !== (version | 0)) throw refuse(kind, path, `version ${version} is no 32-bit number`)
+  return version
+}
+
+function legalAcl(op: string, path: string, acl: readonly Acl[]): readonly Acl[] {
+  const isLegal = Array.isArray(acl) && acl.every(entry => Number.isInteger(entry?.perms))
+  if (!isLegal) throw refuse(op, path, 'acl is no list of { perms, scheme, id } with a number for perms')
+  return acl
+}
+
+function refuse(op: string, path: string | undefined, reason: string): BadArgumentsError {
+  return new BadArgumentsError(ErrorCode.BadArguments, { op, path, reason })
+}
+
+function kindOf(value: unknown): string {
+  return value === null ? 'null' : typeof value === 'object' ? 'an object' : typeof value
 }
 
 /** The wire's number for a choice of watches. */

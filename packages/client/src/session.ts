@@ -152,9 +152,11 @@ export class Session {
     })
   }
 
-  /** Sends a request; rejects with the {@link ZkError} of what came of it, or with the signal's reason. */
+  /** Sends a request, as soon as there is a connection, which it asks for if nobody did; rejects with the {@link ZkError} of what came of it, or with the signal's reason. */
   ask(request: Request, about: Asked): Promise<Reply> {
     const { path, signal, watch } = about
+    if (this.#machine.server === undefined && signal?.aborted !== true)
+      this.#driver.dispatch({ kind: 'start' })
     const call = this.#nextId()
     if (watch === undefined || !('path' in request)) {
       const waiting = { op: request.kind, path, signal, request, watcher: undefined }
@@ -171,9 +173,9 @@ export class Session {
   }
 
   /** Authenticates this and all later connections. */
-  async authenticate(scheme: string, auth: Uint8Array | null, { signal }: CallOptions): Promise<void> {
+  authenticate(scheme: string, auth: Uint8Array | null, { signal }: CallOptions): Promise<Reply> {
     const waiting = { op: 'auth', path: undefined, signal, request: undefined, watcher: undefined }
-    await this.#begin(waiting, { kind: 'auth', call: this.#nextId(), scheme, auth })
+    return this.#begin(waiting, { kind: 'auth', call: this.#nextId(), scheme, auth })
   }
 
   /** Takes one listener away wherever it watches, here and where possible at the server. */
