@@ -91,6 +91,24 @@ export class CrashDisk {
     return new CrashDisk(image)
   }
 
+  /** Another disk in the same state. */
+  fork(): CrashDisk {
+    const twin = new CrashDisk()
+    const inodes = new Map<Inode, Inode>()
+    const copyOf = (inode: Inode): Inode => {
+      const copy = inodes.get(inode) ?? { ...inode, changes: [...inode.changes] }
+      inodes.set(inode, copy)
+      return copy
+    }
+    const namesOf = (names: Names): Names => new Map([...names].map(([name, inode]) => [name, copyOf(inode)]))
+    for (const [dir, { names, history }] of this.#dirs) {
+      twin.#dirs.set(dir, { names: namesOf(names), history: history.map(namesOf) })
+    }
+    for (const [file, inode] of this.#open) twin.#open.set(file, copyOf(inode))
+    twin.#waiting.push(...this.#waiting)
+    return twin
+  }
+
   /** What the next run reads. */
   image(): Map<Dir, Map<string, Uint8Array>> {
     const image = new Map<Dir, Map<string, Uint8Array>>()
@@ -98,6 +116,14 @@ export class CrashDisk {
       image.set(dir, new Map([...this.#dir(dir).names].map(([name, { seen }]) => [name, seen])))
     }
     return image
+  }
+
+  /** Equal for disks that the next run cannot tell apart. */
+  get print(): string {
+    const files = [...this.image()].flatMap(([dir, names]) =>
+      [...names].map(([name, bytes]) => `${dir}/${name} ${Buffer.from(bytes).toString('latin1')}`),
+    )
+    return files.sort().join()
   }
 
   /** For damage done on purpose. */
@@ -255,12 +281,8 @@ function makeDurable(inode: Inode): void {
 
 /** Each page of each write on its own, each truncation as a whole. */
 function survivorOf(inode: Inode, random: Random): Uint8Array {
-  let bytes = inode.durable
-  for (const by of inode.changes) {
-    for (const part of 'bytes' in by ? pagesOf(by) : [by])
-      if (drawBelow(random, 2) === 0) bytes = changed(bytes, part)
-  }
-  return bytes.slice()
+  const parts = inode.changes.flatMap((by): Change[] => ('bytes' in by ? pagesOf(by) : [by]))
+  return parts.filter(() => drawBelow(random, 2) === 0).reduce(changed, inode.durable)
 }
 
 function pagesOf(write: { readonly at: number; readonly bytes: Uint8Array }): Change[] {

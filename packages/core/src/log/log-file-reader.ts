@@ -3,7 +3,7 @@ import { fromWords, makeSpace, type Space, type Zxid, zxid } from '@corral/proto
 import { type Found, firstNonZero, hasMissingSector, RecordReader } from './record-reader.ts'
 import { type OpenedFile, read, type Script } from './script.ts'
 
-const windowBytes = 1024 * 1024
+const largestWindowBytes = 1024 * 1024
 
 /** Whole valid records behind a damaged place. */
 export interface Survey {
@@ -15,7 +15,7 @@ export interface Survey {
 export class LogFileReader {
   readonly file: OpenedFile
   readonly #records: RecordReader
-  #space: Space = makeSpace(windowBytes)
+  #space: Space
   /** Where in the file the window begins. */
   #windowAt: number
   #from = 0
@@ -27,6 +27,8 @@ export class LogFileReader {
     this.file = given.file
     this.#records = new RecordReader(given)
     this.#windowAt = given.at
+    // One byte more than the file shows its end at the first read.
+    this.#space = makeSpace(Math.min(largestWindowBytes, given.file.sizeBytes + 1))
   }
 
   /** Where in the file the record in hand begins, or the place that is none. */
