@@ -16,7 +16,7 @@ export function completer(current: () => Shell | undefined): Completer {
     const word = /\S*$/.exec(line)?.[0] ?? ''
     const shell = current()
     if (!word.startsWith('/')) return done(null, [commandsFor(line, word), word])
-    if (shell === undefined || shell.client.state !== 'connected') return done(null, [[], word])
+    if (shell === undefined || !shell.isConnected) return done(null, [[], word])
     completePath(shell.client, word).then(
       paths => done(null, [paths.slice(0, maxCandidates), word]),
       (error: unknown) => {

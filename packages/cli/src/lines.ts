@@ -1,6 +1,7 @@
 /** Where the shell's lines come from: a person at a terminal, or a pipe. */
 import { createInterface, type Interface } from 'node:readline'
 import { completer } from './completion.ts'
+import { HistoryFile } from './history-file.ts'
 import type { Shell } from './shell.ts'
 import type { Streams, Terminal } from './streams.ts'
 
@@ -20,6 +21,7 @@ export async function runPipe(shell: Shell, { stdin }: Terminal): Promise<void> 
 export class Prompt {
   readonly #lines: Interface
   readonly #terminal: Terminal
+  readonly #history: HistoryFile | undefined
   #shell: Shell | undefined
   /** A command is running: nobody is typing. */
   #running: AbortController | undefined
@@ -28,7 +30,13 @@ export class Prompt {
 
   constructor(terminal: Terminal) {
     this.#terminal = terminal
+    const { historyPath } = terminal
+    this.#history =
+      historyPath === undefined
+        ? undefined
+        : new HistoryFile(historyPath, problem => terminal.stderr.write(`${problem}\n`))
     this.#lines = createInterface({
+      history: [...(this.#history?.load() ?? [])].reverse(),
       input: terminal.stdin,
       output: terminal.stdout,
       terminal: true,
@@ -73,6 +81,7 @@ export class Prompt {
 
   /** The terminal is read on while a command runs, or Ctrl-C would not be heard: lines typed ahead wait. */
   #onLine(shell: Shell, line: string): void {
+    this.#history?.add(line)
     this.#typed.push(line)
     if (this.#running === undefined) void this.#runTyped(shell)
   }

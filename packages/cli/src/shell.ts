@@ -79,6 +79,11 @@ export class Shell {
     return !(state === 'closed' || state === 'expired' || state === 'authFailed')
   }
 
+  get isConnected(): boolean {
+    const { state } = this.#client
+    return state === 'connected' || state === 'connectedReadOnly'
+  }
+
   prompt(): string {
     return `[zk: ${this.#servers}(${stateNames[this.#client.state]}) ${this.#lineCount}] `
   }

@@ -11,6 +11,8 @@ export interface Terminal {
   readonly stdin: NodeJS.ReadableStream & { readonly isTTY?: boolean }
   readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean }
   readonly stderr: NodeJS.WritableStream
+  /** Where lines typed at a prompt are kept from one shell to the next; undefined for nowhere. */
+  readonly historyPath?: string | undefined
 }
 
 export function terminalStreams({ stdout, stderr }: Terminal): Streams {

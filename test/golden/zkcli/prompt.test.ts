@@ -1,4 +1,7 @@
 /** The shell as a person meets it. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type RunningServer, startServer } from '@corral/server'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { Person, runShell } from './terminal.ts'
@@ -71,6 +74,31 @@ test('the arrow brings the last line back', async () => {
   person.type(ctrlD)
 
   expect(await person.ended).toBe(0)
+})
+
+test('the arrow brings back the lines of an earlier shell, but for passwords', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'corral-shell-'))
+  const historyPath = join(directory, 'history')
+  try {
+    const first = new Person(['sh', '-s', address], historyPath)
+    await first.sees(prompt('CONNECTED', 0))
+    first.type(`getAllChildrenNumber /app${enter}addauth digest me:secret${enter}`)
+    await first.sees(prompt('CONNECTED', 2))
+    first.type(ctrlD)
+    await first.ended
+    const second = new Person(['sh', '-s', address], historyPath)
+    await second.sees(prompt('CONNECTED', 0))
+
+    second.type(`${upArrow}${enter}`)
+
+    await second.sees('2\n')
+    second.type(ctrlD)
+    expect(await second.ended).toBe(0)
+  } finally {
+    await rm(directory, { recursive: true })
+  }
+  person.type(ctrlD)
+  await person.ended
 })
 
 test('Ctrl-C drops the line that is being typed', async () => {

@@ -24,10 +24,11 @@ export class Person {
   readonly ended: Promise<number>
   #readUpTo = 0
 
-  constructor(args: readonly string[]) {
+  constructor(args: readonly string[], historyPath?: string) {
     this.#keyboard.isTTY = true
     this.#screen.isTTY = true
-    this.ended = runCli(args, { stdin: this.#keyboard, stdout: this.#screen, stderr: this.#screen })
+    const [stdin, stdout] = [this.#keyboard, this.#screen]
+    this.ended = runCli(args, { stdin, stdout, stderr: stdout, historyPath })
   }
 
   type(keys: string): void {
