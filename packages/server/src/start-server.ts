@@ -4,7 +4,7 @@ import type { Place } from './admin/answering.ts'
 import { CommandDesk } from './admin/command-desk.ts'
 import { Driver, type EndReason, type Say, systemClock } from './driver.ts'
 import { ChunkPool } from './io/chunk-pool.ts'
-import { prepareDataDirs, versionDir } from './io/data-dirs.ts'
+import { prepareDataDirs, syncDirs, versionDir } from './io/data-dirs.ts'
 import { mostDescriptors } from './io/descriptors.ts'
 import { type DirLock, lockDir } from './io/dir-lock.ts'
 import { type Disk, type DiskGiven, FileDisk } from './io/disk.ts'
@@ -76,8 +76,9 @@ export interface LaunchSettings {
 export async function launch(settings: LaunchSettings): Promise<RunningServer> {
   const { storage } = settings
   let lock: DirLock | undefined
+  let dirsSynced: Promise<StartError | undefined> | undefined
   if (storage !== 'memory') {
-    prepareDataDirs(storage, settings.isDataDirAutocreated)
+    dirsSynced = syncDirs(prepareDataDirs(storage, settings.isDataDirAutocreated))
     lock = await lockDir(storage.dataDir)
   }
   const assembly = assemble(settings)
@@ -89,6 +90,8 @@ export async function launch(settings: LaunchSettings): Promise<RunningServer> {
   }
   try {
     assembly.bound = await bind(sockets, settings.listen, driver)
+    const problem = await dirsSynced
+    if (problem !== undefined) throw problem
   } catch (error) {
     await closeAll('at once')
     throw error

@@ -1,6 +1,7 @@
 /** The directories of a server on disk: present, of the right kind, writable. */
 import { accessSync, constants, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { open } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
 import { ExitCode, errnoOf, StartError } from '../start-error.ts'
 
 export interface DataDirs {
@@ -13,12 +14,16 @@ export function versionDir(dir: string): string {
   return join(dir, 'version-2')
 }
 
-/** @throws StartError that names the directory */
-export function prepareDataDirs({ dataDir, dataLogDir }: DataDirs, isAutocreated: boolean): void {
+/**
+ * @returns directories with new entries, which {@link syncDirs} makes durable: none if everything was there
+ * @throws StartError that names the directory
+ */
+export function prepareDataDirs({ dataDir, dataLogDir }: DataDirs, isAutocreated: boolean): string[] {
+  const changed = new Set<string>()
   for (const dir of new Set([dataDir, dataLogDir])) {
     const version = versionDir(dir)
     try {
-      if (isAutocreated) makeDir(version)
+      if (isAutocreated) makeDir(version, changed)
       else if (!statSync(version).isDirectory())
         throw new StartError(ExitCode.DataDirInaccessible, `${version} is not a directory`)
       accessSync(dir, constants.R_OK | constants.W_OK | constants.X_OK)
@@ -28,12 +33,41 @@ export function prepareDataDirs({ dataDir, dataLogDir }: DataDirs, isAutocreated
     }
   }
   if (dataDir !== dataLogDir) refuseMixture(versionDir(dataDir), versionDir(dataLogDir))
+  return [...changed]
 }
 
-/** Node says ENOENT where a parent is on a read-only file system; the first parent that exists knows better. */
-function makeDir(dir: string): void {
+/**
+ * What is acknowledged in a directory whose name is not durable would be gone with it.
+ *
+ * @returns what went wrong; it never rejects, since it is waited for later than it is begun
+ */
+export async function syncDirs(dirs: readonly string[]): Promise<StartError | undefined> {
+  const ends = await Promise.all(dirs.map(syncDir))
+  return ends.find(end => end !== undefined)
+}
+
+async function syncDir(dir: string): Promise<StartError | undefined> {
   try {
-    mkdirSync(dir, { recursive: true })
+    const handle = await open(dir, 'r')
+    await handle.sync().finally(() => handle.close())
+    return undefined
+  } catch (error) {
+    return directoryError(error, dir, true)
+  }
+}
+
+/**
+ * Node says ENOENT where a parent is on a read-only file system; the first parent that exists knows better.
+ *
+ * @param changed - gets the parents of all that was made
+ */
+function makeDir(dir: string, changed: Set<string>): void {
+  try {
+    const first = mkdirSync(dir, { recursive: true })
+    if (first === undefined) return
+    for (let made = resolve(dir); made.length >= resolve(first).length; made = dirname(made)) {
+      changed.add(dirname(made))
+    }
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') throw error
     let existing = dirname(dir)

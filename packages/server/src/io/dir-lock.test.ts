@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
-import { prepareDataDirs } from './data-dirs.ts'
+import { prepareDataDirs, syncDirs } from './data-dirs.ts'
 import { lockDir } from './dir-lock.ts'
 
 const made: string[] = []
@@ -59,14 +59,25 @@ test('directories are made; without autocreate a missing one is refused by name'
   const dir = aDir()
   const dirs = { dataDir: join(dir, 'a/b'), dataLogDir: join(dir, 'c') }
 
-  prepareDataDirs(dirs, true)
-  prepareDataDirs(dirs, false)
+  const changed = prepareDataDirs(dirs, true)
 
   expect(existsSync(join(dir, 'a/b/version-2'))).toBe(true)
+  expect(changed.sort()).toEqual([dir, join(dir, 'a'), join(dir, 'a/b'), join(dir, 'c')])
+  expect(prepareDataDirs(dirs, true)).toEqual([])
+  expect(prepareDataDirs(dirs, false)).toEqual([])
   const missing = { dataDir: join(dir, 'x'), dataLogDir: join(dir, 'x') }
   expect(() => prepareDataDirs(missing, false)).toThrow(
     `data directory ${dir}/x/version-2 cannot be used: it does not exist (ENOENT), and datadir.autocreate is false`,
   )
+})
+
+test('a directory that cannot be synced is named', async () => {
+  const dir = aDir()
+
+  expect(await syncDirs([dir])).toBeUndefined()
+  expect(await syncDirs([dir, join(dir, 'gone')])).toMatchObject({
+    message: expect.stringContaining(`${dir}/gone cannot be used`),
+  })
 })
 
 test('a file in the place of a directory is named', () => {
