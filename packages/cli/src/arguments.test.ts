@@ -87,3 +87,27 @@ test('help and version are answered without a server', () => {
   expect(parseCommandLine(['help', 'get'])).toEqual({ kind: 'help', topic: 'get' })
   expect(parseCommandLine(['--version'])).toEqual({ kind: 'version' })
 })
+
+test.each<[string[], string | undefined]>([
+  [['--help'], undefined],
+  [['-h'], undefined],
+  [['help', 'ls'], 'ls'],
+  [['--help', 'ls'], 'ls'],
+  [['ls', '--help'], 'ls'],
+  [['-s', 'h:1', 'create', '/a', '--help'], 'create'],
+  [['sh', '--help'], undefined],
+  [['sh', '-s', 'h:1', '-h'], undefined],
+])('%j asks for help', (args, topic) => {
+  expect(parseCommandLine(args)).toEqual({ kind: 'help', topic })
+})
+
+test('help behind two dashes is a word like any other', () => {
+  expect(run('create', '/a', '--', '--help').words).toEqual(['create', '/a', '--', '--help'])
+})
+
+test.each([['-client-configuration', 'f'], ['--client-configuration=f']])(
+  '%s is refused, not passed over',
+  (...args) => {
+    expect(parseCommandLine([...args, 'ls', '/'])).toMatchObject({ kind: 'wrong' })
+  },
+)

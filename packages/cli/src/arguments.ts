@@ -72,22 +72,29 @@ export function parseCommandLine(args: readonly string[]): Request {
   }
   const words: string[] = []
   const message = readWords(first === 'sh' ? args.slice(1) : args, settings, words)
+  if (message === helpWanted) return { kind: 'help', topic: words[0] }
   if (message !== undefined) return { kind: 'wrong', message }
   return { kind: 'run', options: settings, words }
 }
 
+/** Stands for a message where `--help` was among the words. */
+const helpWanted = Symbol('help')
+
 /** @returns what is wrong */
-function readWords(args: readonly string[], settings: Settings, words: string[]): string | undefined {
+function readWords(
+  args: readonly string[],
+  settings: Settings,
+  words: string[],
+): string | typeof helpWanted | undefined {
   for (let i = 0; i < args.length; i++) {
     const arg = args[i] ?? ''
     if (arg === '--') {
       words.push(...args.slice(words.length === 0 ? i + 1 : i))
       return undefined
     }
-    if (arg === '-client-configuration' && words.length === 0) {
-      return '-client-configuration is not supported yet: TLS and SASL are to come'
-    }
     const [name, inlineValue] = arg.startsWith('--') ? splitAtEquals(arg) : [arg, undefined]
+    if (name === '--help' || (arg === '-h' && words.length === 0)) return helpWanted
+    if (isClientConfiguration(name) && words.length === 0) return noClientConfiguration
     const option = findOption(name, args[i + 1], words.length > 0)
     if (option === undefined) {
       if (words.length === 0 && arg.startsWith('-')) return `unknown option ${arg}`
@@ -101,6 +108,15 @@ function readWords(args: readonly string[], settings: Settings, words: string[])
   }
   return undefined
 }
+
+function isClientConfiguration(name: string): boolean {
+  return name === '-client-configuration' || name === '--client-configuration'
+}
+
+/** Going on without it could mean plain text where TLS was asked for. */
+const noClientConfiguration =
+  '-client-configuration is not supported yet: what such a file sets is TLS and SASL.' +
+  ' Leave it out to connect in plain text'
 
 function findOption(
   name: string,

@@ -1,7 +1,7 @@
 /** The command line as a function: arguments and streams in, exit code out. */
 import { BadArgumentsError } from '@corral/client'
 import { parseCommandLine, type Request } from './arguments.ts'
-import { commandHelp, commandNames } from './commands/table.ts'
+import { commandHelp, commandSyntaxes } from './commands/table.ts'
 import { exitCodes, failureOf } from './failure.ts'
 import { Prompt, runPipe } from './lines.ts'
 import { Shell, type ShellOptions } from './shell.ts'
@@ -62,7 +62,7 @@ function openShell(options: ShellOptions, streams: Streams): Shell | undefined {
     return new Shell(options, streams)
   } catch (error) {
     if (!(error instanceof BadArgumentsError)) throw error
-    streams.err(error.message)
+    streams.err(error.reason ?? error.message)
     return undefined
   }
 }
@@ -92,25 +92,28 @@ function printHelp(topic: string | undefined, streams: Streams): number {
     return exitCodes.done
   }
   for (const line of helpText) streams.out(line)
-  for (const name of commandNames) streams.out(`  ${commandHelp(name)?.[0] ?? name}`)
+  for (const syntax of commandSyntaxes()) streams.out(`  ${syntax}`.trimEnd())
   return exitCodes.done
 }
 
 const helpText: readonly string[] = [
-  'corral server [zoo.cfg] [options]          a server (corral server --help)',
-  'corral sh [options]                        a shell',
-  'corral [options] command [arguments]       one command',
+  'usage: corral server [zoo.cfg] [options]            run a server: corral server --help',
+  '       corral repair-log [zoo.cfg] [options]        cut a damaged txn log: corral server --help',
+  '       corral sh [options]                          a shell, with history and completion',
+  '       corral [options] command [arguments]         one command: corral ls --help',
   '',
   'Options:',
-  '  -s, -server, --server host:port[,host:port][/chroot]   default localhost:2181',
+  '  -s, -server, --server host:port[,host:port][/chroot]   which servers; default localhost:2181',
   '  -timeout, --timeout ms                                 session timeout, default 30000',
   '  -r, --read-only                                        accept a read-only server',
   '  -waitforconnection, --wait-for-connection              connect before running anything',
   '  --auth scheme:auth                                     authenticate first; may be repeated',
   '  --json                                                 answers as JSON, nothing else',
   '  -q, --quiet                                            no greeting, no session events',
+  '  --help, --version',
   '',
-  'Behind the command, options have two dashes (and -s host:port also works there).',
+  'Behind the command only options with two dashes count, and -s host:port; behind -- none.',
+  'Exit codes: 0 done, 1 the (last) command failed, 2 the command line is wrong, 127 no such command.',
   '',
-  `Commands, as in the shell of ZooKeeper ${shellVersion.split('-', 1)[0]}, and 'tree':`,
+  `Commands, as in the shell of ZooKeeper ${shellVersion.split('-', 1)[0]}, and tree:`,
 ]

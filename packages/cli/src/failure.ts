@@ -97,6 +97,6 @@ export function failureOf(error: unknown): Failure | undefined {
   if (!(error instanceof ZkError)) return undefined
   const lines = [zkErrorText(error)]
   // "ConnectionLoss" alone leaves one guessing which server was asked and what it said.
-  if (error.code === ErrorCode.ConnectionLoss) lines.push(`(${error.message})`)
+  if (error.code === ErrorCode.ConnectionLoss && error.reason !== undefined) lines.push(`(${error.reason})`)
   return { lines, exitCode: exitCodes.failed, error }
 }

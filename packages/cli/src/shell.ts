@@ -227,7 +227,7 @@ export class Shell {
     try {
       return this.#newClient(servers)
     } catch (error) {
-      if (error instanceof BadArgumentsError) throw new CommandError(error.message)
+      if (error instanceof BadArgumentsError) throw new CommandError(error.reason ?? error.message)
       throw error
     }
   }

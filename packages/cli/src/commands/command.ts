@@ -25,6 +25,8 @@ export interface Command extends OptionRules {
   readonly name: string
   /** Behind the name in the list of commands, as zkCli writes it. */
   readonly syntax: string
+  /** What it does, in a sentence: for `help name`. */
+  readonly about: string
   /** Operands it cannot do without. */
   readonly operands: number
   /** The usage also lists the options. */

@@ -12,6 +12,7 @@ const configPath = '/zookeeper/config'
 const config: Command = {
   name: 'config',
   syntax: '[-c] [-w] [-s]',
+  about: "Prints the ensemble's configuration; with -c the addresses for clients.",
   options: [
     { name: 's', about: 'stats' },
     { name: 'w', about: 'watch' },
@@ -32,6 +33,7 @@ const reconfig: Command = {
   syntax:
     '[-s] [-v version] [[-file path] | [-members serverID=host:port1:port2;port3[,...]*]]' +
     ' | [-add serverId=host:port1:port2;port3[,...]]* [-remove serverId[,...]*]',
+  about: "Changes the ensemble's members: step by step (-add, -remove), or all at once (-file, -members).",
   options: [
     { name: 's', about: 'stats' },
     { name: 'v', about: 'required current config version', takesValue: true },

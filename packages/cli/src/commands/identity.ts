@@ -6,11 +6,12 @@ import { type Command, operand } from './command.ts'
 const addAuth: Command = {
   name: 'addauth',
   syntax: 'scheme auth',
+  about: 'Authenticates this session, for example `addauth digest user:password`.',
   options: [],
   operands: 1,
-  async run({ client }, args) {
+  async run({ client, signal }, args) {
     try {
-      await client.addAuth(operand(args, 0), args.operands[1] ?? '')
+      await client.addAuth(operand(args, 0), args.operands[1] ?? '', { signal })
     } catch (error) {
       // Said by the AuthFailed event already; the session is over with it.
       if (!(error instanceof AuthFailedError)) throw error
@@ -22,6 +23,7 @@ const addAuth: Command = {
 const whoAmI: Command = {
   name: 'whoami',
   syntax: '',
+  about: 'Prints who the server takes this session for.',
   options: [],
   operands: 0,
   async run({ client, signal }) {

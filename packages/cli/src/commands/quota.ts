@@ -29,6 +29,7 @@ const kinds: readonly { readonly option: string; readonly key: QuotaKey; readonl
 const setQuota: Command = {
   name: 'setquota',
   syntax: '-n|-b|-N|-B val path',
+  about: 'Limits the number of znodes or of bytes at and below a path; only hard limits refuse writes.',
   options: kinds.map(({ option, about }): OptionSpec => ({ name: option, about, takesValue: true })),
   choice: 'required',
   operands: 1,
@@ -156,6 +157,7 @@ async function readQuota(client: Client, at: string, signal: AbortSignal | undef
 const listQuota: Command = {
   name: 'listquota',
   syntax: 'path',
+  about: 'Prints the limits of a path, and what is used of them.',
   options: [],
   operands: 1,
   async run(context, args) {
@@ -175,6 +177,7 @@ const listQuota: Command = {
 const deleteQuota: Command = {
   name: 'delquota',
   syntax: '[-n|-b|-N|-B] path',
+  about: 'Removes one kind of limit from a path, or all.',
   options: kinds.map(({ option, about }): OptionSpec => ({ name: option, about })),
   choice: 'optional',
   operands: 1,

@@ -19,6 +19,7 @@ const watchOption: OptionSpec = { name: 'w', about: 'watch' }
 const get: Command = {
   name: 'get',
   syntax: '[-s] [-w] [-b] [-x] path',
+  about: 'Prints the data of a znode.',
   options: [
     { name: 's', about: 'Print znode stats additionally' },
     { name: 'w', about: 'Watch for changes on the znode' },
@@ -47,6 +48,7 @@ const lsOptions: readonly OptionSpec[] = [
 const ls: Command = {
   name: 'ls',
   syntax: '[-s] [-w] [-R] path',
+  about: 'Lists the children of a znode; with -R every path from there down.',
   options: lsOptions,
   operands: 0,
   async run(context, args) {
@@ -66,6 +68,7 @@ const ls: Command = {
 const stat: Command = {
   name: 'stat',
   syntax: '[-w] path',
+  about: 'Prints what is known of a znode but its data.',
   options: [watchOption],
   operands: 1,
   async run(context, args) {
@@ -81,6 +84,7 @@ const stat: Command = {
 const getAcl: Command = {
   name: 'getAcl',
   syntax: '[-s] path',
+  about: 'Prints who may do what with a znode.',
   options: [statOption],
   operands: 1,
   async run({ client, signal }, args) {
@@ -93,6 +97,7 @@ const getAcl: Command = {
 const getAllChildrenNumber: Command = {
   name: 'getAllChildrenNumber',
   syntax: 'path',
+  about: 'Counts the znodes below a path.',
   options: [],
   operands: 1,
   async run({ client, signal }, args) {
@@ -104,6 +109,7 @@ const getAllChildrenNumber: Command = {
 const getEphemerals: Command = {
   name: 'getEphemerals',
   syntax: 'path',
+  about: "Lists this session's ephemeral znodes whose paths begin so.",
   options: [],
   operands: 0,
   async run({ client, signal }, args) {
@@ -115,6 +121,7 @@ const getEphemerals: Command = {
 const sync: Command = {
   name: 'sync',
   syntax: 'path',
+  about: 'Waits until the server has applied all that its leader had proposed.',
   options: [],
   operands: 1,
   async run({ client, signal }, args) {
@@ -137,6 +144,7 @@ const syncLimitMs = 30_000
 const tree: Command = {
   name: 'tree',
   syntax: '[-L levels] [path]',
+  about: 'Draws the znodes from a path (default /) down.',
   options: [{ name: 'L', about: 'levels', takesValue: true }],
   operands: 0,
   async run({ client, signal }, args): Promise<Result> {

@@ -1,5 +1,6 @@
 /** All commands, and the list of them that zkCli prints when it does not know a word. */
-import { type Command, usageOf } from './command.ts'
+import { type OptionSpec, optionHelp } from '../options.ts'
+import type { Command } from './command.ts'
 import { ensembleCommands } from './ensemble.ts'
 import { identityCommands } from './identity.ts'
 import { quotaCommands } from './quota.ts'
@@ -20,15 +21,15 @@ export const commands: ReadonlyMap<string, Command> = new Map(all.map(command =>
 
 /** What the shell does itself, without asking a server. */
 export const shellWords = {
-  close: '',
-  connect: 'host:port',
-  exit: '',
-  help: '[command]',
-  history: '',
-  printwatches: 'on|off',
-  quit: '',
-  redo: 'cmdno',
-  version: '',
+  close: { syntax: '', about: 'Ends the session; the shell stays.' },
+  connect: { syntax: 'host:port', about: 'Ends the session and begins one with other servers.' },
+  exit: { syntax: '', about: 'Ends the session and the shell, like quit.' },
+  help: { syntax: '[command]', about: 'Lists the commands, or explains one.' },
+  history: { syntax: '', about: 'Lists the last lines typed, with the numbers that redo takes.' },
+  printwatches: { syntax: 'on|off', about: 'Prints events as they come, or not.' },
+  quit: { syntax: '', about: 'Ends the session and the shell.' },
+  redo: { syntax: 'cmdno', about: 'Runs a line of the history again.' },
+  version: { syntax: '', about: "Prints this shell's version." },
 } as const
 
 export type ShellWord = keyof typeof shellWords
@@ -37,24 +38,37 @@ export function isShellWord(word: string): word is ShellWord {
   return Object.hasOwn(shellWords, word)
 }
 
-const syntaxOf: ReadonlyMap<string, string> = new Map([
-  ...Object.entries(shellWords),
-  ...all.map(({ name, syntax }): [string, string] => [name, syntax]),
+interface Described {
+  readonly syntax: string
+  readonly about: string
+  readonly options: readonly OptionSpec[]
+}
+
+const described: ReadonlyMap<string, Described> = new Map([
+  ...Object.entries(shellWords).map(([name, word]): [string, Described] => [name, { ...word, options: [] }]),
+  ...commands,
 ])
 
-export const commandNames: readonly string[] = [...syntaxOf.keys()].sort()
+export const commandNames: readonly string[] = [...described.keys()].sort()
 
+/** Each with its arguments. */
+export function commandSyntaxes(): string[] {
+  return commandNames.map(name => `${name} ${described.get(name)?.syntax}`)
+}
+
+/** The words of zkCli. */
 export function commandList(): string[] {
   return [
     'ZooKeeper -server host:port -client-configuration properties-file cmd args',
-    ...commandNames.map(name => `\t${name} ${syntaxOf.get(name)}`),
+    ...commandSyntaxes().map(syntax => `\t${syntax}`),
   ]
 }
 
 /** @returns undefined for a word that is no command */
 export function commandHelp(name: string): string[] | undefined {
-  const command = commands.get(name)
-  if (command !== undefined) return usageOf(command).trimEnd().split('\n')
-  const syntax = syntaxOf.get(name)
-  return syntax === undefined ? undefined : [`${name} ${syntax}`.trimEnd()]
+  const command = described.get(name)
+  if (command === undefined) return undefined
+  const { syntax, about, options } = command
+  const lines = [`${name} ${syntax}`.trimEnd(), '', about]
+  return options.length === 0 ? lines : [...lines, '', ...optionHelp(options)]
 }

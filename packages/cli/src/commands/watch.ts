@@ -7,7 +7,8 @@ const addWatch: Command = {
   name: 'addWatch',
   syntax:
     '[-m mode] path # optional mode is one of [PERSISTENT, PERSISTENT_RECURSIVE] - default is PERSISTENT_RECURSIVE',
-  options: [{ name: 'm', about: '', takesValue: true }],
+  about: 'Watches a path until the session ends: the znode alone, or with all below it.',
+  options: [{ name: 'm', about: 'PERSISTENT or PERSISTENT_RECURSIVE', takesValue: true }],
   operands: 1,
   async run({ client, signal, watch }, args) {
     const mode = (args.value('m') ?? 'PERSISTENT_RECURSIVE').toUpperCase()
@@ -36,6 +37,7 @@ const selections: readonly (readonly [string, WatchSelection])[] = [
 const removeWatches: Command = {
   name: 'removewatches',
   syntax: 'path [-c|-d|-a] [-l]',
+  about: "Removes this session's watches on a path.",
   options: [
     { name: 'c', about: 'child watcher type' },
     { name: 'd', about: 'data watcher type' },

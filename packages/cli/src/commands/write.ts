@@ -11,6 +11,7 @@ import { type Command, type Context, intOption, legalPath, operand, pathOperand 
 const create: Command = {
   name: 'create',
   syntax: '[-s] [-e] [-c] [-t ttl] path [data] [acl]',
+  about: 'Makes a znode; its parent must be there.',
   options: [
     { name: 'e', about: 'ephemeral' },
     { name: 's', about: 'sequential' },
@@ -74,6 +75,7 @@ function explainRefusal(context: Context, error: ZkError): void {
 const set: Command = {
   name: 'set',
   syntax: 'path data [-s] [-v version] [-b]',
+  about: 'Replaces the data of a znode.',
   options: [
     { name: 's', about: 'Print znode stats additionally' },
     { name: 'v', about: 'Set with an expected version', takesValue: true },
@@ -102,6 +104,7 @@ function fromBase64(text: string): Uint8Array {
 const remove: Command = {
   name: 'delete',
   syntax: '[-v version] path',
+  about: 'Deletes a znode that has no children.',
   options: [{ name: 'v', about: 'version', takesValue: true }],
   operands: 1,
   async run(context, args) {
@@ -120,6 +123,7 @@ const remove: Command = {
 const deleteAll: Command = {
   name: 'deleteall',
   syntax: 'path [-b batch size]',
+  about: 'Deletes a znode and everything below it.',
   options: [{ name: 'b', about: 'batch size', takesValue: true }],
   operands: 1,
   async run({ client, signal }, args) {
@@ -166,6 +170,7 @@ async function deleteInBatches(
 const setAcl: Command = {
   name: 'setAcl',
   syntax: '[-s] [-v version] [-R] path acl',
+  about: 'Says who may do what with a znode: scheme:id:perms,... with perms from cdrwa.',
   options: [
     { name: 's', about: 'stats' },
     { name: 'v', about: 'version', takesValue: true },
