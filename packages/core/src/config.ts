@@ -87,6 +87,8 @@ export interface StorageConfig {
   /** false: acknowledge before the sync (unsafe, for tests). */
   readonly isSyncForced: boolean
   readonly fsyncWarningMs: number
+  /** A disk that has not answered the log for so long has failed; 0: it is waited for without end. */
+  readonly stallLimitMs: number
   readonly snapshotCodec: 'plain' | 'gz' | 'snappy'
   /** Accept logs without any snapshot. */
   readonly isEmptySnapshotTrusted: boolean
@@ -151,6 +153,7 @@ export const defaultConfig: ServerConfig = {
     txnLogSizeLimitBytes: 0,
     isSyncForced: true,
     fsyncWarningMs: 1000,
+    stallLimitMs: 300_000,
     snapshotCodec: 'plain',
     isEmptySnapshotTrusted: false,
     isDigestEnabled: true,

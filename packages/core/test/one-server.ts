@@ -171,11 +171,18 @@ export class OneServer {
 
   /** Time passes in beats of 100 ms. */
   pass(ms: number): void {
-    for (let left = ms; left > 0; left -= 100) {
+    for (let left = ms; left > 0 && this.ended === undefined; left -= 100) {
       this.#monotonicMs += 100
       this.#wallMs += 100
       this.step({ kind: 'tick', stalledMs: 0 })
     }
+  }
+
+  /** Time passes without a beat: the next one comes late. */
+  standStill(ms: number): void {
+    this.#monotonicMs += ms
+    this.#wallMs += ms
+    this.step({ kind: 'tick', stalledMs: ms })
   }
 
   open(id: number, address = '127.0.0.1'): Peer {

@@ -10,6 +10,8 @@
  *   disk                        everything that the disk was asked for comes back
  *   turn                        the turn of the loop ends
  *   close a | pass MS           the peer goes; time goes
+ *   stand still MS              time goes while the process does nothing
+ *   still runs | ends TEXT      the server has not come to an end; it has, for a reason that says so
  */
 
 import { readdirSync, readFileSync } from 'node:fs'
@@ -39,6 +41,10 @@ function play(lines: readonly string[]): void {
     else if (words[0] === 'disk') server.disk()
     else if (words[0] === 'turn') server.turn()
     else if (words[0] === 'pass') server.pass(Number(words[1]))
+    else if (words[0] === 'stand') server.standStill(Number(words[2]))
+    else if (words[0] === 'still') expect(server.ended, line).toBeUndefined()
+    else if (words[0] === 'ends')
+      expect(server.ended ?? 'still runs', line).toContain(words.slice(1).join(' '))
     else if (words[0] === 'close')
       server.step({ kind: 'closed', conn: (peers.get(words[1] as string) as Peer).id })
     else if (peer === undefined) throw new Error(`what is "${line}"?`)

@@ -137,10 +137,8 @@ export class Log {
   }
 
   tick(now: Now): LogReport {
-    if (this.#phase === 'running') {
-      this.#txnLog.tick()
-      this.#snapshots.tick(now)
-    }
+    if (this.#phase === 'running' || this.#phase === 'stopping') this.#txnLog.tick(now)
+    if (this.#phase === 'running') this.#snapshots.tick(now)
     return this.#takeReport()
   }
 

@@ -79,6 +79,8 @@ const pageBytes = 4096
 const fillPieceBytes = 128 * 1024
 const fillAheadBytes = 4 * 1024 * 1024
 const stagingBytes = 64 * 1024
+/** Time between two ticks counts as the disk's only up to this: behind more the process stood still itself. */
+const longestBeatMs = 1000
 /** A staging buffer that grew beyond this is given up after its batch. */
 const largestKeptStagingBytes = 4 * 1024 * 1024
 
@@ -107,6 +109,9 @@ export class TxnLog {
   #isFinishing = false
   #isBroken = false
   #flownAtMs = 0
+  #tickedAtMs = 0
+  /** How long the batch in flight has been waited for, as told by ticks. */
+  #waitedMs = 0
 
   #lastHigh = 0
   #lastLow = 0
@@ -214,10 +219,16 @@ export class TxnLog {
     this.#fly(now)
   }
 
-  /** What is acknowledged by now is marked durable, at once or with the next batch. */
-  tick(): void {
-    if (this.#isFlying) this.#isMarkDue = true
-    else if (this.#segment !== undefined && !this.#isBroken) this.#writeMark(this.#segment)
+  /** What is acknowledged by now is marked durable, at once or with the next batch. A stalled disk is given up. */
+  tick(now: Now): void {
+    const passedMs = Math.min(now.monotonicMs - this.#tickedAtMs, longestBeatMs)
+    this.#tickedAtMs = now.monotonicMs
+    if (this.#isBroken) return
+    if (this.#isFlying) {
+      this.#isMarkDue = true
+      this.#waitedMs += passedMs
+      this.#giveUpStalled()
+    } else if (this.#segment !== undefined) this.#writeMark(this.#segment)
   }
 
   /** The next batch begins a new segment. */
@@ -257,6 +268,7 @@ export class TxnLog {
     this.#flyingLast = this.lastZxid
     this.#stagedCount = 0
     this.#isFlying = true
+    this.#waitedMs = 0
     if (this.#segment === undefined || this.#isRollDue) this.#roll(now)
     else this.#writeBatch(now)
   }
@@ -267,7 +279,9 @@ export class TxnLog {
       return
     }
     this.#isRollDue = false
-    this.#ops.run(now, openSegment({ old: this.#segment, first: this.#flyingFirst }), {
+    const old = this.#segment
+    this.#segment = undefined
+    this.#ops.run(now, openSegment({ old, first: this.#flyingFirst }), {
       done: (later, segment) => {
         this.#segment = segment
         this.#segmentEnd = fileHeaderBytes
@@ -343,6 +357,15 @@ export class TxnLog {
     this.#fly(now)
     this.#owner.durable(now, durable)
     this.#finishIfQuiet(now)
+  }
+
+  /** No answer for so long is as good as an error, which at least ends the waiting of all clients. */
+  #giveUpStalled(): void {
+    const { stallLimitMs } = this.#config
+    if (stallLimitMs <= 0 || this.#waitedMs <= stallLimitMs) return
+    const what =
+      this.#segment === undefined ? `creating ${logName(this.#flyingFirst)}` : `writing ${this.#segment.name}`
+    this.#break(new DiskFailure({ what, errno: 'ETIMEDOUT', message: `no answer for ${Math.round(this.#waitedMs)} ms` }))
   }
 
   #measureSync(now: Now, segment: OpenedFile): void {

@@ -88,6 +88,8 @@ export const keys: readonly Key[] = [
   property('preAllocSize', lenientInteger({ min: 0, max: 0x7fff_ffff }), 'preAllocKiB'),
   property('forceSync', yesUnlessNo, 'isSyncForced'),
   property('fsync.warningthresholdms', anyInteger, 'fsyncWarningMs'),
+  // Of this server alone.
+  property('fsync.stalllimitms', anyCount, 'stallLimitMs'),
   property('snapshot.compression.method', oneOf(['', 'gz', 'snappy']), 'snapshotCodec'),
   property('snapshot.trust.empty', javaBoolean, 'isEmptySnapshotTrusted'),
   property('serializeLastProcessedZxid.enabled', javaBoolean, 'hasLastZxidTrailer'),

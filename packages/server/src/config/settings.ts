@@ -56,6 +56,7 @@ export interface Settings {
   txnLogSizeLimitKiB: number
   isSyncForced: boolean
   fsyncWarningMs: number
+  stallLimitMs: number
   snapshotCodec: '' | 'gz' | 'snappy'
   isEmptySnapshotTrusted: boolean
   isTreeDigestEnabled: boolean
@@ -142,6 +143,7 @@ export function defaultSettings(): Settings {
     txnLogSizeLimitKiB: -1,
     isSyncForced: storage.isSyncForced,
     fsyncWarningMs: storage.fsyncWarningMs,
+    stallLimitMs: storage.stallLimitMs,
     snapshotCodec: '',
     isEmptySnapshotTrusted: storage.isEmptySnapshotTrusted,
     isTreeDigestEnabled: storage.isDigestEnabled,
@@ -250,6 +252,7 @@ export function coreConfig(settings: Settings): ServerConfig {
       txnLogSizeLimitBytes: Math.max(0, settings.txnLogSizeLimitKiB) * 1024,
       isSyncForced: settings.isSyncForced,
       fsyncWarningMs: settings.fsyncWarningMs,
+      stallLimitMs: settings.stallLimitMs,
       snapshotCodec: settings.snapshotCodec === '' ? 'plain' : settings.snapshotCodec,
       isEmptySnapshotTrusted: settings.isEmptySnapshotTrusted,
       isDigestEnabled: settings.isTreeDigestEnabled,
