@@ -1,6 +1,6 @@
 /** The tree that a log says: its records applied to a fresh tree, every digest compared, every invariant checked. */
 import { checkTree, DataTree, FiredWatches, logFiles, RecordReader, seededRandom } from '@corral/core'
-import { fileHeaderBytes } from '@corral/protocol'
+import { fileHeaderBytes, spaceOf } from '@corral/protocol'
 import type { Files } from './sync-disk.ts'
 import { must } from './target.ts'
 
@@ -14,7 +14,7 @@ export function replayedTree(files: Files, isTtlEnabled: boolean): DataTree {
     .map(([key, bytes]) => ({ name: key.slice('log/'.length), sizeBytes: bytes.length }))
   for (const { name } of logFiles(entries)) {
     const bytes = files.get(`log/${name}`) as Uint8Array
-    const space = { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength) }
+    const space = spaceOf(bytes)
     let at = fileHeaderBytes
     for (; at < bytes.length; at = records.end) {
       const found = records.read(space, at, bytes.length, true)

@@ -63,7 +63,7 @@ function resealed(log: Uint8Array): Uint8Array {
   for (let at = 16; at + 12 < bytes.length; ) {
     const length = view.getInt32(at + 8)
     if (length <= 0 || at + 12 + length >= bytes.length) break
-    view.setUint32(at + 4, adler32(bytes, at + 12, at + 12 + length))
+    view.setUint32(at + 4, adler32({ bytes, view }, at + 12, at + 12 + length))
     at += 13 + length
   }
   return bytes
@@ -82,7 +82,7 @@ function sealed(random: Random, snapshot: Uint8Array): Uint8Array {
       bytes[at + 17] === 0x2f
     if (!isSeal) continue
     view.setInt32(at + 5, 0)
-    view.setUint32(at + 9, adler32(bytes, 0, at + 5))
+    view.setUint32(at + 9, adler32({ bytes, view }, 0, at + 5))
     if (!chance(random, 2)) return bytes.subarray(0, at + 18)
     return bytes
   }

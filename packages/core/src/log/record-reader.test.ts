@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { type Space, zxid } from '@corral/protocol'
+import { type Space, spaceOf, zxid } from '@corral/protocol'
 import { describe, expect, test } from 'vitest'
 import { type Found, hasMissingSector, isLogHeader, RecordReader } from './record-reader.ts'
 
@@ -13,10 +13,6 @@ function golden(directory: string): Space {
     import.meta.url,
   )
   return spaceOf(new Uint8Array(readFileSync(at)))
-}
-
-function spaceOf(bytes: Uint8Array): Space {
-  return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength) }
 }
 
 function reader(): RecordReader {

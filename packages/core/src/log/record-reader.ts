@@ -65,7 +65,7 @@ export class RecordReader {
     this.end = this.payloadTo + 1
     if (this.end > to) return isEnd ? 'cut' : 'more'
     if (bytes[this.payloadTo] !== endOfRecord) return 'no end mark'
-    const checksum = adler32(bytes, this.payloadFrom, this.payloadTo)
+    const checksum = adler32(space, this.payloadFrom, this.payloadTo)
     if (view.getInt32(from) !== 0 || view.getUint32(from + 4) !== checksum) return 'bad checksum'
     if (length < txnHeaderBytes) return 'bad payload'
     this.zxidHigh = view.getInt32(this.payloadFrom + 12)
@@ -90,10 +90,10 @@ export class RecordReader {
     const shortest = payloadFrom + txnHeaderBytes
     const longest = Math.min(to - 1, payloadFrom + this.#maxPayloadBytes)
     const [a, b] = [wanted & 0xffff, wanted >>> 16]
-    let sum = adler32(bytes, payloadFrom, shortest)
+    let sum = adler32(space, payloadFrom, shortest)
     for (let end = shortest; end <= longest; end++) {
       if ((sum & 0xffff) === a && sum >>> 16 === b && bytes[end] === endOfRecord) return true
-      sum = adler32(bytes, end, end + 1, sum)
+      sum = adler32(space, end, end + 1, sum)
     }
     return false
   }

@@ -4,7 +4,7 @@
  *
  * What is cut may have been acknowledged: in an ensemble it is better to let the server fetch its data anew.
  */
-import { fileHeaderBytes, fromWords, makeSpace, type Space, type Zxid, zxid } from '@corral/protocol'
+import { fileHeaderBytes, fromWords, makeSpace, spaceOf, type Zxid, zxid } from '@corral/protocol'
 import type { DirEntry } from '../disk.ts'
 import { type LogFile, logFiles } from './file-names.ts'
 import { markAt, markIn, putMark } from './log-mark.ts'
@@ -60,7 +60,7 @@ function goesOn(
   given: { readonly maxPayloadBytes: number; readonly after: Zxid | undefined },
 ): boolean {
   const reader = new RecordReader(given)
-  const found = reader.read(spaceOver(log.bytes), fileHeaderBytes, log.bytes.length, true)
+  const found = reader.read(spaceOf(log.bytes), fileHeaderBytes, log.bytes.length, true)
   return found === 'record' && given.after !== undefined && isNext(zxidOf(reader), given.after)
 }
 
@@ -69,7 +69,7 @@ function scanLog(
   given: { readonly maxPayloadBytes: number; readonly before: Zxid | undefined },
 ): { readonly damage: LogDamage | undefined; readonly last: Zxid | undefined } {
   const { name, bytes } = log
-  const space = spaceOver(bytes)
+  const space = spaceOf(bytes)
   let last = given.before
   const damageAt = (at: number, found: LogDamage['found']): ReturnType<typeof scanLog> => ({
     damage: { name, at, found, lastGood: last },
@@ -97,10 +97,6 @@ function isNext(id: Zxid, last: Zxid): boolean {
 
 function zxidOf(reader: RecordReader): Zxid {
   return zxid(fromWords(reader.zxidHigh, reader.zxidLow))
-}
-
-function spaceOver(bytes: Uint8Array): Space {
-  return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength) }
 }
 
 /** @param entries - of the log directory */

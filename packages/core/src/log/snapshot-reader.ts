@@ -126,12 +126,12 @@ export class SnapshotReader {
       if (next <= at) break
       // The seal covers what stands before it: the checksum is brought up to date where it is needed.
       if (this.#section === 'seal' || this.#section === 'trailer') {
-        this.#checksum = adler32(space.bytes, sealed, next, this.#checksum)
+        this.#checksum = adler32(space, sealed, next, this.#checksum)
         sealed = next
       }
       at = next
     }
-    if (sealed < at) this.#checksum = adler32(space.bytes, sealed, at, this.#checksum)
+    if (sealed < at) this.#checksum = adler32(space, sealed, at, this.#checksum)
     this.#streamAt += at - from
     return at
   }
@@ -177,9 +177,9 @@ export class SnapshotReader {
   /** Checks the seal that ends at `to`, of a trailer that begins at `from`. */
   #isSealed(space: Space, from: number, to: number): boolean {
     const sealFrom = to - sealBytes
-    this.#checksum = adler32(space.bytes, from, sealFrom, this.#checksum)
+    this.#checksum = adler32(space, from, sealFrom, this.#checksum)
     if (!this.#checkSeal(space, sealFrom)) return false
-    this.#checksum = adler32(space.bytes, sealFrom, to, this.#checksum)
+    this.#checksum = adler32(space, sealFrom, to, this.#checksum)
     return true
   }
 

@@ -64,7 +64,7 @@ export class SnapshotWriter {
   }
 
   #sum(): void {
-    this.#checksum = adler32(this.out.bytes, this.#summedTo, this.out.at, this.#checksum)
+    this.#checksum = adler32(this.out, this.#summedTo, this.out.at, this.#checksum)
     this.#summedTo = this.out.at
   }
 }

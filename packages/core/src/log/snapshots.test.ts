@@ -1,6 +1,6 @@
 /** Snapshot files: what the Java server wrote, read by us; what we write, read again; damage anywhere is found. */
 import { readdirSync, readFileSync } from 'node:fs'
-import { fromWords, type SessionId, type Space, zxid } from '@corral/protocol'
+import { fromWords, type SessionId, type Space, spaceOf, zxid } from '@corral/protocol'
 import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../random.ts'
 import { DataTree } from '../tree/data-tree.ts'
@@ -49,7 +49,7 @@ function load(bytes: Uint8Array, pieceBytes: number): Loaded {
 }
 
 function feed(reader: SnapshotReader, bytes: Uint8Array, pieceBytes: number): SnapshotTrailer | undefined {
-  const space: Space = { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength) }
+  const space = spaceOf(bytes)
   let at = 0
   for (let to = 0; to < bytes.length; ) {
     to = Math.min(bytes.length, to + pieceBytes)

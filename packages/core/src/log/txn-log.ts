@@ -197,7 +197,7 @@ export class TxnLog {
     assert(this.#isNext(zxidHigh, zxidLow), 'a zxid is the successor of the last one or begins a later epoch')
     out.byte(endOfRecord)
     out.view.setInt32(from, 0)
-    out.view.setInt32(from + 4, adler32(out.bytes, payloadFrom, payloadFrom + length))
+    out.view.setInt32(from + 4, adler32(out, payloadFrom, payloadFrom + length))
     out.view.setInt32(from + 8, length)
     this.#recordFrom = -1
     this.#lastHigh = zxidHigh | 0

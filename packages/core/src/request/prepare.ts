@@ -16,6 +16,7 @@ import {
   pathKey,
   type RequestView,
   type Space,
+  spaceOf,
   type Writer,
 } from '@corral/protocol'
 import { longestTxnBytes, type ServerConfig } from '../config.ts'
@@ -480,10 +481,6 @@ function lastSlash(bytes: Uint8Array, from: number, to: number): number {
 function hasNul(bytes: Uint8Array, from: number, to: number): boolean {
   for (let i = from; i < to; i++) if (bytes[i] === 0) return true
   return false
-}
-
-function spaceOf(bytes: Uint8Array): Space {
-  return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength) }
 }
 
 interface Range {

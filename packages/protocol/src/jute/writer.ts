@@ -11,6 +11,11 @@ export function makeSpace(lengthBytes: number): Space {
   return { bytes, view: new DataView(bytes.buffer) }
 }
 
+/** The same memory, offset for offset. */
+export function spaceOf(bytes: Uint8Array): Space {
+  return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength) }
+}
+
 /** Copies up to this length word by word; longer ones cross into native code, which has a fixed cost. */
 const shortCopyBytes = 160
 
