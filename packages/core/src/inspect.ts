@@ -2,6 +2,9 @@
 import type { SessionId, Zxid } from '@corral/protocol'
 import type { ServerConfig } from './config.ts'
 import type { ConnId, Peer } from './events.ts'
+import type { DataWatchTotals } from './tree/watch-table.ts'
+
+export type { DataWatchTotals }
 
 export interface Counters {
   packetsReceived: number
@@ -79,6 +82,8 @@ export interface Inspection {
   ephemerals(): ReadonlyMap<SessionId, readonly string[]>
   /** Of the data table only, as the original's `wch*` words: path to the sessions watching it. */
   dataWatches(): ReadonlyMap<string, readonly SessionId[]>
+  /** What {@link dataWatches} would list, counted without making the list. */
+  dataWatchTotals(): DataWatchTotals
   /** The last recorded (zxid, tree digest) pairs, oldest first. */
   digests(): readonly { readonly zxid: Zxid; readonly digest: bigint }[]
   resetServerStats(): void

@@ -545,6 +545,7 @@ export class Server {
       sessions: () => this.#sessionInfos(),
       ephemerals: () => this.#ephemerals(),
       dataWatches: () => this.#dataWatches(),
+      dataWatchTotals: () => this.#tree.watches.dataTotals(),
       digests: () => (this.#pipeline?.digests() ?? []).map(d => ({ zxid: zxid(d.zxid), digest: d.digest })),
       resetServerStats: () =>
         void Object.assign(this.#counters, zeroCounters(), { outstanding: this.#counters.outstanding }),

@@ -123,6 +123,12 @@ export class TreeModel {
     }
   }
 
+  dataTotals(): { connections: number; paths: number; watches: number } {
+    const entries = [...this.dataWatches.values()].filter(({ size }) => size > 0)
+    const connections = new Set(entries.flatMap(each => [...each.keys()])).size
+    return { connections, paths: entries.length, watches: entries.reduce((sum, { size }) => sum + size, 0) }
+  }
+
   watchCount(): number {
     let count = 0
     for (const table of [this.dataWatches, this.childWatches])

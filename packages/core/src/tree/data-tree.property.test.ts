@@ -161,6 +161,7 @@ test('the tree does what the model does, whatever the txns, applied once or agai
           model.dropWatcher(step.slot)
         }
         expect(tree.watches.count).toBe(model.watchCount())
+        expect(tree.watches.dataTotals()).toEqual(model.dataTotals())
       }
       for (const made of done.slice(done.length - Math.min(repeated, done.length))) applyBoth(made)
 

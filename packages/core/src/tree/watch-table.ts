@@ -37,6 +37,13 @@ const previousOfSlot = 5
 
 const maxSlots = 1 << 24
 
+/** Of the data table. */
+export interface DataWatchTotals {
+  readonly connections: number
+  readonly paths: number
+  readonly watches: number
+}
+
 export class WatchTable {
   readonly #znodes: Znodes
   readonly #records = new Slab(wordsPerRecord)
@@ -57,6 +64,37 @@ export class WatchTable {
   /** Entries of both tables: a persistent watch counts twice. */
   get count(): number {
     return this.#count
+  }
+
+  /**
+   * How many connections watch how many places in the data table, and in how many entries. One pass over all records:
+   * behind a place's first such record no walk back goes further than to the one before.
+   */
+  dataTotals(): DataWatchTotals {
+    let connections = 0
+    let paths = 0
+    let watches = 0
+    for (const head of this.#ofSlot) {
+      const before = watches
+      for (let record = head; record !== 0; record = this.nextOf(record)) {
+        if (!this.#isOfData(record)) continue
+        watches += 1
+        if (this.#isFirstOfData(record)) paths += 1
+      }
+      if (watches > before) connections += 1
+    }
+    return { connections, paths, watches }
+  }
+
+  #isFirstOfData(record: number): boolean {
+    const records = this.#records
+    let earlier = records.get(record, previousHere)
+    while (earlier !== 0 && !this.#isOfData(earlier)) earlier = records.get(earlier, previousHere)
+    return earlier === 0
+  }
+
+  #isOfData(record: number): boolean {
+    return (this.kindsOf(record) & (dataTable | WatchKind.Recursive)) !== 0
   }
 
   /** Bytes of records and heads; the keys of absent paths are counted in the tree's arena. */

@@ -107,6 +107,7 @@ function anInspection(more: Partial<Inspection> = {}): Inspection {
         ['/app', [b, a]],
         ['/none', [a]],
       ]),
+    dataWatchTotals: () => ({ connections: 2, paths: 2, watches: 3 }),
     digests: () => [],
     resetServerStats: () => undefined,
     resetConnectionStats: () => undefined,
@@ -293,7 +294,7 @@ describe('who may ask what', () => {
     expect(ask(word, { inspection })).toContain('/x\\u000a0xdead\\u001b[31m')
   })
 
-  test.each(['wchs', 'wchc', 'wchp'])('%s is refused before a huge list is built', word => {
+  test.each(['wchc', 'wchp'])('%s is refused before a huge list is built', word => {
     const inspection = anInspection({
       watchCount: () => 1_000_000,
       dataWatches: () => {
@@ -304,5 +305,17 @@ describe('who may ask what', () => {
     expect(ask(word, { inspection })).toBe(
       `${word} is not executed because it would list 1000000 items; the limit is 100000.\n`,
     )
+  })
+
+  test('wchs counts any number of watches, and lists none', () => {
+    const inspection = anInspection({
+      watchCount: () => 1_500_000,
+      dataWatchTotals: () => ({ connections: 50, paths: 1_000_000, watches: 1_000_000 }),
+      dataWatches: () => {
+        throw new Error('the list was built')
+      },
+    })
+
+    expect(ask('wchs', { inspection })).toBe('50 connections watching 1000000 paths\nTotal watches:1000000\n')
   })
 })

@@ -32,7 +32,7 @@ export const words: ReadonlyMap<string, Word> = new Map<string, Word>([
   ['cons', { needsService: true, listed: connectionCount, answer: consText }],
   ['dump', { needsService: true, listed: dumpedCount, answer: dumpText }],
   ['mntr', { needsService: true, answer: monitorText }],
-  ['wchs', { needsService: true, listed: watchCount, answer: watchSummaryText }],
+  ['wchs', { needsService: true, answer: watchSummaryText }],
   ['wchc', { needsService: true, listed: watchCount, answer: watchesBySessionText }],
   ['wchp', { needsService: true, listed: watchCount, answer: watchesByPathText }],
   ['hash', { needsService: true, answer: hashText }],
@@ -213,10 +213,8 @@ function javaDate(wallMs: number): string {
 }
 
 function watchSummaryText({ inspection }: Answering): string {
-  const watches = inspection.dataWatches()
-  const sessions = new Set([...watches.values()].flat())
-  const total = [...watches.values()].reduce((sum, each) => sum + each.length, 0)
-  return lines(`${sessions.size} connections watching ${watches.size} paths`, `Total watches:${total}`)
+  const { connections, paths, watches } = inspection.dataWatchTotals()
+  return lines(`${connections} connections watching ${paths} paths`, `Total watches:${watches}`)
 }
 
 function watchesBySessionText({ inspection }: Answering): string {
