@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -30,6 +30,12 @@ afterEach(() => {
 })
 
 afterAll(() => rmSync(scratch, { recursive: true, force: true }))
+
+/** Of a client without a session. */
+const connectRequest = Buffer.from(
+  `0000002c${'00'.repeat(12)}00002710${'00'.repeat(8)}00000010${'00'.repeat(16)}`,
+  'hex',
+)
 
 interface Ran {
   readonly exitCode: number | null
@@ -86,6 +92,27 @@ function aConfig(text: string): string {
 }
 
 describe('a server process', () => {
+  test('ends though the disk holds its threads and does not answer', async () => {
+    const fifo = `${aDir()}.fifo`
+    execFileSync('mkfifo', [fifo])
+    const preload = `${aDir()}.cjs`
+    writeFileSync(
+      preload,
+      `const fs = require('node:fs')\nfs.fdatasync = (_, ended) => fs.open(${JSON.stringify(fifo)}, 'r', ended)\n`,
+    )
+    const config = aConfig(`dataDir=${aDir()}\nclientPort=0\nfsync.stalllimitms=300\n`)
+    const server = run(['server', config], { NODE_OPTIONS: `--require ${preload}` })
+    const ready = await server.line('serving')
+    const ends = server.line('the server ends')
+    const socket = connect(Number(ready['port']), '127.0.0.1', () => socket.write(connectRequest))
+    const closed = new Promise(resolve => socket.on('error', () => undefined).once('close', resolve))
+
+    expect((await ends)['reason']).toMatch(/^writing log\.1: ETIMEDOUT/)
+    await closed
+    await server.ended
+    expect(server.child.signalCode).toBe('SIGKILL')
+  })
+
   test('prints the port it chose on its ready line, and stops with 0 on SIGTERM', async () => {
     const server = run(['server', '--client-port', '0', '--data-dir', aDir()], { CORRAL_STALL_REPORT: '1' })
     const ready = await server.line('serving')

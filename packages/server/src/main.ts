@@ -3,6 +3,7 @@
  * a server can live in somebody else's process.
  */
 import { readFileSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
 import { parseCommandLine, type ServerCommand, usage } from './config/command-line.ts'
 import type { ProcessSettings } from './config/settings.ts'
 import { type LoadedConfig, loadConfig } from './config/zoo-cfg.ts'
@@ -11,6 +12,9 @@ import { ExitCode, errnoOf, StartError } from './start-error.ts'
 import { launch, type RunningServer } from './start-server.ts'
 import { repairLog } from './tools/repair-log.ts'
 import { corralVersion } from './version.ts'
+
+/** At the end: for calls that were under way when the disk failed. */
+const longestCallMs = 500
 
 async function main(args: readonly string[]): Promise<void> {
   const [command, ...rest] = args
@@ -131,10 +135,23 @@ async function run({ core, process: settings, notices }: Configuration): Promise
       what: 'the server ends',
       fields: { reason: end.reason, dataLogDir: settings.dataLogDir },
     })
+    if (await isDiskStuck()) process.kill(process.pid, 'SIGKILL')
     return endWith(end.exitCode)
   }
   onLog({ wallMs: Date.now(), level: 'info', what: 'stopped', fields: {} })
   return endWith(ExitCode.Ok)
+}
+
+/**
+ * Whether a call to the disk does not come back, though it had time. An exit would wait for its thread, and with it all
+ * who wait for the process to end.
+ */
+async function isDiskStuck(): Promise<boolean> {
+  for (let waitedMs = 0; waitedMs < longestCallMs; waitedMs += 50) {
+    if (!process.getActiveResourcesInfo().includes('FSReqCallback')) return false
+    await delay(50)
+  }
+  return true
 }
 
 function failure(what: string, error: Error): LogLine {

@@ -1,4 +1,5 @@
 /** Puts a server together and waits until it serves. Installs no signal handler and never ends the process. */
+import { setTimeout as delay } from 'node:timers/promises'
 import { defaultConfig, Server, type ServerConfig, seededRandom } from '@corral/core'
 import type { Place } from './admin/answering.ts'
 import { CommandDesk } from './admin/command-desk.ts'
@@ -14,6 +15,8 @@ import type { LogLine } from './log-lines.ts'
 import { sha1 } from './sha1.ts'
 import { ExitCode, errnoOf, StartError } from './start-error.ts'
 import { corralVersion } from './version.ts'
+
+const longestCloseMs = 500
 
 export interface DirectoryStorage {
   /** Snapshots; the logs too, unless `dataLogDir` is given. Created if missing. */
@@ -85,7 +88,8 @@ export async function launch(settings: LaunchSettings): Promise<RunningServer> {
   const { driver, sockets, disk, say } = assembly
   const closeAll = async (how: 'gently' | 'at once'): Promise<void> => {
     await (how === 'gently' ? sockets.shutDown() : sockets.abort())
-    await disk.close()
+    // A disk that does not answer does not close either.
+    await Promise.race([disk.close(), delay(longestCloseMs, undefined, { ref: false })])
     await lock?.release()
   }
   try {
