@@ -34,8 +34,13 @@ export interface Key {
         readonly kind: 'honoured'
         readonly set: (settings: Settings, text: string, key: string) => Read<unknown>
       }
-    /** `check` holds the original's own refusals. */
+    /** `check` holds the original's own refusals. `false` asks for nothing, and is not spoken of. */
     | { readonly kind: 'notYet'; readonly feature: string; readonly check?: Rule<unknown> }
+    /**
+     * Read by members of ensembles only: here, as by a standalone server of the original, it is checked and nothing
+     * more. Every real zoo.cfg has some, so they are not spoken of either.
+     */
+    | { readonly kind: 'ensembleOnly'; readonly check?: Rule<unknown> }
     | { readonly kind: 'meaningless'; readonly why: string }
     /** Says that the server is a member of an ensemble. */
     | { readonly kind: 'membership' }
@@ -129,6 +134,7 @@ export const keys: readonly Key[] = [
   property('sessionRequireClientSASLAuth', javaBoolean, 'isSaslRequired'),
   property('jute.maxbuffer.extrasize', lenientInteger({ min: 1024, max: 0x7fff_ffff }), 'extraBufferBytes'),
   property('console.threshold', logLevel, 'logThreshold'),
+  bare('readonlymode.enabled', javaBoolean, 'isReadOnlyModeEnabled'),
   bare('jute.maxbuffer', lenientInteger({ min: 1, max: 0x7fff_ffff }), 'maxBufferBytes'),
   bare('znode.container.checkIntervalMs', lenientInteger({ min: 1 }), 'containerCheckIntervalMs'),
   bare('znode.container.maxPerMinute', lenientInteger({ min: 1 }), 'containerMaxPerMinute'),
@@ -136,47 +142,43 @@ export const keys: readonly Key[] = [
 
   ...membership('server.*', 'group.*', 'weight.*', 'dynamicConfigFile'),
 
-  ...notYet('ensembles', 'native', ticks, 'initLimit', 'syncLimit', 'connectToLearnerMasterLimit'),
-  ...notYet('ensembles', 'native', ticks, 'observerMasterPort'),
-  ...notYet('ensembles', 'native', nativeBoolean, 'quorumListenOnAllIPs', 'syncEnabled'),
-  ...notYet('ensembles', 'native', nativeBoolean, 'localSessionsEnabled', 'localSessionsUpgradingEnabled'),
-  ...notYet('ensembles', 'native', peerType, 'peerType'),
-  ...notYet('ensembles', 'native', electionAlg, 'electionAlg'),
-  ...notYet('ensembles', 'native', undefined, 'multiAddress.*', 'oraclePath'),
-  ...notYet('ensembles', 'property', undefined, 'commitLogCount', 'snapshotSizeFactor', 'leaderServes'),
-  ...notYet('ensembles', 'property', undefined, 'cnxTimeout', 'quorumCnxnTimeoutMs', 'tcpKeepAlive'),
-  ...notYet(
-    'ensembles',
+  ...ensembleOnly(
+    'native',
+    ticks,
+    'initLimit',
+    'syncLimit',
+    'connectToLearnerMasterLimit',
+    'observerMasterPort',
+  ),
+  ...ensembleOnly('native', nativeBoolean, 'quorumListenOnAllIPs', 'syncEnabled'),
+  ...ensembleOnly('native', nativeBoolean, 'localSessionsEnabled', 'localSessionsUpgradingEnabled'),
+  ...ensembleOnly('native', nativeBoolean, 'sslQuorum', 'portUnification', 'sslQuorumReloadCertFiles'),
+  ...ensembleOnly('native', peerType, 'peerType'),
+  ...ensembleOnly('native', electionAlg, 'electionAlg'),
+  ...ensembleOnly(
+    'native',
+    undefined,
+    'multiAddress.*',
+    'oraclePath',
+    'quorum.auth.*',
+    'quorum.cnxn.threads.size',
+  ),
+  ...ensembleOnly(
     'property',
     undefined,
-    'electionPortBindRetry',
-    'fastleader.*',
-    'leader.*',
-    'learner.*',
+    'commitLogCount',
+    'snapshotSizeFactor',
+    'leaderServes',
+    'ssl.quorum.*',
   ),
-  ...notYet(
-    'ensembles',
-    'property',
-    undefined,
-    'leaderConnectDelayDuringRetryMs',
-    'observer.*',
-    'follower.*',
-  ),
-  ...notYet('ensembles', 'property', undefined, 'observerMaster.sizeLimit', 'forceSnapshotSync'),
-  ...notYet('ensembles', 'property', undefined, 'forward_learner_requests_to_commit_processor_disabled'),
-  ...notYet(
-    'ensembles',
-    'property',
-    undefined,
-    'enableEagerACLCheck',
-    'messageTracker.*',
-    'ensembleAuthName',
-  ),
-  ...notYet('ensembles', 'property', undefined, 'connection_throttle_local_session_weight'),
-  ...notYet('read-only mode', 'bare', undefined, 'readonlymode.enabled'),
+  ...ensembleOnly('property', undefined, 'cnxTimeout', 'quorumCnxnTimeoutMs', 'tcpKeepAlive'),
+  ...ensembleOnly('property', undefined, 'electionPortBindRetry', 'fastleader.*', 'leader.*', 'learner.*'),
+  ...ensembleOnly('property', undefined, 'leaderConnectDelayDuringRetryMs', 'observer.*', 'follower.*'),
+  ...ensembleOnly('property', undefined, 'observerMaster.sizeLimit', 'forceSnapshotSync', 'messageTracker.*'),
+  ...ensembleOnly('property', undefined, 'forward_learner_requests_to_commit_processor_disabled'),
+  ...ensembleOnly('property', undefined, 'enableEagerACLCheck', 'connection_throttle_local_session_weight'),
   ...notYet('TLS', 'native', nativeInteger({ min: 0, max: 65_535 }), 'secureClientPort'),
   ...notYet('TLS', 'native', undefined, 'secureClientPortAddress'),
-  ...notYet('TLS', 'native', nativeBoolean, 'sslQuorum', 'portUnification', 'sslQuorumReloadCertFiles'),
   ...notYet(
     'TLS',
     'property',
@@ -189,7 +191,6 @@ export const keys: readonly Key[] = [
   ...notYet('TLS', 'property', undefined, 'X509AuthenticationProvider.superUser'),
   ...notYet('TLS', 'property', undefined, 'netty.server.outstandingHandshake.limit'),
   ...notYet('TLS', 'property', undefined, 'netty.server.earlyDropSecureConnectionHandshakes'),
-  ...notYet('SASL', 'native', undefined, 'quorum.auth.*'),
   ...notYet(
     'SASL',
     'property',
@@ -216,7 +217,7 @@ export const keys: readonly Key[] = [
     'sasl.serverconfig',
   ),
   ...notYet('SASL', 'bare', undefined, 'java.security.auth.login.config', 'java.security.krb5.conf'),
-  ...notYet('further authentication schemes', 'property', undefined, 'authProvider.*'),
+  ...notYet('further authentication schemes', 'property', undefined, 'authProvider.*', 'ensembleAuthName'),
   ...notYet('other digests than SHA1', 'property', onlySha1, 'DigestAuthenticationProvider.digestAlg'),
   ...notYet('AdminServer', 'property', undefined, 'admin.*', 'IPAuthenticationProvider.usexforwardedfor'),
   ...notYet('metrics providers', 'native', undefined, 'metricsProvider.*'),
@@ -224,7 +225,7 @@ export const keys: readonly Key[] = [
   ...notYet('path statistics', 'property', undefined, 'pathStats.*'),
   ...notYet('TTL znodes of 3.5.3', 'property', undefined, 'emulate353TTLNodes'),
 
-  ...meaningless('there is no JVM', 'native', 'jvm.pause.*', 'quorum.cnxn.threads.size'),
+  ...meaningless('there is no JVM', 'native', 'jvm.pause.*'),
   ...meaningless(
     'there is no JVM',
     'property',
@@ -292,6 +293,11 @@ function notYet(feature: string, form: Form, check: Rule<unknown> | undefined, .
   const fate =
     check === undefined ? { kind: 'notYet' as const, feature } : { kind: 'notYet' as const, feature, check }
   return names.map(name => ({ name, form, fate }))
+}
+
+function ensembleOnly(form: Form, check: Rule<unknown> | undefined, ...names: string[]): Key[] {
+  const kind = 'ensembleOnly' as const
+  return names.map(name => ({ name, form, fate: check === undefined ? { kind } : { kind, check } }))
 }
 
 function meaningless(why: string, form: Form, ...names: string[]): Key[] {

@@ -47,6 +47,7 @@ export interface Settings {
   isTtlEnabled: boolean
   isReconfigEnabled: boolean
   isStandaloneEnabled: boolean
+  isReadOnlyModeEnabled: boolean
   containerCheckIntervalMs: number
   containerMaxPerMinute: number
   containerMaxNeverUsedMs: number
@@ -134,6 +135,7 @@ export function defaultSettings(): Settings {
     isTtlEnabled: defaultConfig.isTtlEnabled,
     isReconfigEnabled: defaultConfig.isReconfigEnabled,
     isStandaloneEnabled: true,
+    isReadOnlyModeEnabled: false,
     containerCheckIntervalMs: container.checkIntervalMs,
     containerMaxPerMinute: container.maxPerMinute,
     containerMaxNeverUsedMs: container.maxNeverUsedIntervalMs,

@@ -176,6 +176,14 @@ describe('problems', () => {
     expect(problemsOf(`${minimal}standaloneEnabled=false\nserver.1=a:1:2\n`)).toHaveLength(1)
   })
 
+  test('groups and weights of one server change nothing', () => {
+    const notices = load('dataDir=/d\nserver.1=localhost:2888:3888;2181\nweight.1=1\n').notices
+
+    expect(notices.find(({ key }) => key === 'weight.1')?.message).toBe(
+      'has no effect on a standalone server',
+    )
+  })
+
   test('one server line is a standalone server, on the client port of that line', () => {
     const result = load('dataDir=/d\nserver.1=localhost:2888:3888;2181\n')
 
@@ -198,11 +206,33 @@ describe('keys', () => {
   })
 
   test('what is not built yet or has no meaning here is said', () => {
-    expect(noticesOf('initLimit=10\nadmin.enableServer=true\nnio.numWorkerThreads=4\n')).toEqual([
-      'warn /etc/zoo.cfg:3 initLimit is not yet supported (ensembles)',
+    expect(noticesOf('secureClientPort=2281\nadmin.enableServer=true\nnio.numWorkerThreads=4\n')).toEqual([
+      'warn /etc/zoo.cfg:3 secureClientPort is not yet supported (TLS)',
       'warn /etc/zoo.cfg:4 admin.enableServer is not yet supported (AdminServer)',
       'warn /etc/zoo.cfg:5 nio.numWorkerThreads has no meaning here: there is no JVM',
     ])
+  })
+
+  test('what only members of ensembles read is checked, and not spoken of', () => {
+    const sample = 'tickTime=2000\ninitLimit=10\nsyncLimit=5\nleaderServes=yes\nquorumListenOnAllIPs=true\n'
+
+    expect(
+      noticesOf(`${sample}fastleader.maxNotificationInterval=60000\nssl.quorum.keyStore.type=PEM\n`),
+    ).toEqual([])
+    expect(problemsOf(`${minimal}initLimit=ten\nsyncEnabled=maybe\nelectionAlg=0\n`)).toHaveLength(3)
+  })
+
+  test('a feature that is not built yet may be switched off', () => {
+    expect(noticesOf('admin.enableServer=false\naudit.enable=FALSE\nssl.clientAuth=none\n')).toEqual([
+      'warn /etc/zoo.cfg:5 ssl.clientAuth is not yet supported (TLS)',
+    ])
+  })
+
+  test('read-only mode, of which a standalone server has no use, allows the word isro', () => {
+    const words = (text: string): readonly string[] => loaded(text).process.fourLetterWords
+
+    expect(words('4lw.commands.whitelist=mntr\n')).toEqual(['mntr'])
+    expect(words('4lw.commands.whitelist=mntr\nreadonlymode.enabled=true\n')).toEqual(['mntr', 'isro'])
   })
 
   test('documented spellings that the original never reads are accepted with a notice', () => {

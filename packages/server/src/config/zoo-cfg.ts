@@ -150,10 +150,12 @@ class Loader {
         else this.#note('warn', where, key, read.problem)
         return
       }
-      case 'notYet': {
+      case 'notYet':
+      case 'ensembleOnly': {
         const read = fate.check?.(value, key)
-        if (read !== undefined && !read.ok) this.#refuse(where, key, read.problem)
-        else this.#note('warn', where, key, `is not yet supported (${fate.feature})`)
+        if (read !== undefined && !read.ok) return this.#refuse(where, key, read.problem)
+        const isAsked = fate.kind === 'notYet' && value.toLowerCase() !== 'false'
+        if (isAsked) this.#note('warn', where, key, `is not yet supported (${fate.feature})`)
         return
       }
       case 'meaningless':
@@ -185,7 +187,7 @@ class Loader {
     for (const { where, key } of this.#membership) {
       const isServer = key === alone?.key
       const message = 'Invalid configuration, only one server specified (ignoring)'
-      this.#note('warn', where, key, isServer ? message : 'is not yet supported (ensembles)')
+      this.#note('warn', where, key, isServer ? message : 'has no effect on a standalone server')
     }
     if (alone !== undefined && this.#settings.clientPort === undefined) this.#clientPortOf(alone.value)
   }
@@ -268,7 +270,9 @@ function processSettings(settings: Settings): ProcessSettings {
     backlog: backlog === undefined || backlog < 1 ? undefined : backlog,
     hasKeepAlive: settings.hasKeepAlive,
     isDataDirAutocreated: settings.isDataDirAutocreated,
-    fourLetterWords: settings.fourLetterWords,
+    fourLetterWords: settings.isReadOnlyModeEnabled
+      ? [...settings.fourLetterWords, 'isro']
+      : settings.fourLetterWords,
     logThreshold: settings.logThreshold,
   }
 }
