@@ -130,7 +130,7 @@ describe('a server process', () => {
 
   test('a file, and options over it; what it does not do is said with the line', async () => {
     const config = aConfig(
-      `dataDir=${aDir()}\nclientPort=1\nclientPortAddress=127.0.0.1\ninitLimit=10\nfoo=bar\n`,
+      `dataDir=${aDir()}\nclientPort=1\nclientPortAddress=127.0.0.1\naudit.enable=true\nfoo=bar\n`,
     )
     const server = run(['server', config, '--client-port', '0', '-Dzookeeper.4lw.commands.whitelist=ruok'])
     const unsupported = await server.line('configuration')
@@ -148,8 +148,8 @@ describe('a server process', () => {
     expect(unsupported).toMatchObject({
       level: 'warn',
       where: `${config}:4`,
-      key: 'initLimit',
-      message: 'is not yet supported (ensembles)',
+      key: 'audit.enable',
+      message: 'is not yet supported (audit log)',
     })
     expect(stdout).toContain('"key":"foo","message":"is unknown"')
   })
