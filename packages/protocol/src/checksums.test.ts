@@ -1,8 +1,8 @@
 import { deflateSync, gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { adler32, crc32 } from './checksums.ts'
-import { spaceOf } from './jute/writer.ts'
+import { adler32, crc32, crc32OfWord, crc32OfWords } from './checksums.ts'
+import { makeSpace, spaceOf } from './jute/writer.ts'
 
 /** zlib writes Adler-32 behind a deflate stream, CRC-32 and length behind a gzip one. */
 function byZlib(bytes: Uint8Array): { readonly adler: number; readonly crc: number } {
@@ -52,5 +52,18 @@ test('random bytes agree with zlib, in one part or two', () => {
       expect(crc32(bytes, view, at, bytes.length, crc32(bytes, view, 0, at))).toBe(expected.crc)
     }),
     { numRuns: 300 },
+  )
+})
+
+test('the CRC of words is that of their bytes', () => {
+  fc.assert(
+    fc.property(fc.integer(), fc.integer(), fc.integer(), (high, low, seed) => {
+      const { bytes, view } = makeSpace(8)
+      view.setInt32(0, high)
+      view.setInt32(4, low)
+
+      expect(crc32OfWords(high, low, seed)).toBe(crc32(bytes, view, 0, 8, seed))
+      expect(crc32OfWord(high, seed)).toBe(crc32(bytes, view, 0, 4, seed))
+    }),
   )
 })

@@ -95,3 +95,31 @@ export function crc32(bytes: Uint8Array, view: DataView, from: number, to: numbe
   for (; at < to; at++) c = (t[(c ^ (bytes[at] as number)) & 0xff] as number) ^ (c >>> 8)
   return ~c
 }
+
+/** {@link crc32} of eight bytes, given as two big-endian words. */
+export function crc32OfWords(high: number, low: number, seed: number): number {
+  const t = crcTables
+  const c = ~seed
+  return ~(
+    (t[1792 + ((c ^ (high >>> 24)) & 0xff)] as number) ^
+    (t[1536 + (((c >>> 8) ^ (high >>> 16)) & 0xff)] as number) ^
+    (t[1280 + (((c >>> 16) ^ (high >>> 8)) & 0xff)] as number) ^
+    (t[1024 + (((c >>> 24) ^ high) & 0xff)] as number) ^
+    (t[768 + (low >>> 24)] as number) ^
+    (t[512 + ((low >>> 16) & 0xff)] as number) ^
+    (t[256 + ((low >>> 8) & 0xff)] as number) ^
+    (t[low & 0xff] as number)
+  )
+}
+
+/** {@link crc32} of the four bytes of a big-endian word. */
+export function crc32OfWord(word: number, seed: number): number {
+  const t = crcTables
+  const c = ~seed
+  return ~(
+    (t[768 + ((c ^ (word >>> 24)) & 0xff)] as number) ^
+    (t[512 + (((c >>> 8) ^ (word >>> 16)) & 0xff)] as number) ^
+    (t[256 + (((c >>> 16) ^ (word >>> 8)) & 0xff)] as number) ^
+    (t[((c >>> 24) ^ word) & 0xff] as number)
+  )
+}

@@ -12,7 +12,7 @@ import { makeSpace, type Space } from '@corral/protocol'
 import type { Random } from '../random.ts'
 import type { AclIndex } from '../tree/acl-table.ts'
 import type { DataTree } from '../tree/data-tree.ts'
-import { contentCrcOf, DigestSum, isDigestedPath, nodeDigest, pathCrc } from '../tree/digest.ts'
+import { contentCrcOf, DigestSum, isDigestedPath, nodeDigest } from '../tree/digest.ts'
 import { PathIndex } from '../tree/path-index.ts'
 import type { ZnodeId } from '../tree/znode-rows.ts'
 
@@ -152,15 +152,20 @@ export class Pending {
     znode.digest = digest
   }
 
-  /** Sets a znode's data: only what the digest and the quota need of it. @param data - `from` -1 is null */
+  /**
+   * Sets a znode's data: only what the digest and the quota need of it.
+   *
+   * @param ofPath - its path's {@link pathCrc}
+   * @param data - where the request has it; `dataFrom` -1 is null
+   */
   setContent(
     znode: PendingZnode,
-    path: { readonly space: Space; readonly from: number; readonly to: number },
-    data: { readonly space: Space; readonly from: number; readonly to: number },
+    ofPath: number,
+    data: Space & { readonly dataFrom: number; readonly dataTo: number },
   ): void {
-    const ofPath = pathCrc(path.space, path.from, path.to)
-    znode.contentCrc = contentCrcOf(ofPath, data.space, data.from, data.to)
-    znode.dataBytes = data.from < 0 ? 0 : data.to - data.from
+    const { dataFrom, dataTo } = data
+    znode.contentCrc = contentCrcOf(ofPath, data, dataFrom, dataTo)
+    znode.dataBytes = dataFrom < 0 ? 0 : dataTo - dataFrom
   }
 
   /** The ACL stays in the table as long as the record refers to it. */

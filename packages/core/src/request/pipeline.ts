@@ -28,7 +28,7 @@ import { type Connection, Pause } from '../session/connection.ts'
 import { addIds, authenticate } from '../session/ids.ts'
 import type { Outbox } from '../session/outbox.ts'
 import type { Session, Sessions } from '../session/sessions.ts'
-import type { DataTree } from '../tree/data-tree.ts'
+import type { DataTree, ZnodeId } from '../tree/data-tree.ts'
 import { FiredWatches } from '../tree/fired-watches.ts'
 import { accessOf } from './access.ts'
 import { countOps, isMultiWrite, prepareMulti } from './multi.ts'
@@ -60,6 +60,9 @@ interface Write {
   zxidLow: number
   arrivedMs: number
   largeBytes: number
+  /** What its preparation found, for applying it; 0: nothing. */
+  znode: ZnodeId
+  contentCrc: number
 }
 
 /** Where txns wait to become durable: the log's staging buffer. */
@@ -324,7 +327,14 @@ export class Pipeline {
     const request = this.#request
     const { op } = request
     const err = isCreateOp(op) ? this.#preparer.checkFlags(request, op) : ErrorCode.Ok
-    return err === ErrorCode.Ok ? this.#preparer.prepare(w, this.#newest, request, op) : err
+    if (err !== ErrorCode.Ok) return err
+    const write = this.#newest
+    const { found } = this.#preparer
+    found.znode = 0
+    const verdict = this.#preparer.prepare(w, write, request, op)
+    write.znode = found.znode
+    write.contentCrc = found.contentCrc
+    return verdict
   }
 
   #multi(w: Writer): ErrorCode {
@@ -367,6 +377,8 @@ export class Pipeline {
       zxidLow: this.#zxidLow,
       arrivedMs: now.monotonicMs,
       largeBytes: 0,
+      znode: 0,
+      contentCrc: 0,
     }
     this.#newest = write
     this.#pending.beginWrite(write.number)
@@ -408,7 +420,7 @@ export class Pipeline {
     if (write.connection !== undefined) this.#answerBacklog(now, write.connection, 'all')
     const fired = this.#fired
     fired.clear()
-    const err = this.#tree.apply(space, from, to, fired)
+    const err = this.#tree.apply(space, from, to, fired, write)
     assert(
       write.err !== ErrorCode.Ok || err === ErrorCode.Ok || write.op === OpCode.Multi,
       `a prepared txn applies, not ${err}`,
@@ -676,6 +688,8 @@ function noWrite(): Write {
     zxidLow: 0,
     arrivedMs: 0,
     largeBytes: 0,
+    znode: 0,
+    contentCrc: 0,
   }
 }
 

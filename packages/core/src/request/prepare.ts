@@ -24,7 +24,8 @@ import type { Fields } from '../effects.ts'
 import type { Now } from '../events.ts'
 import type { AuthId } from '../session/ids.ts'
 import type { Session } from '../session/sessions.ts'
-import type { DataTree } from '../tree/data-tree.ts'
+import type { DataTree, ZnodeId } from '../tree/data-tree.ts'
+import { pathCrc } from '../tree/digest.ts'
 import { permOf } from './access.ts'
 import { AclFixer, isPermitted } from './authorize.ts'
 import { type Pending, type PendingZnode, StatWord } from './pending.ts'
@@ -75,6 +76,8 @@ export class Preparer {
   readonly #fixer: AclFixer
   readonly #quotaExceeded: (fields: Fields) => void
   readonly place: TxnPlace = { zxidHigh: 0, zxidLow: 0, timeHigh: 0, timeLow: 0 }
+  /** Of the txn prepared last. A znode that has an id at its place in the order keeps it until it is applied. */
+  readonly found: { znode: ZnodeId; contentCrc: number } = { znode: 0, contentCrc: 0 }
   /** The path of a sequential create with its number appended. */
   #sequential: Space = makeSpace(256)
 
@@ -210,8 +213,10 @@ export class Preparer {
     this.#stampTime(znode, StatWord.Ctime)
     this.#stampTime(znode, StatWord.Mtime)
     this.#own(znode, asker, request, creation)
-    pending.setContent(znode, { space: source, from, to }, dataOf(request))
+    pending.setContent(znode, pathCrc(source, from, to), request)
     pending.rehash(znode)
+    this.found.znode = parent.id
+    this.found.contentCrc = znode.contentCrc
 
     w.int32(to - from)
     w.raw(source, from, to)
@@ -313,6 +318,7 @@ export class Preparer {
     pending.touch(znode)
     znode.exists = false
     pending.rehash(znode)
+    this.found.znode = znode.id
   }
 
   #setData(w: Writer, asker: Asker, request: RequestView): ErrorCode {
@@ -331,8 +337,10 @@ export class Preparer {
     znode.stat[StatWord.Version] = version + 1
     this.#stamp(znode, StatWord.Mzxid)
     this.#stampTime(znode, StatWord.Mtime)
-    pending.setContent(znode, pathOf(request), dataOf(request))
+    pending.setContent(znode, pathCrc(request, request.pathFrom, request.pathTo), request)
     pending.rehash(znode)
+    this.found.znode = znode.id
+    this.found.contentCrc = znode.contentCrc
     writePath(w, request)
     writeData(w, request)
     w.int32((version + 1) | 0)
@@ -353,6 +361,7 @@ export class Preparer {
     znode.stat[StatWord.Aversion] = aversion + 1
     pending.setAcl(znode, this.#tree.acls.intern(fixed.space, fixed.from, fixed.to))
     pending.rehash(znode)
+    this.found.znode = znode.id
     writePath(w, request)
     w.raw(fixed.space, fixed.from, fixed.to)
     w.int32((aversion + 1) | 0)
@@ -481,20 +490,6 @@ function lastSlash(bytes: Uint8Array, from: number, to: number): number {
 function hasNul(bytes: Uint8Array, from: number, to: number): boolean {
   for (let i = from; i < to; i++) if (bytes[i] === 0) return true
   return false
-}
-
-interface Range {
-  readonly space: Space
-  readonly from: number
-  readonly to: number
-}
-
-function pathOf(request: RequestView): Range {
-  return { space: request, from: request.pathFrom, to: request.pathTo }
-}
-
-function dataOf(request: RequestView): Range {
-  return { space: request, from: request.dataFrom, to: request.dataTo }
 }
 
 function writePath(w: Writer, request: RequestView): void {

@@ -24,7 +24,7 @@ import { asciiSpace, lastSlash } from './raw-bytes.ts'
 import { TreeLoader } from './tree-loader.ts'
 import { TreeParts, type TreeSettings } from './tree-parts.ts'
 import { TreeWalk } from './tree-walk.ts'
-import { TxnApplier } from './txn-applier.ts'
+import { type Foreknown, TxnApplier } from './txn-applier.ts'
 import { TxnView } from './txn-view.ts'
 import type { WatchTable } from './watch-table.ts'
 import { ConfigId, Flag, QuotaId, RootId, Row, type ZnodeId, ZookeeperId } from './znode-rows.ts'
@@ -254,11 +254,12 @@ export class DataTree implements TreeReader {
    * Applies one log payload: header | body | digest.
    *
    * @param fired - gets the events, in the order in which they must be sent
+   * @param known - of a plain txn that was prepared over this tree
    * @returns the txn's result. DataInconsistency: a delete of a znode that has children or must exist, which no leader
    * logs; it changed nothing.
    */
-  apply(txn: Space, from: number, to: number, fired: FiredWatches): ErrorCode {
-    return this.#applier.apply(txn, from, to, fired)
+  apply(txn: Space, from: number, to: number, fired: FiredWatches, known?: Foreknown): ErrorCode {
+    return this.#applier.apply(txn, from, to, fired, known)
   }
 
   /** Whether the tree's digest is the one that the txn, just applied, carries. True if it carries none to compare. */

@@ -8,7 +8,7 @@
  *
  * Source: DigestCalculator and AdHash in the Java server.
  */
-import { crc32, makeSpace, type Space } from '@corral/protocol'
+import { crc32, crc32OfWord, crc32OfWords, type Space } from '@corral/protocol'
 import { asciiSpace, equalBytes } from './raw-bytes.ts'
 import { Row, rowBytes } from './znode-rows.ts'
 
@@ -37,20 +37,21 @@ export function contentCrcOf(ofPath: number, data: Space, from: number, to: numb
   return from < 0 || from === to ? ofPath : crc32(data.bytes, data.view, from, to, ofPath)
 }
 
-/** Where the words of StatPersisted go in the digest's order. */
-const digestOrder: readonly number[] = [0, 1, 2, 3, 13, 14, 4, 5, 6, 7, 8, 9, 10, 11, 12]
-
-/** Working memory of {@link nodeDigest}; holds nothing between calls. */
-const statWords: Space = makeSpace(60)
-
 /**
  * @param contentCrc - {@link contentCrcOf}
  * @param words - the 15 words of StatPersisted in wire order (stored values)
  * @returns the znode's share of the digest, unsigned
  */
 export function nodeDigest(contentCrc: number, words: Int32Array): number {
-  for (let i = 0; i < 15; i++) statWords.view.setInt32(4 * i, words[digestOrder[i] as number] as number)
-  return crc32(statWords.bytes, statWords.view, 0, 60, contentCrc) >>> 0
+  const zxids = crcOfPair(words, 2, crcOfPair(words, 0, contentCrc))
+  const pzxid = crcOfPair(words, 13, zxids)
+  const times = crcOfPair(words, 6, crcOfPair(words, 4, pzxid))
+  const versions = crcOfPair(words, 10, crcOfPair(words, 8, times))
+  return crc32OfWord(words[12] as number, versions) >>> 0
+}
+
+function crcOfPair(words: Int32Array, at: number, seed: number): number {
+  return crc32OfWords(words[at] as number, words[at + 1] as number, seed)
 }
 
 /** {@link nodeDigest} of a row. */

@@ -26,6 +26,16 @@ import type { TreeParts } from './tree-parts.ts'
 import { subTxnHeadBytes, TxnView } from './txn-view.ts'
 import { ConfigId, Flag, Row, type ZnodeId, ZookeeperId } from './znode-rows.ts'
 
+/** What its preparation found out of a txn that is not a multi; the same at its turn, so it is not looked for again. */
+export interface Foreknown {
+  /** The znode; of a create its parent. 0: nothing is known. */
+  readonly znode: ZnodeId
+  /** Of a create or setData: {@link contentCrcOf} the new data. */
+  readonly contentCrc: number
+}
+
+const nothingKnown: Foreknown = { znode: 0, contentCrc: 0 }
+
 export class TxnApplier {
   readonly results: MultiResults = new MultiResults()
   /** Take the digest that a txn carries instead of computing it: for the server that prepared it. */
@@ -37,6 +47,7 @@ export class TxnApplier {
   readonly #path = new Writer()
   /** The txn being applied. */
   #txn: Space
+  #known: Foreknown = nothingKnown
   #sessionHigh = 0
   #sessionLow = 0
   #zxidHigh = 0
@@ -52,7 +63,13 @@ export class TxnApplier {
   }
 
   /** @param from - start of a log payload: header | body | digest. @returns as the client sees it; 0 for a multi that changed the tree */
-  apply(txn: Space, from: number, to: number, fired: FiredWatches): ErrorCode {
+  apply(
+    txn: Space,
+    from: number,
+    to: number,
+    fired: FiredWatches,
+    known: Foreknown = nothingKnown,
+  ): ErrorCode {
     const parts = this.#parts
     const body = this.#body
     parts.acls.sweep()
@@ -60,6 +77,7 @@ export class TxnApplier {
     this.lastPathId = 0
     assert(body.readPayload(txn, from, to), 'the bytes of a txn to apply are well-formed')
     this.#begin(txn, from)
+    this.#known = known
     const digestAt = to - body.end >= txnDigestBytes ? body.end : -1
     const isAdopting = this.adoptsDigests && digestAt >= 0 && txn.view.getInt32(digestAt) === digestVersion
     this.#isDigesting = parts.isDigestEnabled && !isAdopting
@@ -121,12 +139,13 @@ export class TxnApplier {
     const cut = lastSlash(txn.bytes, from, to)
     if (cut < 0) return ErrorCode.NoNode
     if (cut + 1 === to) return cut === from ? ErrorCode.NodeExists : ErrorCode.NoNode
-    const parent = znodes.findParent(txn, from, cut)
+    const isKnown = this.#known.znode !== 0
+    const parent = isKnown ? this.#known.znode : znodes.findParent(txn, from, cut)
     if (parent === 0) return ErrorCode.NoNode
 
     const acl = body.aclCount < 0 ? OpenAcl : acls.intern(txn, body.aclFrom, body.aclTo)
     const hash = znodes.hashOf(txn, from, to)
-    const existing = znodes.findHashed(hash, txn, from, to)
+    const existing = isKnown ? 0 : znodes.findHashed(hash, txn, from, to)
     if (existing !== 0) {
       this.#parts.setAcl(existing, acl)
       this.#raiseParent(parent)
@@ -176,7 +195,7 @@ export class TxnApplier {
     const cut = lastSlash(path.bytes, from, to)
     if (cut < 0 || cut + 1 === to) return ErrorCode.NoNode
     const hash = znodes.hashOf(path, from, to)
-    const id = znodes.findHashed(hash, path, from, to)
+    const id = this.#known.znode || znodes.findHashed(hash, path, from, to)
     if (id !== 0) return this.#remove(id, hash, path, from, to, fired)
     const parent = znodes.findParent(path, from, cut)
     if (parent !== 0) this.#raisePzxid(parent)
@@ -224,7 +243,7 @@ export class TxnApplier {
     const body = this.#body
     const txn = this.#txn
     const { pathFrom: from, pathTo: to } = body
-    const id = znodes.find(txn, from, to)
+    const id = this.#known.znode || znodes.find(txn, from, to)
     if (id === 0) return ErrorCode.NoNode
     const oldLength = rows.get(id, Row.dataLength)
     this.#leaving(id)
@@ -243,7 +262,7 @@ export class TxnApplier {
   #setAcl(): ErrorCode {
     const { znodes, acls } = this.#parts
     const body = this.#body
-    const id = znodes.find(this.#txn, body.pathFrom, body.pathTo)
+    const id = this.#known.znode || znodes.find(this.#txn, body.pathFrom, body.pathTo)
     if (id === 0) return ErrorCode.NoNode
     const acl = body.aclCount < 0 ? OpenAcl : acls.intern(this.#txn, body.aclFrom, body.aclTo)
     this.#parts.setAcl(id, acl)
@@ -340,12 +359,12 @@ export class TxnApplier {
   #setContentCrc(id: ZnodeId): void {
     const { rows } = this.#parts.znodes
     if (!this.#parts.isDigestEnabled || rows.hasFlag(id, Flag.Undigested)) return
+    rows.set(id, Row.contentCrc, this.#known.znode !== 0 ? this.#known.contentCrc : this.#contentCrc())
+  }
+
+  #contentCrc(): number {
     const { pathFrom, pathTo, dataFrom, dataTo } = this.#body
-    rows.set(
-      id,
-      Row.contentCrc,
-      contentCrcOf(pathCrc(this.#txn, pathFrom, pathTo), this.#txn, dataFrom, dataTo),
-    )
+    return contentCrcOf(pathCrc(this.#txn, pathFrom, pathTo), this.#txn, dataFrom, dataTo)
   }
 
   #leaving(id: ZnodeId): void {
