@@ -6,7 +6,20 @@ const unknown = '<NA>'
 const mebibyte = 1024 * 1024
 const javaArchitectures: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'aarch64', ia32: 'x86' }
 
-export function environment(): readonly (readonly [string, string])[] {
+/** What the system may not know: containers often run as a user id that nobody has named, without a home. */
+export interface Whereabouts {
+  userName(): string
+  homeDir(): string
+  workingDir(): string
+}
+
+const ofThisProcess: Whereabouts = {
+  userName: () => userInfo().username,
+  homeDir: homedir,
+  workingDir: () => process.cwd(),
+}
+
+export function environment(of: Whereabouts = ofThisProcess): readonly (readonly [string, string])[] {
   const { heapTotal, heapUsed } = process.memoryUsage()
   const heapLimit = process.getBuiltinModule('node:v8').getHeapStatistics().heap_size_limit
   return [
@@ -22,9 +35,9 @@ export function environment(): readonly (readonly [string, string])[] {
     ['os.name', type()],
     ['os.arch', javaArchitectures[arch()] ?? arch()],
     ['os.version', release()],
-    ['user.name', userName()],
-    ['user.home', homedir()],
-    ['user.dir', process.cwd()],
+    ['user.name', ifKnown(of.userName)],
+    ['user.home', ifKnown(of.homeDir)],
+    ['user.dir', ifKnown(of.workingDir)],
     ['os.memory.free', `${Math.trunc((heapTotal - heapUsed) / mebibyte)}MB`],
     ['os.memory.max', `${Math.trunc(heapLimit / mebibyte)}MB`],
     ['os.memory.total', `${Math.trunc(heapTotal / mebibyte)}MB`],
@@ -38,10 +51,9 @@ export function environmentText(): string {
     .join('')}`
 }
 
-/** Containers often run as a user id that nobody has named. */
-function userName(): string {
+function ifKnown(ask: () => string): string {
   try {
-    return userInfo().username
+    return ask()
   } catch {
     return unknown
   }

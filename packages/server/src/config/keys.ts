@@ -234,7 +234,8 @@ export const keys: readonly Key[] = [
     'nio.numSelectorThreads',
   ),
   ...meaningless('there is no JVM', 'property', 'nio.numWorkerThreads', 'nio.directBufferBytes'),
-  ...meaningless('there is no JVM', 'property', 'commitProcessor.*', 'serverCnxnFactory'),
+  ...meaningless('there is no JVM', 'property', 'commitProcessor.*'),
+  ...meaningless('one kind of connection serves all clients', 'property', 'serverCnxnFactory'),
   ...meaningless('there is no JVM', 'property', 'netty.advancedFlowControl.enabled'),
   ...meaningless(
     'one watch table serves all sizes',
