@@ -15,15 +15,15 @@ import {
   type Writer,
   type Zxid,
 } from '@corral/protocol'
-import type { ServerConfig } from '../config.ts'
+import { longestTxnBytes, type ServerConfig } from '../config.ts'
 import type { DiskResult, OpId } from '../disk.ts'
 import type { Effect } from '../effects.ts'
 import type { Now } from '../events.ts'
 import type { Random } from '../random.ts'
 import type { DataTree } from '../tree/data-tree.ts'
-import { lengthLimit, type Recovered, recover, refuseUndeclared } from './recovery.ts'
+import { type Recovered, recover, refuseUndeclared } from './recovery.ts'
 import { hasInitializeMarker, noteRun, removeInitializeMarker, sessionBound } from './run-state.ts'
-import { type DiskFailure, DiskOps, type Script, StorageRefusal } from './script.ts'
+import { type DiskFailure, DiskOps, type Script, type StorageRefusal } from './script.ts'
 import { Snapshots } from './snapshots.ts'
 import { TxnLog } from './txn-log.ts'
 
@@ -68,8 +68,6 @@ export interface LogCounters {
 type Phase = 'new' | 'recovering' | 'running' | 'stopping' | 'stopped' | 'failed'
 
 const nothing: LogReport = { kind: 'none' }
-/** Of the Java server: a txn log or snapshot could not be read or written. */
-const exitStorage = 10
 
 export class Log {
   readonly #given: LogGiven
@@ -89,7 +87,7 @@ export class Log {
     this.#ops = new DiskOps(emit)
     this.#txnLog = new TxnLog({
       config: config.storage,
-      maxPayloadBytes: lengthLimit(config),
+      maxPayloadBytes: longestTxnBytes(config),
       random: given.random,
       maybe: label => given.maybe(label),
       ops: this.#ops,
@@ -247,8 +245,7 @@ export class Log {
     if (this.#phase === 'failed') return
     this.#phase = 'failed'
     this.#ops.forgetAll()
-    const exitCode = failure instanceof StorageRefusal ? failure.exitCode : exitStorage
-    this.#given.emit({ kind: 'fatal', exitCode, reason: failure.message })
+    this.#given.emit({ kind: 'fatal', exitCode: failure.exitCode, reason: failure.message })
   }
 
   #takeReport(): LogReport {

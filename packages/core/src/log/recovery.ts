@@ -19,20 +19,16 @@
 import {
   fileHeaderBytes,
   fromWords,
-  highWord,
-  lowWord,
   makeSpace,
   OpCode,
   type SessionId,
-  type Space,
   sessionId,
   Writer,
   type Zxid,
   zxid,
 } from '@corral/protocol'
-import type { ServerConfig } from '../config.ts'
+import { longestTxnBytes, type ServerConfig } from '../config.ts'
 import type { Dir, DirEntry } from '../disk.ts'
-import type { Fields, Level } from '../effects.ts'
 import type { DataTree } from '../tree/data-tree.ts'
 import { FiredWatches } from '../tree/fired-watches.ts'
 import { judge } from './damage.ts'
@@ -40,9 +36,12 @@ import { type LogFile, logFiles, type SnapshotFile, snapshotFiles, strayNames } 
 import { LogFileReader } from './log-file-reader.ts'
 import { markAt, markIn, putMark } from './log-mark.ts'
 import { type Found, isLogHeader } from './record-reader.ts'
+import { digestOf, Replay, type ReplayGiven, type ReplayStart } from './replay.ts'
 import { type LastRun, readLastRun } from './run-state.ts'
 import {
   close,
+  exitNoData,
+  exitStorage,
   isTemporaryName,
   list,
   open,
@@ -60,10 +59,8 @@ import {
 import { type LoadedSnapshot, loadSnapshot } from './snapshot-loading.ts'
 import { zxidText } from './txn-log.ts'
 
-export interface RecoveryGiven {
-  readonly config: ServerConfig
+export interface RecoveryGiven extends ReplayGiven {
   makeTree(): DataTree
-  say(level: Level, what: string, fields: Fields): void
 }
 
 export interface Recovered {
@@ -81,10 +78,6 @@ export interface Recovered {
   /** now: nothing may be logged before it is durable. soon: saves time at the next start. */
   readonly snapshot: 'now' | 'soon' | 'none'
 }
-
-/** Exit codes of the Java server: files that cannot be used, a directory that should hold data and does not. */
-const exitStorage = 10
-const exitNoData = 3
 
 /** Leaves the directories repaired and durable. The caller takes the snapshot and makes the note of this run. */
 export function* recover(given: RecoveryGiven): Script<Recovered> {
@@ -173,14 +166,9 @@ function* isRecordless(log: LogFile): Script<boolean> {
   return isEmpty && markIn(header, 0) <= fileHeaderBytes
 }
 
-interface Start {
-  readonly tree: DataTree
-  readonly sessions: ReadonlyMap<SessionId, number>
-  /** The tree holds every txn up to this one. */
-  readonly zxid: Zxid
+interface Start extends ReplayStart {
   /** undefined: an empty tree. */
   readonly file: SnapshotFile | undefined
-  readonly digest: { readonly zxid: Zxid; readonly treeDigest: bigint } | undefined
   /** A newer snapshot could not be used. */
   readonly isFallback: boolean
 }
@@ -196,7 +184,7 @@ function* chooseStart(
     const loaded = yield* loadSnapshot({
       file,
       tree: given.makeTree(),
-      maxLengthBytes: lengthLimit(given.config),
+      maxLengthBytes: longestTxnBytes(given.config),
     })
     if (typeof loaded !== 'string') {
       checkSnapshotDigest(given, file, loaded)
@@ -246,113 +234,6 @@ function checkSnapshotDigest(given: RecoveryGiven, file: SnapshotFile, loaded: L
   })
 }
 
-function digestOf(tree: DataTree): bigint {
-  return BigInt.asUintN(64, fromWords(tree.digestHigh, tree.digestLow))
-}
-
-/** What a reader accepts as one string, buffer or log record. */
-export function lengthLimit(config: ServerConfig): number {
-  return Math.min(config.maxFrameBytes + Math.max(config.extraFrameBytes, 1024), 0x7fff_ffff)
-}
-
-/** Applies records in order and checks that none is missing. */
-class Replay {
-  readonly #given: RecoveryGiven
-  readonly #tree: DataTree
-  readonly #fired = new FiredWatches()
-  readonly #startedAt: Zxid
-  #pendingDigest: Start['digest']
-  #lastHigh: number
-  #lastLow: number
-  readonly sessions: Map<SessionId, number>
-  maxSessionId: SessionId | 0n = 0n
-  count = 0
-  digestMismatches = 0
-
-  constructor(given: RecoveryGiven, start: Start) {
-    this.#given = given
-    this.#tree = start.tree
-    this.#startedAt = start.zxid
-    this.#lastHigh = highWord(start.zxid)
-    this.#lastLow = lowWord(start.zxid)
-    this.#pendingDigest =
-      start.digest !== undefined && start.digest.zxid > start.zxid ? start.digest : undefined
-    this.sessions = new Map(start.sessions)
-    for (const id of start.sessions.keys()) this.#noteSession(id)
-  }
-
-  get last(): Zxid {
-    return zxid(fromWords(this.#lastHigh, this.#lastLow))
-  }
-
-  /** @returns what is wrong with this record at this place */
-  record(reader: LogFileReader): string | undefined {
-    const { space, payloadFrom, payloadTo, zxidHigh, zxidLow } = reader
-    if (zxidHigh < this.#lastHigh) return this.#skipped(zxidHigh, zxidLow)
-    const type = space.view.getInt32(payloadFrom + 28)
-    if (zxidHigh === this.#lastHigh) {
-      const step = (zxidLow >>> 0) - (this.#lastLow >>> 0)
-      if (step < 0) return this.#skipped(zxidHigh, zxidLow)
-      // The Java server logs a request that it could not parse under the zxid of the one before.
-      if (step === 0)
-        return this.count === 0 || type === OpCode.Error ? undefined : 'repeats the zxid before it'
-      if (step > 1) return `follows ${zxidText(this.last)}: the txns between are missing`
-    }
-    if (!reader.isTxn()) return 'is not a txn'
-    const isEpochStart = zxidHigh > this.#lastHigh && zxidLow !== 1
-    const before = this.last
-    this.#tree.apply(space, payloadFrom, payloadTo, this.#fired)
-    this.#fired.clear()
-    const isDigestRight = this.#tree.isDigestRight(space, payloadFrom, payloadTo)
-    this.#lastHigh = zxidHigh
-    this.#lastLow = zxidLow
-    // An epoch begins with counter 1, but for servers told otherwise for a test: then the digest shows whether the
-    // tree before it was the right one.
-    if (isEpochStart && !(before === 0n && isDigestRight)) {
-      return `follows ${zxidText(before)}: the first txns of its epoch are missing`
-    }
-    this.count++
-    this.#noteTxn(space, payloadFrom, type)
-    this.#compareDigest(isDigestRight)
-    return undefined
-  }
-
-  /** Before the snapshot everything is in the tree already; behind it zxids only rise. */
-  #skipped(high: number, low: number): string | undefined {
-    const isBefore = this.count === 0 && zxid(fromWords(high, low)) <= this.#startedAt
-    return isBefore ? undefined : `comes after ${zxidText(this.last)}: out of order`
-  }
-
-  #noteTxn(space: Space, payloadFrom: number, type: number): void {
-    if (type !== OpCode.CreateSession && type !== OpCode.CloseSession) return
-    const id = sessionId(fromWords(space.view.getInt32(payloadFrom), space.view.getInt32(payloadFrom + 4)))
-    this.#noteSession(id)
-    if (type === OpCode.CreateSession) this.sessions.set(id, space.view.getInt32(payloadFrom + 32))
-    else this.sessions.delete(id)
-  }
-
-  #noteSession(id: SessionId): void {
-    const unsigned = BigInt.asUintN(64, id)
-    if (unsigned >> 56n !== BigInt.asUintN(8, this.#given.config.serverId)) return
-    if (unsigned > BigInt.asUintN(64, this.maxSessionId)) this.maxSessionId = id
-  }
-
-  /** While the tree is between the states of a fuzzy snapshot, the digests of single txns say nothing. */
-  #compareDigest(isTxnDigestRight: boolean): void {
-    if (!this.#given.config.storage.isDigestEnabled) return
-    const pending = this.#pendingDigest
-    const isCompared = pending === undefined || pending.zxid <= this.last
-    if (!isCompared) return
-    this.#pendingDigest = undefined
-    const isRight =
-      pending?.zxid === this.last ? pending.treeDigest === digestOf(this.#tree) : isTxnDigestRight
-    if (isRight) return
-    this.digestMismatches++
-    if (this.digestMismatches > 1) return
-    this.#given.say('error', 'the tree differs from the digest in the log', { zxid: zxidText(this.last) })
-  }
-}
-
 interface ReplayEnd {
   /** Files read, oldest first. */
   readonly read: readonly LogFile[]
@@ -400,7 +281,11 @@ function* replayFile(
   if (headerBytes < fileHeaderBytes || !isLogHeader(header, 0)) {
     throw refusal(damageText({ name: log.name, at: 0, what: 'has no log header', after: replay.last }))
   }
-  const reader = new LogFileReader({ file, maxPayloadBytes: lengthLimit(given.config), at: fileHeaderBytes })
+  const reader = new LogFileReader({
+    file,
+    maxPayloadBytes: longestTxnBytes(given.config),
+    at: fileHeaderBytes,
+  })
   const found = reader.diagnose(yield* replayRecords(reader, replay))
   const at = reader.at
   const isZeroToEnd = found === 'zeros' && (yield* reader.isZeroToEnd())

@@ -9,9 +9,14 @@ import type { Now } from '../events.ts'
 
 export type Script<T> = Generator<DiskCall, T, DiskResult>
 
+/** Exit codes of the Java server: files that cannot be used, a directory that should hold data and does not. */
+export const exitStorage = 10
+export const exitNoData = 3
+
 /** The disk refused a call. */
 export class DiskFailure extends Error {
   override readonly name: string = 'DiskFailure'
+  readonly exitCode: number = exitStorage
   readonly errno: string
 
   constructor(given: { readonly what: string; readonly errno: string; readonly message: string }) {
@@ -187,5 +192,5 @@ export function temporaryName(name: string): string {
 }
 
 export function isTemporaryName(name: string): boolean {
-  return /^tmp-(?:log|snapshot|corral)\./.test(name)
+  return /^tmp-(?:log|snapshot)\./.test(name)
 }

@@ -365,7 +365,13 @@ export class TxnLog {
     if (stallLimitMs <= 0 || this.#waitedMs <= stallLimitMs) return
     const what =
       this.#segment === undefined ? `creating ${logName(this.#flyingFirst)}` : `writing ${this.#segment.name}`
-    this.#break(new DiskFailure({ what, errno: 'ETIMEDOUT', message: `no answer for ${Math.round(this.#waitedMs)} ms` }))
+    this.#break(
+      new DiskFailure({
+        what,
+        errno: 'ETIMEDOUT',
+        message: `no answer for ${Math.round(this.#waitedMs)} ms`,
+      }),
+    )
   }
 
   #measureSync(now: Now, segment: OpenedFile): void {

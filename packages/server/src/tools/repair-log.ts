@@ -24,6 +24,7 @@ import {
   keptHeader,
   type LogBytes,
   logFiles,
+  longestTxnBytes,
   planRepair,
   type RepairPlan,
   type ServerConfig,
@@ -59,7 +60,7 @@ function repairLocked({ config, dataLogDir, isConfirmed, print }: RepairOptions)
   const dir = versionDir(dataLogDir)
   const entries = entriesOf(dir)
   const logs = logFiles(entries).map(({ name }): LogBytes => ({ name, bytes: readFileSync(join(dir, name)) }))
-  const damage = firstDamage(logs, longestPayloadBytes(config))
+  const damage = firstDamage(logs, longestTxnBytes(config))
   if (damage === undefined) {
     print(`${dir}: ${logs.length} logs, no damage found`)
     return ExitCode.Ok
@@ -73,11 +74,6 @@ function repairLocked({ config, dataLogDir, isConfirmed, print }: RepairOptions)
   carryOut(plan, dir)
   print('Done.')
   return ExitCode.Ok
-}
-
-/** As recovery reads them. */
-function longestPayloadBytes({ maxFrameBytes, extraFrameBytes }: ServerConfig): number {
-  return Math.min(maxFrameBytes + Math.max(extraFrameBytes, 1024), 0x7fff_ffff)
 }
 
 function entriesOf(dir: string): DirEntry[] {
