@@ -131,7 +131,7 @@ export function isLogHeader(space: Space, from: number): boolean {
   return space.view.getInt32(from) === logMagic
 }
 
-export function isZero(bytes: Uint8Array, from: number, to: number): boolean {
+function isZero(bytes: Uint8Array, from: number, to: number): boolean {
   return firstNonZero(bytes, from, to) === to
 }
 

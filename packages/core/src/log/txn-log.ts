@@ -38,7 +38,7 @@ import type { StorageConfig } from '../config.ts'
 import type { DiskResult } from '../disk.ts'
 import type { Effect } from '../effects.ts'
 import type { Now } from '../events.ts'
-import { drawBelow, type Random } from '../random.ts'
+import type { Random } from '../random.ts'
 import { logName } from './file-names.ts'
 import { markAt, markBytes, putMark } from './log-mark.ts'
 import {
@@ -53,6 +53,7 @@ import {
   syncDir,
   write,
 } from './script.ts'
+import { SnapshotTrigger } from './snapshot-trigger.ts'
 
 /** What came of a batch. */
 export interface DurableBatch {
@@ -87,7 +88,7 @@ const largestKeptStagingBytes = 4 * 1024 * 1024
 export class TxnLog {
   readonly #config: StorageConfig
   readonly #maxPayloadBytes: number
-  readonly #random: Random
+  readonly #trigger: SnapshotTrigger
   readonly #maybe: (label: string) => boolean
   readonly #ops: DiskOps
   readonly #owner: TxnLogOwner
@@ -129,11 +130,6 @@ export class TxnLog {
   #marked = 0
   #isMarkDue = false
 
-  #recordsSinceRoll = 0
-  #bytesSinceSnapshot = 0
-  #snapshotAtRecords = 0
-  #snapshotAtBytes = 0
-
   syncCount = 0
   slowSyncCount = 0
   loggedCount = 0
@@ -148,11 +144,10 @@ export class TxnLog {
   }) {
     this.#config = given.config
     this.#maxPayloadBytes = given.maxPayloadBytes
-    this.#random = given.random
+    this.#trigger = new SnapshotTrigger(given)
     this.#maybe = given.maybe
     this.#ops = given.ops
     this.#owner = given.owner
-    this.#drawTrigger()
   }
 
   /** @param last - what recovery ended with: the next txn is its successor */
@@ -229,11 +224,6 @@ export class TxnLog {
       this.#waitedMs += passedMs
       this.#giveUpStalled()
     } else if (this.#segment !== undefined) this.#writeMark(this.#segment)
-  }
-
-  /** The next batch begins a new segment. */
-  rollSoon(): void {
-    this.#isRollDue = true
   }
 
   /** What is staged is written; nothing more is accepted. Ends in `finished`. */
@@ -344,7 +334,7 @@ export class TxnLog {
     this.#isFlying = false
     this.#measureSync(now, segment)
     this.loggedCount += count
-    this.#countTowardsSnapshot(now, count, lengthBytes)
+    this.#countTowardsRoll(now, count, lengthBytes)
     const durable: DurableBatch = {
       kind: 'durable',
       space: { bytes: batch.bytes, view: batch.view },
@@ -387,30 +377,13 @@ export class TxnLog {
     })
   }
 
-  /** Rolls, and asks for a snapshot, when the drawn number of records or bytes was passed. */
-  #countTowardsSnapshot(now: Now, count: number, lengthBytes: number): void {
-    this.#recordsSinceRoll += count
-    this.#bytesSinceSnapshot += lengthBytes
-    const { snapSizeLimitBytes, txnLogSizeLimitBytes } = this.#config
+  #countTowardsRoll(now: Now, records: number, bytes: number): void {
+    const { txnLogSizeLimitBytes } = this.#config
     if (txnLogSizeLimitBytes > 0 && this.#segmentEnd > txnLogSizeLimitBytes) this.#isRollDue = true
     if (this.#maybe('log: roll early')) this.#isRollDue = true
-    const isDue =
-      this.#recordsSinceRoll > this.#snapshotAtRecords ||
-      (snapSizeLimitBytes > 0 && this.#bytesSinceSnapshot > this.#snapshotAtBytes)
-    if (!isDue) return
+    if (!this.#trigger.count({ records, bytes })) return
     this.#isRollDue = true
-    this.#recordsSinceRoll = 0
-    this.#bytesSinceSnapshot = 0
-    this.#drawTrigger()
     this.#owner.snapshotDue(now)
-  }
-
-  /** At random in the upper half, so that the servers of an ensemble do not all take their snapshots together. */
-  #drawTrigger(): void {
-    const halfCount = Math.max(1, Math.floor(this.#config.snapCount / 2))
-    const halfBytes = Math.max(1, Math.floor(this.#config.snapSizeLimitBytes / 2))
-    this.#snapshotAtRecords = halfCount + drawBelow(this.#random, Math.min(halfCount, 0xffff_ffff))
-    this.#snapshotAtBytes = halfBytes + Math.floor((this.#random.u32() / 0x1_0000_0000) * halfBytes)
   }
 
   /** Keeps zeros ahead of the log's end, a piece at a time: a sync that need not change the file's size is cheaper. */
