@@ -114,7 +114,7 @@ const refused: readonly { readonly at: string; readonly reason: RegExp }[] = [
   {
     at: 'corrupt-middle-crc',
     reason:
-      /log\.1 is damaged \(bad checksum\); 5 whole records follow, 0x5 to 0x9, at byte 250, after zxid 0x3.*repair-log/,
+      /log\.1 is damaged \(bad checksum\), at byte 250, after zxid 0x3; 5 whole records follow, 0x5 to 0x9.*repair-log/,
   },
   { at: 'no-snapshot', reason: /no usable snapshot, but there are txn logs from log\.1 on/ },
 ]

@@ -33,7 +33,7 @@ import type { DataTree } from '../tree/data-tree.ts'
 import { FiredWatches } from '../tree/fired-watches.ts'
 import { judge } from './damage.ts'
 import { type LogFile, logFiles, type SnapshotFile, snapshotFiles, strayNames } from './file-names.ts'
-import { LogFileReader } from './log-file-reader.ts'
+import { LogFileReader, type Survey } from './log-file-reader.ts'
 import { markAt, markIn, putMark } from './log-mark.ts'
 import { type Found, isLogHeader } from './record-reader.ts'
 import { digestOf, Replay, type ReplayGiven, type ReplayStart } from './replay.ts'
@@ -304,13 +304,15 @@ function* replayFile(
   })
   yield* close(file)
   if (verdict === 'damaged') {
-    const range =
-      behind?.first === undefined
-        ? ''
-        : `; ${behind.count} whole records follow, ${zxidText(behind.first)} to ${zxidText(behind.last ?? behind.first)}`
     const known = at < mark ? `; it was durable up to byte ${mark}` : ''
     throw refusal(
-      damageText({ name: log.name, at, what: `is damaged (${found})${range}${known}`, after: replay.last }),
+      damageText({
+        name: log.name,
+        at,
+        what: `is damaged (${found})`,
+        after: replay.last,
+        more: `${followers(behind)}${known}`,
+      }),
     )
   }
   if (verdict === 'torn') {
@@ -348,14 +350,22 @@ function* replayRecords(reader: LogFileReader, replay: Replay): Script<Found> {
   }
 }
 
+function followers(behind: Survey | undefined): string {
+  if (behind?.first === undefined) return ''
+  const { count, first, last = first } = behind
+  return `; ${count} whole records follow, ${zxidText(first)} to ${zxidText(last)}`
+}
+
 function damageText(given: {
   readonly name: string
   readonly at: number
   readonly what: string
   readonly after: Zxid
+  readonly more?: string
 }): string {
+  const { name, at, what, after, more = '' } = given
   return (
-    `${given.name} ${given.what}, at byte ${given.at}, after zxid ${zxidText(given.after)}. Acknowledged txns may be ` +
+    `${name} ${what}, at byte ${at}, after zxid ${zxidText(after)}${more}. Acknowledged txns may be ` +
     'affected, so the server does not start. To cut the log there and keep the rest aside: ./corral repair-log'
   )
 }
