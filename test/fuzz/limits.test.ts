@@ -1,13 +1,20 @@
 /** Requests that fit a frame and whose consequences would not fit anywhere. */
 import {
   type Acl,
+  AddWatchMode,
   ErrorCode,
+  EventType,
   type MultiOp,
   OpCode,
   openAcl,
+  Reader,
   type Request,
+  readReplyHeader,
+  readWatcherEvent,
   Writer,
   writeRequestFrame,
+  Xid,
+  zxid,
 } from '@corral/protocol'
 import { describe, expect, test } from 'vitest'
 import { SyncDisk } from './sync-disk.ts'
@@ -140,3 +147,126 @@ test('reads that waited behind a write are not answered beyond what a connection
   expect(watched.largestStepBytes).toBeLessThan(10 * 1024 * 1024)
   expect(watched.largestHeldBytes).toBeLessThan(40 * 1024 * 1024)
 })
+
+describe('no step is long', () => {
+  const paths = Array.from({ length: 100_000 }, (_, i) => `/${i.toString(36)}`)
+  const change = (path: string): Request => ({ kind: 'setData', path, data: null, version: -1 })
+  const missing = { kind: 'setWatches', relativeZxid: zxid(0n), exist: [], child: [] } as const
+
+  test('a setWatches of 100,000 paths is done in parts, and answered once, behind its events', () => {
+    const watched = new WatchedServer()
+    const line = client(watched)
+    line.frames.length = 0
+
+    const { err } = watched.ask(line, 1, { ...missing, data: paths })
+
+    expect(err).toBe(ErrorCode.Ok)
+    expect(line.frames.map(xidOf)).toEqual([...paths.map(() => -1), 1])
+    expect(watched.largestStepBytes).toBeLessThan(1024 * 1024)
+  })
+
+  test('what others change between the parts is told once, whether its turn has come or not', () => {
+    const watched = new WatchedServer()
+    const [line, other] = [client(watched), watched.open(2)]
+    watched.connect(other)
+    watched.ask(other, 1, creating('/early'))
+    watched.ask(other, 2, creating('/late'))
+    const { zxid: seen } = watched.ask(line, 1, { kind: 'exists', path: '/', watch: false })
+    line.frames.length = 0
+
+    watched.request(line, 2, {
+      kind: 'setWatches',
+      relativeZxid: zxid(seen),
+      data: ['/early'],
+      exist: paths.slice(0, 90_000),
+      child: ['/late'],
+    })
+    watched.request(other, 3, change('/early'))
+    watched.turn()
+    watched.diskOnce()
+    watched.request(other, 4, creating('/late/child'))
+    watched.turn()
+    watched.diskOnce()
+    const soFar = line.frames.map(xidOf)
+    watched.settle()
+
+    expect(soFar).toEqual([-1])
+    expect(line.frames.map(eventOf)).toEqual([
+      `${EventType.NodeDataChanged} /early`,
+      `${EventType.NodeChildrenChanged} /late`,
+      'reply 2',
+    ])
+  })
+
+  test('what is pipelined behind a long setWatches keeps its place', () => {
+    const watched = new WatchedServer()
+    const line = client(watched)
+    watched.ask(line, 1, creating('/w'))
+    line.frames.length = 0
+    const w = new Writer()
+    writeRequestFrame(w, 2, change('/w'))
+    writeRequestFrame(w, 3, { ...missing, data: paths.slice(0, 90_000) })
+    writeRequestFrame(w, 4, change('/w'))
+    writeRequestFrame(w, 5, { kind: 'exists', path: '/w', watch: false })
+
+    watched.send(line, w.written())
+    watched.settle()
+
+    expect(line.frames.map(xidOf).filter(xid => xid > 0)).toEqual([2, 3, 4, 5])
+    expect(line.frames.map(xidOf).indexOf(3)).toBe(90_001)
+    expect(watched.largestStepBytes).toBeLessThan(1024 * 1024)
+  })
+
+  test('large reads between two writes are made in several steps, and the second write waits for them', () => {
+    const watched = new WatchedServer()
+    const line = client(watched)
+    watched.ask(line, 1, creating('/big', { data: new Uint8Array(900_000) }))
+    line.frames.length = 0
+    const w = new Writer()
+    writeRequestFrame(w, 2, change('/'))
+    for (let i = 0; i < 20; i++) writeRequestFrame(w, 3 + i, { kind: 'getData', path: '/big', watch: false })
+    writeRequestFrame(w, 23, change('/big'))
+    writeRequestFrame(w, 24, { kind: 'getData', path: '/big', watch: false })
+
+    watched.send(line, w.written())
+    watched.settle()
+
+    expect(line.frames.map(xidOf)).toEqual(Array.from({ length: 23 }, (_, i) => 2 + i))
+    expect(line.frames.slice(1, 21).every(frame => frame.length > 900_000)).toBe(true)
+    expect(line.frames.at(-1)?.length).toBeLessThan(200)
+    expect(watched.largestStepBytes).toBeLessThan(3 * 1024 * 1024)
+  })
+
+  test('a batch that very many are told of is applied in many steps', () => {
+    const watched = new WatchedServer({ config: { maxClientCnxns: 0 } })
+    const line = client(watched)
+    watched.ask(line, 1, creating('/w'))
+    const watchers = Array.from({ length: 1000 }, (_, i) => watched.open(2 + i))
+    for (const watcher of watchers) {
+      watched.connect(watcher)
+      watched.ask(watcher, 1, { kind: 'addWatch', path: '/w', mode: AddWatchMode.Persistent })
+      watcher.frames.length = 0
+    }
+    const w = new Writer()
+    for (let i = 0; i < 200; i++) writeRequestFrame(w, 2 + i, change('/w'))
+
+    watched.send(line, w.written())
+    watched.settle()
+
+    expect(line.frames.map(xidOf).slice(-200)).toEqual(Array.from({ length: 200 }, (_, i) => 2 + i))
+    for (const watcher of watchers) expect(watcher.frames.length).toBe(200)
+    expect(watched.largestStepBytes).toBeLessThan(2 * 1024 * 1024)
+  })
+})
+
+function eventOf(frame: Uint8Array): string {
+  const r = new Reader(frame)
+  const { xid } = readReplyHeader(r)
+  if (xid !== Xid.Notification) return `reply ${xid}`
+  const { type, path } = readWatcherEvent(r)
+  return `${type} ${path}`
+}
+
+function xidOf(frame: Uint8Array): number {
+  return new DataView(frame.buffer, frame.byteOffset).getInt32(0)
+}

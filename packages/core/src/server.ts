@@ -30,9 +30,9 @@ import type { ConnId, Event, Now, Peer } from './events.ts'
 import type { ConnectionInfo, Counters, Inspection, SessionInfo } from './inspect.ts'
 import { Log, type LogReport } from './log/log.ts'
 import type { Random } from './random.ts'
-import { isTired, Pipeline } from './request/pipeline.ts'
+import { Pipeline } from './request/pipeline.ts'
 import { Reaper } from './request/reaper.ts'
-import { type Connection, Pause } from './session/connection.ts'
+import { type Connection, isTired, Pause } from './session/connection.ts'
 import { ConnectionThrottle } from './session/connection-throttle.ts'
 import { Connections } from './session/connections.ts'
 import { Intake } from './session/intake.ts'
@@ -45,6 +45,11 @@ type Life = 'new' | 'recovering' | 'serving' | 'stopping' | 'ended'
 
 /** Txns applied and answered in one step. */
 const txnsPerPiece = 256
+
+interface DiskAnswer {
+  readonly op: OpId
+  readonly result: DiskResult
+}
 
 export interface ServerGiven {
   readonly config: ServerConfig
@@ -69,6 +74,8 @@ export class Server {
   readonly #full: Set<Connection> = new Set()
   /** Paused by a throttle: resumed when there is room. */
   readonly #throttled: Set<Connection> = new Set()
+  /** What the disk has said and the log has not heard: as many as are in flight, at the most. */
+  readonly #diskResults: DiskAnswer[] = []
   readonly #sessions: Sessions
   readonly #timeouts: Map<SessionId, number> = new Map()
   readonly #throttle: ConnectionThrottle
@@ -386,6 +393,7 @@ export class Server {
     this.#isTurnAsked = false
     this.#handle(this.#log.turnEnded(this.#now))
     this.#applyPiece()
+    this.#hearDisk()
     for (const connection of [...this.#full]) {
       if (connection.unsentBytes > 0) continue // the socket will say when it has drained
       this.#resumeOutput(connection)
@@ -405,9 +413,16 @@ export class Server {
   }
 
   #onDiskDone(op: OpId, result: DiskResult): void {
-    // The log may need the memory of the last batch again.
-    this.#pipeline?.apply(this.#now, Number.POSITIVE_INFINITY)
-    this.#handle(this.#log.diskDone(this.#now, op, result))
+    this.#diskResults.push({ op, result })
+    this.#hearDisk()
+  }
+
+  /** The log may need the memory of the last batch again, so what the disk says waits until that is applied. */
+  #hearDisk(): void {
+    while (this.#diskResults.length > 0 && this.#pipeline?.isApplying !== true) {
+      const { op, result } = this.#diskResults.shift() as DiskAnswer
+      this.#handle(this.#log.diskDone(this.#now, op, result))
+    }
   }
 
   #handle(report: LogReport): void {

@@ -24,7 +24,7 @@ import type { Fields } from '../effects.ts'
 import type { Now } from '../events.ts'
 import type { Counters } from '../inspect.ts'
 import type { Random } from '../random.ts'
-import { type Connection, Pause } from '../session/connection.ts'
+import { type Connection, isTired, Pause } from '../session/connection.ts'
 import { addIds, authenticate } from '../session/ids.ts'
 import type { Outbox } from '../session/outbox.ts'
 import type { Session, Sessions } from '../session/sessions.ts'
@@ -36,11 +36,10 @@ import { Pending } from './pending.ts'
 import { type Asker, Preparer } from './prepare.ts'
 import { Reads } from './read.ts'
 import { beginReply, endReply, refuse, writeErrorResult, writeResultHead, writeResultsEnd } from './reply.ts'
-import { Watching } from './watching.ts'
+import { isReplay, Watching } from './watching.ts'
 
-/** Output that one connection may cause in a step, and znodes that it may have walked over. */
-const stepOutputBytes = 1024 * 1024
-const stepZnodes = 100_000
+/** Replies and events made in one step; the txn that reaches it is still applied whole. */
+const packetsPerPiece = 32_768
 
 const requestHeadBytes = 8
 const txnHeadBytes = 32
@@ -164,6 +163,11 @@ export class Pipeline {
     return this.#writes.length - this.#head
   }
 
+  /** Is what became durable last not applied yet? Its memory must stay as it is. */
+  get isApplying(): boolean {
+    return this.#unapplied > 0
+  }
+
   digests(): readonly { readonly zxid: bigint; readonly digest: bigint }[] {
     return this.#digests
   }
@@ -198,10 +202,14 @@ export class Pipeline {
       }
     }
     this.#count(connection, 1)
-    if (connection.unfinishedWrites > 0 || !connection.backlog.isEmpty) {
-      connection.backlog.push(space, from, to, connection.newestWrite, now.monotonicMs)
-      this.#pauseIfFull(connection)
-    } else this.#answer(now, connection, isWhole, now.monotonicMs)
+    const mustWait = connection.unfinishedWrites > 0 || !connection.backlog.isEmpty
+    if (!mustWait && !isReplay(request.op)) {
+      this.#answer(now, connection, isWhole, now.monotonicMs)
+      return
+    }
+    connection.backlog.push(space, from, to, connection.newestWrite, now.monotonicMs)
+    if (mustWait) this.#pauseIfFull(connection)
+    else this.#answerBacklog(now, connection)
   }
 
   /** A new session for the connection: the reply is made when its txn is durable. */
@@ -247,14 +255,20 @@ export class Pipeline {
   }
 
   /**
-   * Applies and answers durable records, `most` of them: in pieces, so that the first clients can go on while the
-   * others' answers are made, and no step is long.
+   * Applies and answers durable records, `most` of them, fewer where each is told to many or where a connection has
+   * had its share of the step: in pieces, so that the first clients can go on while the others' answers are made, and
+   * no step is long.
    *
    * @returns whether some are left
    */
   apply(now: Now, most: number): boolean {
     const { view } = this.#records
+    const mostSent = this.#counters.packetsSent + packetsPerPiece
     for (let left = most; left > 0 && this.#unapplied > 0; left--) {
+      if (this.#counters.packetsSent >= mostSent) break
+      // What waits behind its last write must not see this one.
+      const { connection } = this.#writes[this.#head] as Write
+      if (connection !== undefined && !this.#answerBacklog(now, connection)) break
       const from = this.#recordAt + 12
       const to = from + view.getInt32(this.#recordAt + 8)
       this.#recordAt = to + 1
@@ -416,8 +430,6 @@ export class Pipeline {
       view.getInt32(from + 12) === write.zxidHigh && view.getInt32(from + 16) === write.zxidLow,
       'txns become durable in the order of their zxids',
     )
-    // What waits behind its last write must not see this one.
-    if (write.connection !== undefined) this.#answerBacklog(now, write.connection, 'all')
     const fired = this.#fired
     fired.clear()
     const err = this.#tree.apply(space, from, to, fired, write)
@@ -437,7 +449,7 @@ export class Pipeline {
       if (write.op === OpCode.CreateSession) this.#welcome(connection)
       else this.#reply(now, connection, write, space, from)
       connection.answeredWrite = write.number
-      this.#answerBacklog(now, connection, 'some')
+      this.#answerBacklog(now, connection)
     }
     if (write.op === OpCode.CloseSession) this.#endSession(write)
   }
@@ -539,29 +551,34 @@ export class Pipeline {
 
   /** Goes on with the requests that are due and were left because the connection had had its share of the step. */
   resumeBacklog(now: Now, connection: Connection): void {
-    this.#answerBacklog(now, connection, 'some')
+    this.#answerBacklog(now, connection)
   }
 
-  /** The requests that waited for this write, in the order in which they came. */
-  #answerBacklog(now: Now, connection: Connection, most: 'some' | 'all'): void {
+  /**
+   * The requests that waited for the write answered last, in the order in which they came.
+   *
+   * @returns false if the connection has had its share of this step, and more is due
+   */
+  #answerBacklog(now: Now, connection: Connection): boolean {
     const { backlog } = connection
     while (backlog.isDue(connection.answeredWrite)) {
-      // More than it may have unsent: the end of the step closes it, and nothing more is made for it.
-      if (connection.stepBytes > this.#config.unsentLimitBytes) return
-      if (most === 'some' && isTired(connection)) return this.#host.pause(connection, Pause.Output)
+      if (isTired(connection)) {
+        this.#host.pause(connection, Pause.Output)
+        return false
+      }
       const isWhole = this.#request.readFrame(
         backlog.space.bytes,
         backlog.space.view,
         backlog.from,
         backlog.to,
       )
-      this.#answer(now, connection, isWhole, backlog.arrivedMs)
-      backlog.drop()
+      if (this.#answer(now, connection, isWhole, backlog.arrivedMs)) backlog.drop()
     }
+    return true
   }
 
-  /** Answers what is not a write: now is its turn. */
-  #answer(now: Now, connection: Connection, isWhole: boolean, arrivedMs: number): void {
+  /** Answers what is not a write: now is its turn. @returns false if only a part of it is done */
+  #answer(now: Now, connection: Connection, isWhole: boolean, arrivedMs: number): boolean {
     const request = this.#request
     const w = this.#outbox.open(connection)
     const access = accessOf(request.op)
@@ -576,15 +593,17 @@ export class Pipeline {
         beginReply(w, request.xid, this.#tree.lastZxidHigh, this.#tree.lastZxidLow),
         ErrorCode.ThrottledOp,
       )
-    } else if (access?.kind === 'read') this.#reads.answer(w, connection, request, isWhole)
-    else this.#refuseAndClose(w, connection, -1, ErrorCode.Unimplemented)
+    } else if (access?.kind === 'read') {
+      if (!this.#reads.answer(w, connection, request, isWhole)) return false
+    } else this.#refuseAndClose(w, connection, -1, ErrorCode.Unimplemented)
     this.#finish(now, connection, { op: request.op, xid: request.xid, arrivedMs })
+    return true
   }
 
   /** Did the frame wait too long before the pipeline, while the connection was throttled? Pings and closes never do. */
   #isThrottled(now: Now, connection: Connection): boolean {
     const limitMs = this.#config.requestThrottle.throttledOpWaitTimeMs
-    if (limitMs <= 0 || connection.waitingSinceMs === 0) return false
+    if (limitMs <= 0 || connection.waitingSinceMs === 0 || connection.backlog.partsDone > 0) return false
     const { op } = this.#request
     return (
       op !== OpCode.Ping &&
@@ -661,11 +680,6 @@ export class Pipeline {
       this.#host.pause(connection, Pause.Throttle)
     }
   }
-}
-
-/** Has the connection had its share of this step? The rest of its requests waits for a later one. */
-export function isTired(connection: Connection): boolean {
-  return connection.stepBytes > stepOutputBytes || connection.stepZnodes > stepZnodes
 }
 
 interface Submission {

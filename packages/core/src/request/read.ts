@@ -21,7 +21,7 @@ import { permOf } from './access.ts'
 import { isPermitted, redactAcl } from './authorize.ts'
 import { countOps } from './multi.ts'
 import { beginReply, endReply, refuse, writeErrorResult, writeResultHead, writeResultsEnd } from './reply.ts'
-import type { Watching } from './watching.ts'
+import { isReplay, type Watching } from './watching.ts'
 
 export class Reads {
   readonly #config: ServerConfig
@@ -38,20 +38,22 @@ export class Reads {
     this.#watching = given.watching
   }
 
-  /** Writes the whole reply frame. @param isWhole - the request's body could be read */
-  answer(w: Writer, connection: Connection, request: RequestView, isWhole: boolean): void {
+  /**
+   * Writes the whole reply frame.
+   *
+   * @param isWhole - the request's body could be read
+   * @returns false if there is no reply yet, because only a part of the request is done
+   */
+  answer(w: Writer, connection: Connection, request: RequestView, isWhole: boolean): boolean {
     const tree = this.#tree
-    const isReplay = request.op === OpCode.SetWatches || request.op === OpCode.SetWatches2
-    const replayErr = isReplay ? this.#watching.setWatches(connection, request) : ErrorCode.Ok
+    const replayErr = isReplay(request.op) ? this.#watching.setWatches(connection, request) : undefined
+    if (replayErr === 'unfinished') return false
     const xid = request.op === OpCode.Ping ? -2 : request.xid
     const start = beginReply(w, xid, tree.lastZxidHigh, tree.lastZxidLow)
-    const err = !isWhole
-      ? ErrorCode.MarshallingError
-      : isReplay
-        ? replayErr
-        : this.#body(w, connection, request)
+    const err = !isWhole ? ErrorCode.MarshallingError : (replayErr ?? this.#body(w, connection, request))
     if (err === ErrorCode.Ok) endReply(w, start)
     else refuse(w, start, err)
+    return true
   }
 
   #body(w: Writer, connection: Connection, request: RequestView): ErrorCode {

@@ -11,7 +11,7 @@ import {
   Writer,
 } from '@corral/protocol'
 import type { ServerConfig } from '../config.ts'
-import type { Connection } from '../session/connection.ts'
+import { type Connection, isTired } from '../session/connection.ts'
 import type { Outbox } from '../session/outbox.ts'
 import type { DataTree } from '../tree/data-tree.ts'
 import type { FiredWatches } from '../tree/fired-watches.ts'
@@ -22,6 +22,14 @@ import { isPermitted } from './authorize.ts'
 /** The lists of setWatches in wire order, and those that setWatches2 adds. */
 const lists = ['data', 'exist', 'child', 'persistent', 'recursive'] as const
 type List = (typeof lists)[number]
+
+/** Of a step's znodes that one path of setWatches uses up, besides its length. */
+const watchCost = 8
+
+/** Does a request with this opcode set watches again? Such requests go through the connection's backlog. */
+export function isReplay(op: number): boolean {
+  return op === OpCode.SetWatches || op === OpCode.SetWatches2
+}
 
 export class Watching {
   readonly #config: ServerConfig
@@ -49,14 +57,20 @@ export class Watching {
   /**
    * After a reconnect: each watch either fires at once for what the client missed, or is set again. The events go out
    * before the reply, so this comes before the reply is begun.
+   *
+   * Done in parts: the first request of the connection's backlog, it counts there the paths that are done, and goes on
+   * behind them when it is called again. Txns may be applied in between. A path whose turn comes later is judged by
+   * what its znode is then, so nothing is missed, and one whose watch is set is told as usual, so nothing comes twice.
+   *
+   * @returns `unfinished` when the connection has had its share of the step
    */
-  setWatches(connection: Connection, request: RequestView): ErrorCode {
+  setWatches(connection: Connection, request: RequestView): ErrorCode | 'unfinished' {
     const { view, bodyFrom, bodyTo } = request
+    const { backlog } = connection
     const count = request.op === OpCode.SetWatches ? 3 : 5
     if (bodyTo - bodyFrom < 8 || !areLists(view, bodyFrom + 8, bodyTo, count))
       return ErrorCode.MarshallingError
-    const seenHigh = view.getInt32(bodyFrom)
-    const seenLow = view.getInt32(bodyFrom + 4)
+    let done = backlog.partsDone
     let at = bodyFrom + 8
     for (const list of lists.slice(0, count)) {
       const length = view.getInt32(at)
@@ -64,13 +78,28 @@ export class Watching {
       for (let i = 0; i < length; i++) {
         const pathFrom = at + 4
         at = pathFrom + view.getInt32(at)
-        const znode = this.#tree.find(request, pathFrom, at)
-        const missed = this.#missed(list, znode, seenHigh, seenLow)
-        if (missed === undefined) this.#tree.watches.add(connection.slot, request, pathFrom, at, kindOf[list])
-        else this.#replay(connection, request, { type: missed, znode, pathFrom, pathTo: at })
+        if (done-- > 0) continue
+        if (isTired(connection)) return 'unfinished'
+        this.#setWatch(connection, request, { list, pathFrom, pathTo: at })
+        backlog.partsDone++
+        connection.stepZnodes += watchCost + ((at - pathFrom) >> 2)
       }
     }
     return ErrorCode.Ok
+  }
+
+  #setWatch(
+    connection: Connection,
+    request: RequestView,
+    watch: { readonly list: List; readonly pathFrom: number; readonly pathTo: number },
+  ): void {
+    const { list, pathFrom, pathTo } = watch
+    const znode = this.#tree.find(request, pathFrom, pathTo)
+    const seenFrom = request.bodyFrom
+    const seenHigh = request.view.getInt32(seenFrom)
+    const missed = this.#missed(list, znode, seenHigh, request.view.getInt32(seenFrom + 4))
+    if (missed === undefined) this.#tree.watches.add(connection.slot, request, pathFrom, pathTo, kindOf[list])
+    else this.#replay(connection, request, { type: missed, znode, pathFrom, pathTo })
   }
 
   /** @param w - the reply, begun */

@@ -97,6 +97,15 @@ export class Connection {
   }
 }
 
+/** Output that one connection may cause in a step, and znodes that it may have walked over. */
+const stepOutputBytes = 1024 * 1024
+const stepZnodes = 100_000
+
+/** Has the connection had its share of this step? The rest of its requests waits for a later one. */
+export function isTired(connection: Connection): boolean {
+  return connection.stepBytes > stepOutputBytes || connection.stepZnodes > stepZnodes
+}
+
 /** from, to, sequence number of the write it waits for, arrival ms */
 const entryFields = 4
 const spareBytes = 16 * 1024
@@ -108,6 +117,8 @@ const spareBytes = 16 * 1024
 export class Backlog {
   #space: Space | undefined = undefined
   #used = 0
+  /** Of the first one's parts, those that are answered: a long request is answered over several steps. */
+  partsDone = 0
   readonly #entries: number[] = []
   #head = 0
 
@@ -151,6 +162,7 @@ export class Backlog {
 
   drop(): void {
     this.#head += entryFields
+    this.partsDone = 0
     if (this.#head < this.#entries.length) return
     this.#entries.length = 0
     this.#head = 0
