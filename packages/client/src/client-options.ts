@@ -15,7 +15,10 @@ import type { Timers, Transport } from './socket-driver.ts'
 export interface ClientOptions {
   /** Asked for; the server has limits of its own, see {@link Client.sessionTimeoutMs}. Default 30 000. */
   readonly sessionTimeoutMs?: number | undefined
-  /** Accept a server that is cut off from its quorum: it serves reads only. Default false. */
+  /**
+   * Accept a server that is cut off from its quorum: it serves reads only, and the client looks for another
+   * meanwhile. Default false.
+   */
   readonly canBeReadOnly?: boolean | undefined
   /** Sent on every connection before anything else. More can follow with {@link Client.addAuth}. */
   readonly auth?: readonly AuthInfo[] | undefined

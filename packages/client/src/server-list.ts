@@ -5,6 +5,9 @@ import type { Random } from './session-events.ts'
 export class ServerList {
   readonly #servers: readonly ServerAddress[]
   #index = -1
+  #otherIndex = -1
+  /** Whose turn is next, where it is not the turn of the one behind. */
+  #nextIndex: number | undefined
   #failures = 0
 
   constructor(servers: readonly ServerAddress[], random: Random) {
@@ -22,8 +25,22 @@ export class ServerList {
 
   /** Whose turn it is. */
   next(): ServerAddress {
-    this.#index = (this.#index + 1) % this.#servers.length
+    this.#index = this.#nextIndex ?? (this.#index + 1) % this.#servers.length
+    this.#nextIndex = undefined
     return this.#servers[this.#index] as ServerAddress
+  }
+
+  /** One that is not the current one, each in its turn. There must be two or more. */
+  other(): ServerAddress {
+    const count = this.#servers.length
+    this.#otherIndex = (this.#otherIndex + 1) % count
+    if (this.#otherIndex === this.#index) this.#otherIndex = (this.#otherIndex + 1) % count
+    return this.#servers[this.#otherIndex] as ServerAddress
+  }
+
+  /** Makes it the next. */
+  prefer(server: ServerAddress): void {
+    this.#nextIndex = this.#servers.indexOf(server)
   }
 
   /** The current one serves us: a new round begins with the next failure. */

@@ -113,7 +113,10 @@ export type Outcome =
 
 /** Everything a session can ask for. */
 export type SessionEffect =
-  /** Answer with `opened` or `closed`. At most one connection is open at a time. */
+  /**
+   * Answer with `opened` or `closed`. At most two connections are open at a time: the session's, and one that asks
+   * whether another server can be written to.
+   */
   | { readonly kind: 'connect'; readonly connection: ConnectionId; readonly server: ServerAddress }
   /** The bytes are given away. */
   | { readonly kind: 'send'; readonly connection: ConnectionId; readonly bytes: Uint8Array }

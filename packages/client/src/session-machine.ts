@@ -15,6 +15,9 @@
  * | live        | closed, silence, bad bytes    | pausing; over after close, or when authentication failed  |
  * | over        | -                             | -                                                         |
  *
+ * While a read-only server serves a session that has others to go to, it looks for one that can be written to, and
+ * leaves for the first it finds (`read-write-search.ts`).
+ *
  * In any phase but live: 4/3 of the timeout without hearing from a server ends the session as expired.
  *
  * Invariants: nothing is written between ConnectRequest and its response (a reset must not overtake the
@@ -57,6 +60,7 @@ import { formatServer, type ServerAddress } from './connect-string.ts'
 import { Liveness } from './liveness.ts'
 import { Outbox } from './outbox.ts'
 import { ProtocolError } from './protocol-error.ts'
+import { ReadWriteSearch } from './read-write-search.ts'
 import { randomPart, ServerList } from './server-list.ts'
 import type {
   CallId,
@@ -118,10 +122,12 @@ export class SessionMachine {
   readonly #calls: CallQueue = new CallQueue(this.#out)
   readonly #auths: AuthList = new AuthList(this.#out)
   readonly #watches: SessionWatches = new SessionWatches(this.#out, this.#calls)
+  readonly #search: ReadWriteSearch
 
   constructor(config: SessionConfig) {
     assert(config.servers.length > 0, 'a session needs a server to connect to')
     this.#servers = new ServerList(config.servers, config.random)
+    this.#search = new ReadWriteSearch(this.#out, this.#servers)
     this.#liveness = new Liveness(config.sessionTimeoutMs)
     this.#canBeReadOnly = config.canBeReadOnly
     this.#maxReplyBytes = config.maxReplyBytes ?? defaultMaxReplyBytes
@@ -176,6 +182,7 @@ export class SessionMachine {
         return Math.min(
           this.#liveness.silentMs(),
           this.#isClosing ? this.#phaseEndsMs : this.#liveness.pingMs(),
+          this.#search.deadlineMs(),
         )
       default:
         return unreachable(this.#phase)
@@ -190,15 +197,17 @@ export class SessionMachine {
         break
       case 'opened':
         if (event.connection === this.#connection) this.#onOpened(nowMs)
+        else if (this.#search.isAsking(event.connection)) this.#search.onOpened(event.connection)
         break
       case 'received':
         if (event.connection === this.#connection) this.#onReceived(nowMs, event)
+        else if (this.#search.isAsking(event.connection)) this.#onSearchAnswer(nowMs, event)
         break
       case 'closed':
         if (event.connection === this.#connection) {
           this.#connection = 0
           this.#lose(nowMs, this.#phase === 'handshaking' ? event.reason + unanswered : event.reason)
-        }
+        } else if (this.#search.isAsking(event.connection)) this.#search.onClosed(nowMs)
         break
       case 'tick':
         this.#onTick(nowMs)
@@ -253,6 +262,7 @@ export class SessionMachine {
           if (nowMs >= this.#phaseEndsMs) this.#lose(nowMs, 'no answer to the close')
           return
         }
+        if (nowMs >= this.#search.deadlineMs()) this.#search.onTick(nowMs, this.#nextConnection())
         if (nowMs >= this.#liveness.pingMs()) this.#out.write(Xid.Ping, { kind: 'ping' })
         return
       default:
@@ -271,8 +281,13 @@ export class SessionMachine {
     if (this.#phase === 'idle') this.#liveness.lastHeardMs = nowMs
     this.#phase = 'opening'
     this.#phaseEndsMs = nowMs + this.#attemptMs()
-    this.#connection = this.#lastConnection += 1
+    this.#connection = this.#nextConnection()
     this.#out.emit({ kind: 'connect', connection: this.#connection, server: this.#servers.next() })
+  }
+
+  #nextConnection(): ConnectionId {
+    this.#lastConnection += 1
+    return this.#lastConnection
   }
 
   #attemptMs(): number {
@@ -315,10 +330,20 @@ export class SessionMachine {
     this.#phase = 'live'
     this.#phaseEndsMs = Infinity
     this.#setState(isReadOnly ? 'connectedReadOnly' : 'connected', undefined)
+    if (isReadOnly) this.#search.begin(nowMs)
     // What a new connection must be told before anything else: who we are, what we watch, what has waited.
     this.#auths.sendAll()
     this.#watches.restore(this.#lastZxid)
     this.#calls.sendQueued()
+  }
+
+  /** What is in flight is lost with the read-only server, as in the Java client. */
+  #onSearchAnswer(nowMs: number, input: Extract<SessionEvent, { kind: 'received' }>): void {
+    const server = this.#search.onReceived(input)
+    if (server === undefined) return
+    this.#lose(nowMs, `${formatServer(server)} can be written to`)
+    this.#servers.prefer(server)
+    this.#phaseEndsMs = nowMs
   }
 
   /** The connection, or the attempt at one, is over; the session is not. */
@@ -342,6 +367,7 @@ export class SessionMachine {
   #drop(): void {
     if (this.#connection !== 0) this.#out.emit({ kind: 'disconnect', connection: this.#connection })
     this.#connection = 0
+    this.#search.end()
     this.#out.dropFrames()
   }
 
@@ -359,6 +385,7 @@ export class SessionMachine {
     if (this.#phase === 'over' || this.#isClosing) return
     if (this.#phase !== 'live') return this.#end('closed', undefined)
     this.#isClosing = true
+    this.#search.end()
     this.#phaseEndsMs = nowMs + this.#liveness.patienceMs()
     this.#calls.send(0, { kind: 'closeSession' })
   }

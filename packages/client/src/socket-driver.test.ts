@@ -1,7 +1,8 @@
-import { ErrorCode } from '@corral/protocol'
+import { decodeUtf8, ErrorCode, encodeUtf8 } from '@corral/protocol'
 import { expect, test } from 'vitest'
 import { drawing, responseFrame } from '../test/machine-run.ts'
 import { HandClock } from '../test/scripted-server.ts'
+import type { SessionConfig } from './session-events.ts'
 import { SessionMachine } from './session-machine.ts'
 import {
   type Connection,
@@ -11,7 +12,12 @@ import {
   type TransportEvents,
 } from './socket-driver.ts'
 
-function aDriver(given: { readonly onEffect?: (effect: DriverEffect, driver: SocketDriver) => void } = {}) {
+interface Given {
+  readonly onEffect?: (effect: DriverEffect, driver: SocketDriver) => void
+  readonly config?: Partial<SessionConfig>
+}
+
+function aDriver(given: Given = {}) {
   const clock = new HandClock()
   const events: TransportEvents[] = []
   const sent: Uint8Array[] = []
@@ -31,6 +37,7 @@ function aDriver(given: { readonly onEffect?: (effect: DriverEffect, driver: Soc
     maxReplyBytes: undefined,
     maxReconnectPauseMs: undefined,
     random: drawing(0.5),
+    ...given.config,
   })
   const driver: SocketDriver = new SocketDriver({
     machine,
@@ -126,6 +133,28 @@ test('a connection that the machine gave up is closed', () => {
   given.clock.advance(30_000)
 
   expect(given.closedCount()).toBe(1)
+})
+
+test('the search for a server to write to has a connection beside that of the session', () => {
+  const servers = ['a', 'b'].map(host => ({ host, port: 1 }))
+  const given = aDriver({ config: { servers, canBeReadOnly: true } })
+  given.driver.dispatch({ kind: 'start' })
+  given.events[0]?.opened()
+  const bytes = responseFrame({ readOnly: true })
+  given.events[0]?.received(bytes, 0, bytes.length)
+
+  given.clock.advance(100)
+  given.events[1]?.opened()
+  expect(decodeUtf8(given.sent.at(-1) ?? new Uint8Array(0))).toBe('isro')
+  expect(given.closedCount()).toBe(0)
+  const answer = encodeUtf8('rw')
+  given.events[1]?.received(answer, 0, answer.length)
+
+  expect(given.closedCount()).toBe(2)
+  given.clock.advance(0)
+  expect(given.events).toHaveLength(3)
+  given.driver.dispatch({ kind: 'close' })
+  expect(given.clock.pending).toBe(0)
 })
 
 test('a name whose addresses all failed says why, which the error of Node itself does not', () => {

@@ -57,7 +57,7 @@ export class SocketDriver {
    */
   readonly #waiting: SessionEvent[] = []
   #isBusy = false
-  #open: { readonly id: ConnectionId; readonly connection: Connection } | undefined
+  readonly #open: Map<ConnectionId, Connection> = new Map()
   #timer: { readonly atMs: number; cancel(): void } | undefined
 
   constructor(given: {
@@ -95,11 +95,11 @@ export class SocketDriver {
         this.#connect(effect.connection, effect.server)
         return
       case 'send':
-        if (this.#open?.id === effect.connection) this.#open.connection.send(effect.bytes)
+        this.#open.get(effect.connection)?.send(effect.bytes)
         return
       case 'disconnect':
-        this.#open?.connection.close()
-        this.#open = undefined
+        this.#open.get(effect.connection)?.close()
+        this.#open.delete(effect.connection)
         return
       default:
         this.#onEffect(effect)
@@ -111,11 +111,11 @@ export class SocketDriver {
       opened: () => this.dispatch({ kind: 'opened', connection: id }),
       received: (bytes, from, to) => this.dispatch({ kind: 'received', connection: id, bytes, from, to }),
       closed: reason => {
-        if (this.#open?.id === id) this.#open = undefined
+        this.#open.delete(id)
         this.dispatch({ kind: 'closed', connection: id, reason })
       },
     })
-    this.#open = { id, connection }
+    this.#open.set(id, connection)
   }
 
   /**
