@@ -2,7 +2,7 @@
 import { highWord, lowWord, makeSpace, type SessionId, type Zxid } from '@corral/protocol'
 import type { DataTree } from '../tree/data-tree.ts'
 import type { SnapshotFile } from './file-names.ts'
-import { close, DiskFailure, open, read, type Script } from './script.ts'
+import { close, DiskFailure, type OpenedFile, open, read, type Script } from './script.ts'
 import { SnapshotReader, type SnapshotTrailer } from './snapshot-reader.ts'
 
 export interface LoadedSnapshot {
@@ -41,17 +41,23 @@ export function* loadSnapshot(given: {
         ),
     },
   })
-  const trailer = yield* readWhole(given.file, reader)
+  const expect = (read: number, of: number): void => loader.expect(Math.ceil((reader.znodeCount * of) / read))
+  const trailer = yield* readWhole(given.file, reader, expect)
   if (typeof trailer === 'string') return trailer
   const { zxid } = given.file
   const problem = loader.finish(highWord(zxid), lowWord(zxid))
   return problem ?? { zxid, tree, sessions, trailer }
 }
 
-function* readWhole(named: SnapshotFile, reader: SnapshotReader): Script<SnapshotTrailer | string> {
+/** @param expect - told how much the first piece is of the whole */
+function* readWhole(
+  named: SnapshotFile,
+  reader: SnapshotReader,
+  expect: (read: number, of: number) => void,
+): Script<SnapshotTrailer | string> {
   try {
     const file = yield* open({ dir: 'data', name: named.name, mode: 'read', codec: named.codec })
-    const trailer = yield* readTo(file, reader)
+    const trailer = yield* readTo(file, reader, expect)
     yield* close(file)
     return trailer ?? reader.problem ?? 'is damaged'
   } catch (error) {
@@ -61,8 +67,9 @@ function* readWhole(named: SnapshotFile, reader: SnapshotReader): Script<Snapsho
 }
 
 function* readTo(
-  file: Parameters<typeof read>[0],
+  file: OpenedFile,
   reader: SnapshotReader,
+  expect: (read: number, of: number) => void,
 ): Script<SnapshotTrailer | undefined> {
   let space = makeSpace(windowBytes)
   let held = 0
@@ -73,6 +80,7 @@ function* readTo(
     held += count
     const from = reader.consume(space, 0, held)
     if (reader.problem !== undefined) return undefined
+    if (at === count) expect(count, file.sizeBytes)
     if (count < into.length) return reader.finish(space, from, held)
     const before = space
     if (from === 0) space = makeSpace(2 * before.bytes.length)

@@ -242,12 +242,12 @@ test('the digest of a txn is compared with that of the tree', () => {
   change(tree, create('/a'))
   const right = payload(create('/b'), { zxid: ++zxid, digest: digestAfter(create('/b')) })
   tree.apply(right.txn, right.from, right.to, new FiredWatches())
-  expect(tree.isDigestRight(right.txn, right.from, right.to)).toBe(true)
+  expect(tree.isDigestRight()).toBe(true)
   right.txn.bytes[right.to - 1] = (right.txn.bytes[right.to - 1] as number) ^ 1
-  expect(tree.isDigestRight(right.txn, right.from, right.to)).toBe(false)
+  expect(tree.isDigestRight()).toBe(false)
   const without = payload(create('/c'), { zxid: ++zxid })
   tree.apply(without.txn, without.from, without.to, new FiredWatches())
-  expect(tree.isDigestRight(without.txn, without.from, without.to)).toBe(true)
+  expect(tree.isDigestRight()).toBe(true)
 
   function digestAfter(body: TxnBody): bigint {
     const twin = aTree({ seed: 9 })

@@ -6,12 +6,10 @@
  */
 import {
   assert,
-  digestVersion,
   type ErrorCode,
   makeSpace,
   readAcl,
   type Space,
-  txnDigestBytes,
   Writer,
   writeAclList,
 } from '@corral/protocol'
@@ -25,7 +23,6 @@ import { TreeLoader } from './tree-loader.ts'
 import { TreeParts, type TreeSettings } from './tree-parts.ts'
 import { TreeWalk } from './tree-walk.ts'
 import { type Foreknown, TxnApplier } from './txn-applier.ts'
-import { TxnView } from './txn-view.ts'
 import type { WatchTable } from './watch-table.ts'
 import { ConfigId, Flag, QuotaId, RootId, Row, type ZnodeId, ZookeeperId } from './znode-rows.ts'
 import type { ZnodeKind } from './znodes.ts'
@@ -66,7 +63,6 @@ export class DataTree implements TreeReader {
   readonly watches: WatchTable
   readonly #parts: TreeParts
   readonly #applier: TxnApplier
-  readonly #body = new TxnView()
 
   /** A tree with /, /zookeeper, /zookeeper/quota and /zookeeper/config, at zxid 0. */
   constructor(given: TreeSettings) {
@@ -262,12 +258,12 @@ export class DataTree implements TreeReader {
     return this.#applier.apply(txn, from, to, fired, known)
   }
 
-  /** Whether the tree's digest is the one that the txn, just applied, carries. True if it carries none to compare. */
-  isDigestRight(txn: Space, from: number, to: number): boolean {
-    if (!this.#parts.isDigestEnabled || !this.#body.readPayload(txn, from, to)) return true
-    const at = this.#body.end
-    if (to - at < txnDigestBytes || txn.view.getInt32(at) !== digestVersion) return true
-    return txn.view.getUint32(at + 4) === this.digestHigh && txn.view.getUint32(at + 8) === this.digestLow
+  /**
+   * Whether the tree's digest is the one that the txn applied last carries, whose bytes must still be there. True if it
+   * carries none to compare.
+   */
+  isDigestRight(): boolean {
+    return this.#applier.isDigestRight()
   }
 
   /**

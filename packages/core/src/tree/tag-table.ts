@@ -12,6 +12,7 @@
 const oldSlots = 0x4000_0000
 /** Slots of the old table that an insertion moves, at least. */
 const movedPerInsert = 16
+const mostFull = 0.7
 
 export class TagTable {
   #slots: Int32Array
@@ -28,6 +29,20 @@ export class TagTable {
   constructor(capacity = 64) {
     this.#slots = new Int32Array(2 * capacity)
     this.#mask = capacity - 1
+  }
+
+  /** Grows at once, so that so many entries find their place without growing on the way. */
+  reserve(count: number): void {
+    let capacity = this.#mask + 1
+    while (count > mostFull * capacity) capacity *= 2
+    if (capacity === this.#mask + 1) return
+    while (this.#oldCount > 0) this.#move()
+    const before = this.#slots
+    this.#slots = new Int32Array(2 * capacity)
+    this.#mask = capacity - 1
+    for (let at = 0; at < before.length; at += 2) {
+      if (before[at + 1] !== 0) place(this.#slots, this.#mask, before[at] as number, before[at + 1] as number)
+    }
   }
 
   get count(): number {
@@ -61,7 +76,7 @@ export class TagTable {
   /** @param value - not 0 */
   add(tag: number, value: number): void {
     if (this.#oldCount > 0) this.#move()
-    else if (this.#count >= 0.7 * (this.#mask + 1)) this.#grow()
+    else if (this.#count >= mostFull * (this.#mask + 1)) this.#grow()
     this.#count++
     place(this.#slots, this.#mask, tag, value)
   }

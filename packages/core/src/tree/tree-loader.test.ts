@@ -102,6 +102,18 @@ test.each<[string, (loader: TreeLoader) => string | undefined]>([
   expect(load(begin(aTree()))).toEqual(expect.any(String))
 })
 
+test.each([0, 1, 190, 100_000])('a hint of %i znodes, given between two of 2,000, changes nothing', hint => {
+  const tree = aTree()
+  const loader = begin(tree)
+  for (let i = 0; i < 2000; i++) {
+    if (i === 185) loader.expect(hint) // the index is moving into a larger one
+    expect(node(loader, `/${i}`)).toBe(undefined)
+  }
+
+  expect(loader.finish(0, 1)).toBe(undefined)
+  expect(checkTree(tree)).toEqual([])
+})
+
 test('a snapshot without a root is a problem', () => {
   expect(aTree().loader().finish(0, 0)).toEqual(expect.any(String))
 })

@@ -41,6 +41,11 @@ export class TreeLoader {
     return this.#danglingCount
   }
 
+  /** About so many znodes are to come: only a hint. */
+  expect(znodes: number): void {
+    this.#parts.znodes.reserve(znodes)
+  }
+
   /** An entry of the ACL table. @param from - start of the vector, count included */
   acl(idHigh: number, idLow: number, source: Space, from: number, to: number): string | undefined {
     const id = fromWords(idHigh, idLow)

@@ -54,6 +54,8 @@ export class TxnApplier {
   #zxidLow = 0
   #timeHigh = 0
   #timeLow = 0
+  /** Of the digest that the txn carries, as signed words; -1: it has none to compare. */
+  #digestAt = -1
   /** The digest is computed, not adopted or switched off. */
   #isDigesting = false
 
@@ -78,15 +80,25 @@ export class TxnApplier {
     assert(body.readPayload(txn, from, to), 'the bytes of a txn to apply are well-formed')
     this.#begin(txn, from)
     this.#known = known
-    const digestAt = to - body.end >= txnDigestBytes ? body.end : -1
-    const isAdopting = this.adoptsDigests && digestAt >= 0 && txn.view.getInt32(digestAt) === digestVersion
+    const hasDigest = to - body.end >= txnDigestBytes && txn.view.getInt32(body.end) === digestVersion
+    this.#digestAt = hasDigest ? body.end + 4 : -1
+    const isAdopting = this.adoptsDigests && hasDigest
     this.#isDigesting = parts.isDigestEnabled && !isAdopting
 
     const code = this.#applyBody(txn.view.getInt32(from + 28), fired)
 
-    if (isAdopting) parts.digest.set(txn.view.getInt32(digestAt + 4), txn.view.getInt32(digestAt + 8))
+    if (isAdopting) parts.digest.set(txn.view.getInt32(this.#digestAt), txn.view.getInt32(this.#digestAt + 4))
     parts.raiseLastZxid(this.#zxidHigh, this.#zxidLow)
     return code
+  }
+
+  /** Whether the tree's digest is the one that the txn, applied last, carries; true if it carries none to compare. */
+  isDigestRight(): boolean {
+    const { digest, isDigestEnabled } = this.#parts
+    const at = this.#digestAt
+    if (!isDigestEnabled || at < 0) return true
+    const { view } = this.#txn
+    return view.getUint32(at) === digest.high && view.getUint32(at + 4) === digest.low
   }
 
   #begin(txn: Space, from: number): void {

@@ -73,6 +73,11 @@ export class Znodes {
     return this.#index.sizeBytes
   }
 
+  /** Makes room in the index. */
+  reserve(count: number): void {
+    this.#index.reserve(count)
+  }
+
   hashOf(source: Space, from: number, to: number): number {
     return hashBytes(source, from, to, this.seed)
   }
