@@ -27,15 +27,14 @@ export function judge(stop: Stop): Verdict {
   if (stop.isZeroToEnd) return isBeforeMark ? 'damaged' : 'end'
   if (stop.found === 'bad payload') return 'damaged'
   const isIncomplete = stop.found === 'cut' || stop.found === 'no end mark'
+  const isLast = stop.validBehind === 0
   // The Java server leaves a torn tail where it is and goes on in a new file, whose first zxid is then the torn one:
   // replay checks that. Nothing of ours is ever left torn.
-  if (!stop.isNewest) {
-    return (isIncomplete || stop.found === 'zeros') && stop.validBehind === 0 ? 'end' : 'damaged'
-  }
+  if (!stop.isNewest) return (isIncomplete || stop.found === 'zeros') && isLast ? 'end' : 'damaged'
   const isOurs = stop.mark > 0
-  if (isBeforeMark || (isOurs && stop.wasClean)) return 'damaged'
-  if (isIncomplete && stop.validBehind === 0) return 'torn'
-  // Whole records follow. Behind the mark they can be of one batch that nobody was told of, but then what tore it is
-  // missing: a damaged byte among others was written, and told of.
-  return isOurs && stop.isMissingSector ? 'torn' : 'damaged'
+  if (!isOurs) return isIncomplete && isLast ? 'torn' : 'damaged'
+  if (isBeforeMark || stop.wasClean) return 'damaged'
+  // What tore a batch is missing, sectors or the end of the file: a damaged byte among others was written, and may
+  // have been told of. Whole records that follow can be of the same batch.
+  return stop.isMissingSector || (stop.found === 'cut' && isLast) ? 'torn' : 'damaged'
 }

@@ -269,6 +269,14 @@ describe('damage to what was acknowledged', () => {
     expect(run.fatal).toMatchObject({ exitCode: 10, reason: expect.stringContaining('bad checksum') })
   })
 
+  test('is found where the end mark of the last record turned, which no crash explains', () => {
+    const run = crashedWith(log => {
+      log[log.length - 1] = 0x43
+    })
+
+    expect(run.fatal).toMatchObject({ exitCode: 10, reason: expect.stringContaining('no end mark') })
+  })
+
   test('is found where a length reaches over all the records that follow', () => {
     const run = crashedWith(log => {
       new DataView(log.buffer, log.byteOffset).setInt32(16 + 8, 8000)

@@ -135,6 +135,13 @@ describe('a missing sector', () => {
     },
     { what: 'zeros inside one', from: 500, to: 1600, zeros: [600, 1000], missing: false },
     {
+      what: "the rest of the first, of which five bytes are the record's",
+      from: 507,
+      to: 1600,
+      zeros: [507, 512],
+      missing: true,
+    },
+    {
       what: 'the few zeros with which a record begins',
       from: 508,
       to: 1600,

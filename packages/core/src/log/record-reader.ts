@@ -160,8 +160,8 @@ export function hasMissingSector(
   const { from, to, fileAt } = range
   for (let at = from; at < to; ) {
     const end = Math.min(to, at + sectorBytes - ((fileAt + at) % sectorBytes))
-    // The first four bytes of a record are always zero; a few zeros prove nothing, except in place of the end mark.
-    if ((end - at >= 8 || end === to) && isZero(bytes, at, end)) return true
+    // The first four bytes of a record are always zero: they prove nothing, and without them nothing is missing.
+    if ((end - at > 4 || end === to) && isZero(bytes, at, end)) return true
     at = end
   }
   return false
