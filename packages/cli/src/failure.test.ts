@@ -1,6 +1,6 @@
 import { ErrorCode, zkError } from '@corral/client'
 import { expect, test } from 'vitest'
-import { CommandError, failureOf, zkErrorText } from './failure.ts'
+import { CommandError, failureOf, keeperErrorText, zkErrorText } from './failure.ts'
 
 test.each([
   [ErrorCode.NoNode, 'Node does not exist: /p'],
@@ -39,3 +39,17 @@ test('a mistake in the program is no failure of a command', () => {
   expect(failureOf(new TypeError('x'))).toBeUndefined()
   expect(failureOf(new CommandError('x', 127))?.exitCode).toBe(127)
 })
+
+test('every refusal has its Java name, as setAcl -R prints it for each znode', () => {
+  const names = Object.values(ErrorCode)
+    .filter(code => code !== ErrorCode.Ok && !unnamed.has(code))
+    .map(code => keeperErrorText(zkError(code, { op: 'setAcl', path: '/p' })))
+
+  expect(names.filter(name => name.includes('Unknown'))).toEqual([])
+  expect(keeperErrorText(zkError(ErrorCode.NoAuth, { op: 'setAcl', path: '/p' }))).toBe(
+    'KeeperErrorCode = NoAuth for /p',
+  )
+})
+
+/** Java has no text for these either. */
+const unnamed: ReadonlySet<number> = new Set([ErrorCode.UnknownSession, ErrorCode.RequestTimeout])

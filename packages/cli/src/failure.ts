@@ -39,25 +39,37 @@ const wholeSentences: ReadonlyMap<number, string> = new Map([
   ],
 ])
 
-/** Names of the other codes, as Java spells them. Source: KeeperException.getCodeMessage. */
+/** Names of the codes, as Java spells them. Source: KeeperException.getCodeMessage. */
 const javaNames: ReadonlyMap<number, string> = new Map([
   [ErrorCode.SystemError, 'SystemError'],
   [ErrorCode.RuntimeInconsistency, 'RuntimeInconsistency'],
   [ErrorCode.DataInconsistency, 'DataInconsistency'],
   [ErrorCode.ConnectionLoss, 'ConnectionLoss'],
   [ErrorCode.MarshallingError, 'MarshallingError'],
+  [ErrorCode.NewConfigNoQuorum, 'NewConfigNoQuorum'],
+  [ErrorCode.ReconfigInProgress, 'ReconfigInProgress'],
   [ErrorCode.Unimplemented, 'Unimplemented'],
   [ErrorCode.OperationTimeout, 'OperationTimeout'],
+  [ErrorCode.BadArguments, 'BadArguments'],
   [ErrorCode.ApiError, 'APIError'],
+  [ErrorCode.NoNode, 'NoNode'],
+  [ErrorCode.NoAuth, 'NoAuth'],
+  [ErrorCode.BadVersion, 'BadVersion'],
+  [ErrorCode.NoChildrenForEphemerals, 'NoChildrenForEphemerals'],
+  [ErrorCode.NodeExists, 'NodeExists'],
   [ErrorCode.InvalidAcl, 'InvalidACL'],
   [ErrorCode.AuthFailed, 'AuthFailed'],
+  [ErrorCode.NotEmpty, 'Directory not empty'],
   [ErrorCode.SessionExpired, 'Session expired'],
   [ErrorCode.InvalidState, 'Session expired'], // closed by this client: Java has no other name for it
+  [ErrorCode.InvalidCallback, 'Invalid callback'],
   [ErrorCode.SessionMoved, 'Session moved'],
+  [ErrorCode.NotReadOnly, 'Not a read-only call'],
   [ErrorCode.EphemeralOnLocalSession, 'Ephemeral node on local session'],
   [ErrorCode.NoWatcher, 'No such watcher'],
   [ErrorCode.ReconfigDisabled, 'Reconfig is disabled'],
   [ErrorCode.SessionClosedRequireSaslAuth, 'Session closed because client failed to authenticate'],
+  [ErrorCode.QuotaExceeded, 'Quota has exceeded'],
   [ErrorCode.ThrottledOp, 'Op throttled due to high load'],
 ])
 

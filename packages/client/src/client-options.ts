@@ -101,9 +101,9 @@ export function legalScheme(scheme: string): string {
 }
 
 /** @throws BadArgumentsError, which does not show what was given: it may be a secret */
-export function authBytes(auth: Uint8Array | string): Uint8Array {
+export function authBytes(auth: Uint8Array | string | null): Uint8Array | null {
   if (typeof auth === 'string') return encodeUtf8(auth)
-  if (auth instanceof Uint8Array) return auth
+  if (auth === null || auth instanceof Uint8Array) return auth
   throw refuse(`the auth of an authentication is ${typeof auth}, not text or Uint8Array`)
 }
 

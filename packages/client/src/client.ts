@@ -391,9 +391,11 @@ export class Client implements AsyncDisposable {
   /**
    * Authenticates this and all later connections of the session.
    *
-   * @throws AuthFailedError; the session is then over
+   * @param auth - what the scheme wants: for `digest` the text `user:password`
+   * @throws AuthFailedError; the session is then over. ConnectionLossError if no server answers: the next that
+   * does is told all the same
    */
-  async addAuth(scheme: string, auth: Uint8Array | string, options: CallOptions = {}): Promise<void> {
+  async addAuth(scheme: string, auth: Uint8Array | string | null, options: CallOptions = {}): Promise<void> {
     await this.#session.authenticate(legalScheme(scheme), authBytes(auth), options)
   }
 

@@ -11,7 +11,7 @@ const addAuth: Command = {
   operands: 1,
   async run({ client, signal }, args) {
     try {
-      await client.addAuth(operand(args, 0), args.operands[1] ?? '', { signal })
+      await client.addAuth(operand(args, 0), args.operands[1] ?? null, { signal })
     } catch (error) {
       // Said by the AuthFailed event already; the session is over with it.
       if (!(error instanceof AuthFailedError)) throw error
