@@ -62,6 +62,9 @@ const nobody: EndHandler = {
   },
 }
 
+/** On their way in one direction, however small they are. */
+const mostParcels = 256
+
 export class Network {
   readonly counters: NetworkCounters = {
     connections: 0,
@@ -327,7 +330,11 @@ export class End {
   #pump(): void {
     const { network, number } = this.connection
     const { windowBytes } = network.options
-    while (this.#waiting.length > 0 && this.#travellingBytes < windowBytes) {
+    while (
+      this.#waiting.length > 0 &&
+      this.#travellingBytes < windowBytes &&
+      this.#travelling.length < mostParcels
+    ) {
       const bytes = this.#nextSegment(windowBytes - this.#travellingBytes)
       this.#travellingBytes += bytes.length
       this.#waitingBytes -= bytes.length
