@@ -33,13 +33,21 @@ export interface ClientOptions {
   /** Longest random pause before a reconnect. Default 1000, as in the Java client. */
   readonly maxReconnectPauseMs?: number | undefined
   readonly onState?: ((change: StateChange) => void) | undefined
-  /** Every reply to a call, in order, before its promise settles: for history checkers and tracing. */
+  /** Every reply to a call that is still waited for, in order, before its promise settles: for history checkers and tracing. */
   readonly onReply?: ((reply: ObservedReply) => void) | undefined
   /** Every watch event as it came, watched by anyone or not, before any listener. */
   readonly onEvent?: ((event: ObservedEvent) => void) | undefined
   readonly transport?: Transport | undefined
   readonly timers?: Timers | undefined
   readonly random?: Random | undefined
+}
+
+/** How a client behaves, and how long {@link connect} may take. */
+export interface OpenOptions extends ClientOptions {
+  /** Gives up connecting, closes the client and rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined
+  /** Default: the session timeout asked for. */
+  readonly connectTimeoutMs?: number | undefined
 }
 
 /** An identity to take on: for scheme `digest` the text `user:password`. */

@@ -38,6 +38,7 @@ import {
   authBytes,
   type ClientOptions,
   legalScheme,
+  type OpenOptions,
   requireLegal,
   type StateChange,
 } from './client-options.ts'
@@ -53,19 +54,14 @@ const defaultMaxQueuedEvents = 10_000
 const configPath = '/zookeeper/config'
 
 /**
- * Opens a session and waits until it stands.
+ * Opens a session and waits until it stands. If that fails, the client is closed: nothing is left to clean up.
  *
- * @param connectString - `host:port,host:port/chroot`
- * @throws BadArgumentsError, ConnectionLossError (no server within the time), AuthFailedError, or the
- * signal's reason
+ * @param connectString - `host:port,host:port/chroot`; the port is 2181 where none is written, IPv6 addresses
+ * stand in brackets
+ * @throws BadArgumentsError, ConnectionLossError (no server within the time; `reason` says what the last one
+ * did), AuthFailedError, SessionExpiredError (only of a session taken over), or the signal's reason
  */
-export async function connect(
-  connectString: string,
-  options: ClientOptions & {
-    readonly signal?: AbortSignal | undefined
-    readonly connectTimeoutMs?: number | undefined
-  } = {},
-): Promise<Client> {
+export async function connect(connectString: string, options: OpenOptions = {}): Promise<Client> {
   const client = new Client(connectString, options)
   try {
     await client.connect({ signal: options.signal, timeoutMs: options.connectTimeoutMs })
@@ -91,7 +87,7 @@ export class Client implements AsyncDisposable {
   readonly #session: Session
   readonly #requests: Requests
 
-  /** Does no I/O: {@link connect} does. @throws BadArgumentsError */
+  /** Does no I/O: {@link connect} does, or the first call. @throws BadArgumentsError */
   constructor(connectString: string, options: ClientOptions = {}) {
     const address = parseConnectString(connectString)
     requireLegal(options)
@@ -139,7 +135,12 @@ export class Client implements AsyncDisposable {
     return this.#session.onState(listener)
   }
 
-  /** Starts connecting, if that was not done yet, and waits until the session is connected. */
+  /**
+   * Starts connecting, if that was not done yet, and waits until the session is connected. When the time is over
+   * only the waiting ends: the client goes on trying until it is closed.
+   *
+   * @throws ConnectionLossError, SessionExpiredError, AuthFailedError, ClientClosedError, or the signal's reason
+   */
   connect(options: ConnectOptions = {}): Promise<void> {
     return this.#session.connect(options)
   }
@@ -227,6 +228,7 @@ export class Client implements AsyncDisposable {
     return bodyOf(await this.#ask(request, path, options), 'stat').stat
   }
 
+  /** @throws NoNodeError, NoAuthError */
   async getAcl(path: string, options: CallOptions = {}): Promise<AclResult> {
     const request = { kind: 'getAcl', path: this.#requests.serverPath('getAcl', path) } as const
     const reply = await this.#ask(request, path, options)
@@ -234,7 +236,7 @@ export class Client implements AsyncDisposable {
     return { acl, stat, zxid: reply.zxid }
   }
 
-  /** `version` is compared with the Stat's `aversion`. */
+  /** `version` is compared with the Stat's `aversion`. @throws NoNodeError, BadVersionError, InvalidAclError, NoAuthError */
   async setAcl(path: string, acl: readonly Acl[], options: VersionOptions = {}): Promise<Stat> {
     const request = this.#requests.setAcl(path, acl, options.version)
     return bodyOf(await this.#ask(request, path, options), 'stat').stat
@@ -250,6 +252,7 @@ export class Client implements AsyncDisposable {
     return bodyOf(await this.#session.ask(request, asked(path, 'child', options)), 'children').children
   }
 
+  /** As {@link getChildren}, with the Stat of the parent. */
   async getChildrenWithStat(path: string, options: WatchOptions = {}): Promise<ChildrenResult> {
     const request = {
       kind: 'getChildren2',
@@ -353,9 +356,11 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * Removes all watches of this client on exactly this path. Their listeners get the Removed events.
+   * Removes this client's watches on exactly this path, here and at the server: those of the `type` given, or
+   * any. Their listeners get `DataWatchRemoved`, `ChildWatchRemoved` or `PersistentWatchRemoved`.
    *
-   * @throws NoWatcherError if the server knows of none
+   * @throws NoWatcherError if the server knows of none; MarshallingError if it is older than 3.9 and the type is
+   * one of the persistent; ConnectionLossError unless `isLocal`
    */
   async removeWatches(path: string, options: RemoveWatchesOptions = {}): Promise<void> {
     const type = watcherTypes[options.type ?? 'any']

@@ -19,7 +19,14 @@ export {
 export * from './call-options.ts'
 export * from './call-results.ts'
 export { Client, connect } from './client.ts'
-export type { AuthInfo, ClientOptions, ObservedEvent, ObservedReply, StateChange } from './client-options.ts'
+export type {
+  AuthInfo,
+  ClientOptions,
+  ObservedEvent,
+  ObservedReply,
+  OpenOptions,
+  StateChange,
+} from './client-options.ts'
 export * from './connect-string.ts'
 export type { CreateMode } from './create-mode.ts'
 export * from './errors.ts'

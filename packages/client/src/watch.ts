@@ -4,6 +4,7 @@
  */
 import { EventType, type Zxid } from '@corral/protocol'
 import { WatchOverflowError, type ZkError } from './errors.ts'
+import { Fifo } from './fifo.ts'
 
 /**
  * The four changes, as ZooKeeper names them; the three ends of a watch by `removeWatches`; and `Resumed`,
@@ -67,19 +68,15 @@ export class Watch implements WatchHandler {
    * "unhandled".
    */
   readonly fired: Promise<WatchEvent>
-  readonly #resolve: (event: WatchEvent) => void
-  readonly #reject: (error: ZkError) => void
+  #resolve: (event: WatchEvent) => void = () => undefined
+  #reject: (error: ZkError) => void = () => undefined
 
   constructor() {
-    let resolve: ((event: WatchEvent) => void) | undefined
-    let reject: ((error: ZkError) => void) | undefined
-    this.fired = new Promise<WatchEvent>((yes, no) => {
-      resolve = yes
-      reject = no
+    this.fired = new Promise<WatchEvent>((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
     })
     this.fired.catch(() => undefined)
-    this.#resolve = resolve as unknown as (event: WatchEvent) => void
-    this.#reject = reject as unknown as (error: ZkError) => void
   }
 
   /** @internal */
@@ -93,6 +90,12 @@ export class Watch implements WatchHandler {
   }
 }
 
+/** Somebody who waits for the next event. */
+interface Taker {
+  resolve(result: IteratorResult<WatchEvent>): void
+  reject(error: unknown): void
+}
+
 /**
  * A persistent watch, as an iteration of its events from the moment it was set. The iteration ends when the
  * watch is closed or removed, or the client closes; it throws when the session expires, or with
@@ -104,8 +107,8 @@ export class PersistentWatch implements WatchHandler, AsyncIterable<WatchEvent>,
   readonly #close: (watch: PersistentWatch) => Promise<void>
   readonly #maxQueuedEvents: number
   readonly #onEvent: ((event: WatchEvent) => void) | undefined
-  #queue: WatchEvent[] = []
-  #takers: { resolve(result: IteratorResult<WatchEvent>): void; reject(error: unknown): void }[] = []
+  readonly #queue: Fifo<WatchEvent> = new Fifo()
+  readonly #takers: Fifo<Taker> = new Fifo()
   /** Set once: nothing comes after what is queued. */
   #end: { readonly error: unknown } | undefined
 
@@ -160,7 +163,7 @@ export class PersistentWatch implements WatchHandler, AsyncIterable<WatchEvent>,
       this.#queue.push(event)
       return
     }
-    this.#queue = []
+    this.#queue.drain()
     this.#finish(new WatchOverflowError(`${this.#maxQueuedEvents} events of ${this.path} were waiting`))
     void this.#close(this)
   }
@@ -175,7 +178,7 @@ export class PersistentWatch implements WatchHandler, AsyncIterable<WatchEvent>,
   #finish(error: unknown): void {
     if (this.#end !== undefined) return
     this.#end = { error }
-    for (const taker of this.#takers.splice(0)) ended(error).then(taker.resolve, taker.reject)
+    for (const taker of this.#takers.drain()) ended(error).then(taker.resolve, taker.reject)
   }
 }
 
