@@ -65,6 +65,17 @@ describe('accepted', () => {
   })
 })
 
+test('calls of one line keep their order, however their times overlap', () => {
+  const calls = [
+    create(0, 1),
+    set(2, 9, 'b', -1, { err: 0, version: 1 }),
+    get(3, 9, { err: 0, value: 'a', version: 0 }),
+  ]
+  const onOneLine = calls.map(each => ({ ...each, line: 'the same' }))
+
+  expect([verdict(calls), verdict(onOneLine)]).toEqual(['linearizable', 'impossible'])
+})
+
 describe('rejected', () => {
   const wrong: Readonly<Record<string, readonly ZnodeCall[]>> = {
     'a read of a value that was never written': [create(0, 1), get(2, 3, { err: 0, value: 'z', version: 0 })],

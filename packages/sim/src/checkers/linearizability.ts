@@ -12,6 +12,8 @@ export interface Call<Input, Output> {
   readonly input: Input
   readonly output: Output | undefined
   readonly label: string
+  /** Calls of one line take effect in the order in which they stand in the history, whenever they return. */
+  readonly line?: unknown
 }
 
 export interface Model<State, Input, Output> {
@@ -50,6 +52,8 @@ class Search<State, Input, Output> {
   readonly #head: Entry<Input, Output>
   readonly #seen: Set<string> = new Set()
   readonly #linearized: Uint8Array
+  /** Per call: the answered one before it on its line, or -1. */
+  readonly #before: readonly number[]
   readonly #answered: number
   #answeredDone = 0
 
@@ -57,6 +61,7 @@ class Search<State, Input, Output> {
     this.#model = model
     this.#linearized = new Uint8Array(Math.ceil(calls.length / 8))
     this.#answered = calls.filter(call => call.returnedAt !== undefined).length
+    this.#before = predecessors(calls)
     this.#head = linked(calls)
   }
 
@@ -71,7 +76,9 @@ class Search<State, Input, Output> {
       // Calls that were never answered need not have happened.
       if (this.#answeredDone === this.#answered) return { kind: 'linearizable' }
       if (entry?.isCall === true) {
-        const nexts = this.#model.step(state, entry.call.input, entry.call.output)
+        const nexts = this.#isItsTurn(entry.index)
+          ? this.#model.step(state, entry.call.input, entry.call.output)
+          : []
         if (branch >= nexts.length) {
           entry = entry.next
           branch = 0
@@ -79,7 +86,7 @@ class Search<State, Input, Output> {
         }
         const next = nexts[branch] as State
         this.#mark(entry.index, true)
-        if (!this.#isNew(next)) {
+        if (this.#isIdle(entry.call, state, next) || !this.#isNew(next)) {
           this.#mark(entry.index, false)
           branch++
           continue
@@ -112,12 +119,32 @@ class Search<State, Input, Output> {
     this.#linearized[byte] = isDone ? old | bit : old & ~bit
   }
 
+  #isItsTurn(index: number): boolean {
+    const before = this.#before[index] as number
+    return before === -1 || ((this.#linearized[before >> 3] as number) & (1 << (before & 7))) !== 0
+  }
+
+  /** A call that was never answered and changes nothing need not be placed. */
+  #isIdle(call: Call<Input, Output>, before: State, after: State): boolean {
+    return call.returnedAt === undefined && this.#model.key(before) === this.#model.key(after)
+  }
+
   #isNew(state: State): boolean {
     const key = `${Buffer.from(this.#linearized).toString('latin1')}|${this.#model.key(state)}`
     if (this.#seen.has(key)) return false
     this.#seen.add(key)
     return true
   }
+}
+
+function predecessors(calls: readonly Call<unknown, unknown>[]): readonly number[] {
+  const lastOf = new Map<unknown, number>()
+  return calls.map((call, index) => {
+    if (call.line === undefined) return -1
+    const before = lastOf.get(call.line) ?? -1
+    if (call.returnedAt !== undefined) lastOf.set(call.line, index)
+    return before
+  })
 }
 
 /** Calls and returns in time order; of two at one time the call stands first, which allows more orders. */

@@ -69,6 +69,8 @@ export interface Replay {
   /** Index = zxid; what each txn changed. */
   readonly changes: readonly (readonly Change[])[]
   readonly setWatches: ReadonlyMap<Op, SetWatchesOutcome>
+  /** Ops that are in the log, refused or not. */
+  readonly written: ReadonlySet<Op>
   /** How many replies were compared with the model. */
   readonly judged: number
 }
@@ -137,6 +139,7 @@ class Witness {
       tree: this.#tree,
       changes: this.#changes,
       setWatches: this.#setWatches,
+      written: this.#written,
       judged: this.#judged,
     }
   }
