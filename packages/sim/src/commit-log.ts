@@ -15,6 +15,13 @@ export interface Committed {
   readonly boot: number
 }
 
+/** Where in the log a txn was written. */
+export interface RecordPlace {
+  readonly name: string
+  readonly from: number
+  readonly to: number
+}
+
 const logName = /^log\.[0-9a-f]+$/
 
 export class CommitLog implements DiskObserver {
@@ -24,10 +31,11 @@ export class CommitLog implements DiskObserver {
   readonly #disk: SimDisk
   readonly #nowMs: () => number
   readonly #byZxid: Map<bigint, Committed> = new Map()
+  readonly #places: Map<bigint, RecordPlace> = new Map()
   /** Per file: how far it was read. */
   readonly #scanned: Map<string, number> = new Map()
   readonly #lastIn: Map<string, bigint> = new Map()
-  #durableZxid = 0n
+  #promisedZxid = 0n
 
   constructor(disk: SimDisk, nowMs: () => number) {
     this.#disk = disk
@@ -38,9 +46,13 @@ export class CommitLog implements DiskObserver {
     return this.#byZxid.size
   }
 
-  /** Everything up to here survives a power loss, by the disk's own truth. */
-  get durableZxid(): bigint {
-    return this.#durableZxid
+  /** Everything up to here survives a power loss, if the disk says the truth about its syncs. */
+  get promisedZxid(): bigint {
+    return this.#promisedZxid
+  }
+
+  placeOf(zxid: bigint): RecordPlace | undefined {
+    return this.#places.get(zxid)
   }
 
   get(zxid: bigint): Committed | undefined {
@@ -74,7 +86,7 @@ export class CommitLog implements DiskObserver {
    */
   recovered(lastZxid: bigint): void {
     for (const zxid of this.#byZxid.keys()) if (zxid > lastZxid) this.#byZxid.delete(zxid)
-    this.#durableZxid = lastZxid
+    this.#promisedZxid = lastZxid
     this.#scanned.clear()
     this.#lastIn.clear()
   }
@@ -88,7 +100,7 @@ export class CommitLog implements DiskObserver {
     }
     if (newest === undefined) return
     const last = this.#lastIn.get(newest) ?? 0n
-    if (last > this.#durableZxid && this.#disk.isDurable('log', newest)) this.#durableZxid = last
+    if (last > this.#promisedZxid && this.#disk.isPromised('log', newest)) this.#promisedZxid = last
   }
 
   #scan(name: string): void {
@@ -101,16 +113,17 @@ export class CommitLog implements DiskObserver {
       const length = view.getInt32(at + 8)
       const end = at + logRecordHeadBytes + length + 1
       if (length <= 0 || end > content.length || content[end - 1] !== 0x42) break
-      this.#add(content.slice(at + logRecordHeadBytes, end - 1), name)
+      this.#add(content.slice(at + logRecordHeadBytes, end - 1), { name, from: at, to: end })
       at = end
     }
     this.#scanned.set(name, at)
   }
 
-  #add(payload: Uint8Array, name: string): void {
+  #add(payload: Uint8Array, place: RecordPlace): void {
     const txn = decodeTxn(payload)
     const { zxid } = txn.header
-    this.#lastIn.set(name, zxid)
+    this.#lastIn.set(place.name, zxid)
+    this.#places.set(zxid, place)
     const known = this.#byZxid.get(zxid)
     if (known === undefined) {
       this.#byZxid.set(zxid, { txn, payload, writtenAt: this.#nowMs(), boot: this.boot })
@@ -120,7 +133,7 @@ export class CommitLog implements DiskObserver {
       return
     this.violations.push({
       rule: 'X3',
-      message: `zxid 0x${hexOf(zxid)} has two contents, the second in ${name}`,
+      message: `zxid 0x${hexOf(zxid)} has two contents, the second in ${place.name}`,
     })
   }
 }

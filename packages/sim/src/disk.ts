@@ -1,20 +1,21 @@
 /**
  * The simulated disk: answers core's disk calls with the faults of real ones.
  *
- * Every file has what is on the platter (durable) and what is in the page cache (current), and between the two the
- * list of pending operations; a directory has the same for its names. A call takes effect when it ends, not when it
- * is asked for; a sync covers what was pending when it began. What a crash leaves:
+ * A call takes effect when it ends, not when it is asked for; a sync covers what was pending when it began. What a
+ * crash leaves:
  *
  *   process kill   everything pending stays in the page cache, still not durable
  *   power loss     of the pending operations any subset survives; of a write any subset of its 4 KiB pages, with old
  *                  content or zeros in the rest; names and contents independently
  *
  * A failed sync makes its pages clean: visible to reads, out of reach of later syncs, and at a power loss gone with
- * probability 1/2 each. Codecs are not simulated: files with a codec hold plain bytes.
+ * probability 1/2 each. Errors are counted against a budget; a device that lies does so until the end of the run. A
+ * file with a codec holds plain bytes, and does not open any more once they are damaged.
  */
-import type { Dir, DirEntry, DiskCall, DiskResult, FileId, Random } from '@corral/core'
+import type { Dir, DirEntry, DiskCall, DiskResult, FileCodec, FileId, Random } from '@corral/core'
 import { assert, unreachable } from '@corral/protocol'
-import { between, chance, exponential } from './chance.ts'
+import { between, chance, exponential, pick } from './chance.ts'
+import { type Damage, Directory, type Inode, sectorBytes } from './disk-image.ts'
 import type { Appointment, Scheduler } from './scheduler.ts'
 import type { Trace } from './trace.ts'
 
@@ -29,10 +30,12 @@ export interface DiskOptions {
   readonly syncError: number
   readonly readError: number
   readonly noSpace: number
+  /** Of a change of names, or of an open: read-only, no permission, too many files. */
+  readonly nameError: number
   readonly errorBudget: number
-  /** A sync that says yes and does nothing: a device that lies. */
+  /** A sync that says yes and does nothing. */
   readonly lostSync: number
-  /** Probability that a write lands at a wrong offset of its file, whole, and says yes. */
+  /** Probability that a write reaches the platter elsewhere, whole, and says yes. */
   readonly misdirected: number
 }
 
@@ -45,6 +48,7 @@ export const healthyDisk: DiskOptions = {
   syncError: 0,
   readError: 0,
   noSpace: 0,
+  nameError: 0,
   errorBudget: 0,
   lostSync: 0,
   misdirected: 0,
@@ -58,128 +62,22 @@ export interface DiskCounters {
   syncErrors: number
   readErrors: number
   noSpace: number
+  nameErrors: number
   lostSyncs: number
   misdirected: number
+  /** Places that rotted. */
+  rotten: number
   kills: number
   powerLosses: number
   /** Pending operations that a power loss took back, wholly or partly. */
   takenBack: number
 }
 
-const pageBytes = 4096
-/** What a device writes wholly or not at all. */
-const sectorBytes = 512
-
-type FileOp =
-  | { readonly kind: 'write'; readonly at: number; readonly bytes: Uint8Array; isClean: boolean }
-  | { readonly kind: 'truncate'; readonly lengthBytes: number; isClean: boolean }
-
-/** Bytes that grow. */
-class Content {
-  #bytes: Uint8Array = new Uint8Array(256)
-  #length = 0
-
-  get length(): number {
-    return this.#length
-  }
-
-  write(at: number, bytes: Uint8Array): void {
-    this.#reach(at + bytes.length)
-    this.#bytes.set(bytes, at)
-  }
-
-  truncate(length: number): void {
-    if (length < this.#length) this.#bytes.fill(0, length, this.#length)
-    else this.#reach(length)
-    this.#length = length
-  }
-
-  /** A view, until the next change. */
-  slice(from: number, to: number): Uint8Array {
-    return this.#bytes.subarray(Math.min(from, this.#length), Math.min(to, this.#length))
-  }
-
-  copy(): Content {
-    const twin = new Content()
-    twin.write(0, this.slice(0, this.#length))
-    return twin
-  }
-
-  #reach(length: number): void {
-    if (length > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(length, 2 * this.#bytes.length))
-      grown.set(this.slice(0, this.#length))
-      this.#bytes = grown
-    }
-    this.#length = Math.max(this.#length, length)
-  }
-}
-
-/** A file, whatever its names. */
-class Inode {
-  readonly number: number
-  durable: Content = new Content()
-  current: Content = new Content()
-  pending: FileOp[] = []
-
-  constructor(number: number) {
-    this.number = number
-  }
-
-  apply(op: FileOp): void {
-    perform(this.current, op)
-    this.pending.push(op)
-  }
-
-  /** Calls take effect when they end, so a sync that ends now covers what ended before. */
-  makeDurable(): void {
-    for (const op of this.pending) if (!op.isClean) perform(this.durable, op)
-    this.pending = this.pending.filter(op => op.isClean)
-  }
-}
-
-function perform(content: Content, op: FileOp): void {
-  if (op.kind === 'write') content.write(op.at, op.bytes)
-  else content.truncate(op.lengthBytes)
-}
-
-type NameOp =
-  | { readonly kind: 'link'; readonly name: string; readonly inode: Inode }
-  | { readonly kind: 'rename'; readonly from: string; readonly to: string; readonly inode: Inode }
-  | { readonly kind: 'unlink'; readonly name: string }
-
-class Directory {
-  readonly durable: Map<string, Inode> = new Map()
-  readonly current: Map<string, Inode> = new Map()
-  pending: NameOp[] = []
-
-  apply(op: NameOp): void {
-    performName(this.current, op)
-    this.pending.push(op)
-  }
-}
-
-function performName(names: Map<string, Inode>, op: NameOp): void {
-  switch (op.kind) {
-    case 'link':
-      names.set(op.name, op.inode)
-      return
-    case 'rename':
-      names.delete(op.from)
-      names.set(op.to, op.inode)
-      return
-    case 'unlink':
-      names.delete(op.name)
-      return
-    default:
-      unreachable(op)
-  }
-}
-
 interface Handle {
   readonly inode: Inode
   readonly dir: Dir
-  readonly name: string
+  name: string
+  readonly codec: FileCodec
   isOpen: boolean
   /** Calls on one file end in the order they were given. */
   busyUntilMs: number
@@ -195,11 +93,22 @@ interface Running {
 export interface DiskObserver {
   written(dir: Dir, name: string, at: number, lengthBytes: number): void
   truncated(dir: Dir, name: string, lengthBytes: number): void
-  /** Something in this directory became durable. */
+  /** Something in this directory is durable, or so a sync said. */
   synced(dir: Dir): void
 }
 
 export type CrashKind = 'kill' | 'powerLoss'
+
+/** Files and names that are not what the server was promised. */
+export interface DamagedFile {
+  readonly dir: Dir
+  readonly name: string
+  readonly places: readonly Damage[]
+  /** What a sync of the directory said of this name is not so. */
+  readonly isNameLost: boolean
+}
+
+type FileCall = Exclude<DiskCall, { call: 'open' | 'list' | 'syncDir' | 'rename' | 'remove' }>
 
 export class SimDisk {
   readonly counters: DiskCounters = {
@@ -210,8 +119,10 @@ export class SimDisk {
     syncErrors: 0,
     readErrors: 0,
     noSpace: 0,
+    nameErrors: 0,
     lostSyncs: 0,
     misdirected: 0,
+    rotten: 0,
     kills: 0,
     powerLosses: 0,
     takenBack: 0,
@@ -229,8 +140,9 @@ export class SimDisk {
   }
   readonly #handles: Map<FileId, Handle> = new Map()
   #lastFile = 0
-  #lastInode = 0
   #errorsLeft: number
+  /** Places that rot as soon as nobody runs. */
+  #rotDue = 0
   readonly #running: Set<Running> = new Set()
 
   constructor(given: { scheduler: Scheduler; trace: Trace; random: Random; options: DiskOptions }) {
@@ -241,17 +153,10 @@ export class SimDisk {
     this.#errorsLeft = given.options.errorBudget
   }
 
+  /** No more errors, and no slowness. A device that lies goes on lying. */
   heal(): void {
-    this.options = {
-      ...this.options,
-      slowSync: 0,
-      writeError: 0,
-      syncError: 0,
-      readError: 0,
-      noSpace: 0,
-      lostSync: 0,
-      misdirected: 0,
-    }
+    this.#errorsLeft = 0
+    this.options = { ...this.options, slowSync: 0 }
   }
 
   /** Carries out one call; `done` is called once, later, unless the process dies first. */
@@ -276,46 +181,79 @@ export class SimDisk {
 
   /**
    * The process is gone. Calls under way have happened or not; nobody is told.
+   *
+   * @param random - draws what a power loss leaves, if not the disk's own: another outcome of the same moment
    */
-  crash(kind: CrashKind): void {
+  crash(kind: CrashKind, random: Random = this.#random): void {
     this.#trace.text(kind)
     this.#trace.event(() => `disk: ${kind}`)
     for (const { call, appointment, handle } of this.#running) {
       appointment.isCancelled = true
-      this.#leaveUnfinished(call, handle)
+      if (chance(random, 0.5)) this.#leaveUnfinished(call, handle)
     }
     this.#running.clear()
     this.#handles.clear()
-    if (kind === 'kill') {
-      this.counters.kills++
-      return
+    if (kind === 'kill') this.counters.kills++
+    else {
+      this.counters.powerLosses++
+      for (const dir of dirs) this.counters.takenBack += this.#directories[dir].losePower(random)
     }
-    this.counters.powerLosses++
-    this.#losePower()
+    for (; this.#rotDue > 0; this.#rotDue--) this.#rot(random)
+  }
+
+  /** At the next crash so many places rot: while nobody runs, so that no cache hides it. */
+  rotAtNextCrash(places: number): void {
+    this.#rotDue = places
+  }
+
+  /** Bits flip, or sectors become zeros, in some file. */
+  #rot(random: Random): void {
+    const files = dirs.flatMap(dir => this.names(dir).map(name => ({ dir, name })))
+    if (files.length === 0) return
+    const { dir, name } = pick(random, files)
+    const content = this.content(dir, name) as Uint8Array
+    // Zeros that nothing was written over yet seldom matter.
+    const used = chance(random, 0.1) ? content.length : content.findLastIndex(byte => byte !== 0) + 1
+    if (used === 0) return
+    const at = between(random, 0, used - 1)
+    const unit = pick(random, [1, 1, 1, sectorBytes, 8 * sectorBytes])
+    const from = at - (at % unit)
+    const bytes =
+      unit === 1
+        ? Uint8Array.of((content[at] as number) ^ (1 << between(random, 0, 7)))
+        : new Uint8Array(unit)
+    const rotten = bytes.subarray(0, Math.min(unit, content.length - from))
+    if (rotten.every((byte, i) => byte === content[from + i])) return
+    this.counters.rotten++
+    this.#trace.event(() => `disk: ${rotten.length} bytes rot in ${name} at ${from}`)
+    const how = unit === 1 ? 'wrong' : 'missing'
+    this.#inodeOf(dir, name).spoil({ how, at: from, lengthBytes: rotten.length }, rotten)
+  }
+
+  /** What the server was promised and does not have, as of now. */
+  damagedFiles(): readonly DamagedFile[] {
+    const damaged: DamagedFile[] = []
+    for (const dir of dirs) {
+      const { current, lostNames } = this.#directories[dir]
+      for (const name of new Set([...current.keys(), ...lostNames])) {
+        const places = current.get(name)?.damage ?? []
+        const isNameLost = lostNames.has(name)
+        if (places.length > 0 || isNameLost) damaged.push({ dir, name, places: [...places], isNameLost })
+      }
+    }
+    return damaged
   }
 
   /** A disk with the same content, in other hands. It shares nothing that changes. */
   clone(given: { scheduler: Scheduler; trace: Trace; random: Random; options: DiskOptions }): SimDisk {
     const twin = new SimDisk(given)
-    for (const dir of dirs) {
-      const names = new Map<Inode, Inode>()
-      const mine = this.#directories[dir]
-      const copyOf = (inode: Inode): Inode => {
-        let copy = names.get(inode)
-        if (copy === undefined) {
-          copy = new Inode(++twin.#lastInode)
-          copy.durable = inode.durable.copy()
-          copy.current = inode.current.copy()
-          copy.pending = inode.pending.map(op => ({ ...op }))
-          names.set(inode, copy)
-        }
-        return copy
-      }
-      const theirs = twin.#directories[dir]
-      for (const [name, inode] of mine.durable) theirs.durable.set(name, copyOf(inode))
-      for (const [name, inode] of mine.current) theirs.current.set(name, copyOf(inode))
-      theirs.pending = mine.pending.map(op => ('inode' in op ? { ...op, inode: copyOf(op.inode) } : op))
+    const copies = new Map<Inode, Inode>()
+    const copyOf = (inode: Inode): Inode => {
+      const copy = copies.get(inode) ?? inode.copy()
+      copies.set(inode, copy)
+      return copy
     }
+    for (const dir of dirs) this.#directories[dir].copyInto(twin.#directories[dir], copyOf)
     return twin
   }
 
@@ -330,33 +268,25 @@ export class SimDisk {
     return inode?.current.slice(0, inode.current.length)
   }
 
-  /** Is this file, name and content, safe from a power loss? */
-  isDurable(dir: Dir, name: string): boolean {
-    const directory = this.#directories[dir]
-    const inode = directory.current.get(name)
-    return inode !== undefined && directory.durable.get(name) === inode && inode.pending.length === 0
+  /** Is this file, name and content, safe from a power loss, as far as syncs have said? */
+  isPromised(dir: Dir, name: string): boolean {
+    return this.#directories[dir].isPromised(name)
   }
 
   /** Removes a file for good: an operator's, or a test's, hand. */
   destroy(dir: Dir, name: string): void {
-    this.#directories[dir].current.delete(name)
-    this.#directories[dir].durable.delete(name)
-    this.#directories[dir].pending = []
+    this.#directories[dir].destroy(name)
   }
 
-  /** Overwrites bytes where they lie, durably: rot, or a test's hand. */
+  /** Overwrites bytes where they lie, durably: a test's hand. */
   damage(dir: Dir, name: string, at: number, bytes: Uint8Array): void {
-    const inode = this.#directories[dir].current.get(name)
-    assert(inode !== undefined, `there is a file ${dir}/${name} to damage`)
-    inode.current.write(at, bytes)
-    inode.durable.write(at, bytes)
+    this.#inodeOf(dir, name).spoil({ how: 'wrong', at, lengthBytes: bytes.length }, bytes)
   }
 
-  truncateFile(dir: Dir, name: string, lengthBytes: number): void {
+  #inodeOf(dir: Dir, name: string): Inode {
     const inode = this.#directories[dir].current.get(name)
-    assert(inode !== undefined, `there is a file ${dir}/${name} to cut`)
-    inode.current.truncate(lengthBytes)
-    inode.durable.truncate(lengthBytes)
+    assert(inode !== undefined, `there is a file ${dir}/${name}`)
+    return inode
   }
 
   #duration(call: DiskCall): number {
@@ -368,6 +298,8 @@ export class SimDisk {
     return plain + exponential(this.#random, this.options.meanSyncMs)
   }
 
+  // -- calls, at their end
+
   #finish(call: DiskCall, handle: Handle | undefined): DiskResult {
     switch (call.call) {
       case 'open':
@@ -377,49 +309,30 @@ export class SimDisk {
       case 'syncDir':
         return this.#syncDir(call.dir)
       case 'rename':
-        return this.#rename(call)
-      case 'remove': {
-        const directory = this.#directories[call.dir]
-        if (!directory.current.has(call.name)) return failed('ENOENT', call.name)
-        directory.apply({ kind: 'unlink', name: call.name })
-        return { ok: true }
-      }
+        return this.#nameError(call.from) ?? this.#rename(call)
+      case 'remove':
+        return this.#nameError(call.name) ?? this.#remove(call)
       default:
         if (handle === undefined || !handle.isOpen) return failed('EBADF', `${call.call} on a closed file`)
         return this.#onFile(call, handle)
     }
   }
 
-  #onFile(
-    call: Exclude<DiskCall, { call: 'open' | 'list' | 'syncDir' | 'rename' | 'remove' }>,
-    handle: Handle,
-  ): DiskResult {
-    const { inode } = handle
+  #onFile(call: FileCall, handle: Handle): DiskResult {
     switch (call.call) {
       case 'write':
         return this.#write(call, handle)
       case 'fill': {
-        if (this.#strikes(this.options.noSpace)) {
-          this.counters.noSpace++
-          return failed('ENOSPC', 'no space left on device, fill')
-        }
+        if (this.#strikes('noSpace')) return failed('ENOSPC', 'no space left on device, fill')
         this.#put(handle, call.at, new Uint8Array(call.lengthBytes))
         return this.#sync(handle)
       }
-      case 'read': {
-        if (this.#strikes(this.options.readError)) {
-          this.counters.readErrors++
-          return failed('EIO', 'i/o error, read')
-        }
-        const bytes = inode.current.slice(call.at, call.at + call.into.length)
-        call.into.set(bytes)
-        return { ok: true, count: bytes.length }
-      }
+      case 'read':
+        return this.#read(call, handle)
       case 'sync':
         return this.#sync(handle)
       case 'truncate':
-        inode.apply({ kind: 'truncate', lengthBytes: call.lengthBytes, isClean: false })
-        this.observer?.truncated(handle.dir, handle.name, call.lengthBytes)
+        this.#truncate(handle, call.lengthBytes)
         return { ok: true }
       case 'close':
         handle.isOpen = false
@@ -430,48 +343,46 @@ export class SimDisk {
   }
 
   #open(call: DiskCall & { call: 'open' }): DiskResult {
-    const directory = this.#directories[call.dir]
-    let inode = directory.current.get(call.name)
+    const refused = this.#nameError(call.name)
+    if (refused !== undefined) return refused
     if (call.mode === 'create') {
-      if (this.#strikes(this.options.noSpace)) {
-        this.counters.noSpace++
-        return failed('ENOSPC', `no space left on device, open '${call.name}'`)
-      }
-      inode = new Inode(++this.#lastInode)
-      directory.apply({ kind: 'link', name: call.name, inode })
-      this.observer?.truncated(call.dir, call.name, 0)
+      if (this.#strikes('noSpace')) return failed('ENOSPC', `no space left on device, open '${call.name}'`)
+      this.#create(call.dir, call.name)
     }
+    const inode = this.#directories[call.dir].current.get(call.name)
     if (inode === undefined) return failed('ENOENT', `no such file, open '${call.name}'`)
     const file = ++this.#lastFile
-    this.#handles.set(file, { inode, dir: call.dir, name: call.name, isOpen: true, busyUntilMs: 0 })
+    const { dir, name, codec } = call
+    this.#handles.set(file, { inode, dir, name, codec, isOpen: true, busyUntilMs: 0 })
     return { ok: true, file, sizeBytes: inode.current.length }
+  }
+
+  #read(call: DiskCall & { call: 'read' }, { inode, codec }: Handle): DiskResult {
+    if (this.#strikes('readError')) return failed('EIO', 'i/o error, read')
+    if (codec !== 'plain' && inode.damage.length > 0) return failed('EBADMSG', 'bad compressed stream, read')
+    const bytes = inode.current.slice(call.at, call.at + call.into.length)
+    call.into.set(bytes)
+    return { ok: true, count: bytes.length }
   }
 
   #write(call: DiskCall & { call: 'write' }, handle: Handle): DiskResult {
     this.counters.writes++
     const bytes = call.pieces[0] as Uint8Array
-    if (this.#strikes(this.options.noSpace)) {
-      this.counters.noSpace++
+    if (this.#strikes('noSpace')) {
       this.#putPart(handle, call.at, bytes)
       return failed('ENOSPC', 'no space left on device, write')
     }
-    if (this.#strikes(this.options.writeError)) {
-      this.counters.writeErrors++
+    if (this.#strikes('writeError')) {
       this.#putPart(handle, call.at, bytes)
       return failed('EIO', 'i/o error, write')
     }
-    let at = call.at
-    if (this.#strikes(this.options.misdirected)) {
-      this.counters.misdirected++
-      at = between(this.#random, 0, handle.inode.current.length)
-    }
-    this.#put(handle, at, bytes)
+    this.#put(handle, call.at, bytes)
     return call.sync ? this.#sync(handle) : { ok: true }
   }
 
   #put(handle: Handle, at: number, bytes: Uint8Array): void {
     if (bytes.length === 0) return
-    handle.inode.apply({ kind: 'write', at, bytes, isClean: false })
+    handle.inode.write(at, bytes, this.#landing(handle.inode))
     this.observer?.written(handle.dir, handle.name, at, bytes.length)
   }
 
@@ -483,44 +394,64 @@ export class SimDisk {
     this.#put(handle, at, bytes.subarray(0, Math.max(0, end - at)))
   }
 
-  #sync(handle: Handle): DiskResult {
-    const { inode } = handle
-    this.counters.syncs++
-    if (this.#strikes(this.options.syncError)) {
-      this.counters.syncErrors++
-      for (const op of inode.pending) op.isClean = true
-      return failed('EIO', 'i/o error, fdatasync')
-    }
-    if (chance(this.#random, this.options.lostSync)) {
-      this.counters.lostSyncs++
-      return { ok: true }
-    }
-    inode.makeDurable()
-    this.observer?.synced(handle.dir)
-    return { ok: true }
+  /** Where a misdirected write lands: elsewhere in its file, or in another. */
+  #landing(meant: Inode): { readonly inode: Inode; readonly at: number } | undefined {
+    if (!chance(this.#random, this.options.misdirected)) return undefined
+    this.counters.misdirected++
+    const others = dirs.flatMap(dir => [...this.#directories[dir].current.values()])
+    const inode = chance(this.#random, 0.7) ? meant : pick(this.#random, others)
+    return { inode, at: between(this.#random, 0, inode.durable.length) }
   }
 
-  #syncDir(dir: Dir): DiskResult {
-    if (this.#strikes(this.options.syncError)) {
-      this.counters.syncErrors++
-      return failed('EIO', 'i/o error, fsync of a directory')
+  #truncate(handle: Handle, lengthBytes: number): void {
+    handle.inode.truncate(lengthBytes)
+    this.observer?.truncated(handle.dir, handle.name, lengthBytes)
+  }
+
+  #sync({ inode, dir }: Handle): DiskResult {
+    this.counters.syncs++
+    if (this.#strikes('syncError')) {
+      inode.failSync()
+      return failed('EIO', 'i/o error, fdatasync')
     }
-    const directory = this.#directories[dir]
-    for (const op of directory.pending.splice(0)) performName(directory.durable, op)
+    if (this.#isSyncLost()) inode.pretendSync()
+    else inode.sync()
     this.observer?.synced(dir)
     return { ok: true }
   }
 
-  #rename(call: DiskCall & { call: 'rename' }): DiskResult {
-    const directory = this.#directories[call.dir]
-    const inode = directory.current.get(call.from)
-    if (inode === undefined) return failed('ENOENT', `no such file, rename '${call.from}'`)
-    directory.apply({ kind: 'rename', from: call.from, to: call.to, inode })
-    for (const handle of this.#handles.values()) {
-      if (handle.inode === inode) Object.assign(handle, { name: call.to })
-    }
+  #syncDir(dir: Dir): DiskResult {
+    if (this.#strikes('syncError')) return failed('EIO', 'i/o error, fsync of a directory')
+    if (this.#isSyncLost()) this.#directories[dir].pretendSync()
+    else this.#directories[dir].sync()
+    this.observer?.synced(dir)
+    return { ok: true }
+  }
+
+  #isSyncLost(): boolean {
+    if (!chance(this.#random, this.options.lostSync)) return false
+    this.counters.lostSyncs++
+    return true
+  }
+
+  #create(dir: Dir, name: string): void {
+    this.#directories[dir].link(name)
+    this.observer?.truncated(dir, name, 0)
+  }
+
+  #rename({ dir, from, to }: DiskCall & { call: 'rename' }): DiskResult {
+    const inode = this.#directories[dir].current.get(from)
+    if (inode === undefined) return failed('ENOENT', `no such file, rename '${from}'`)
+    this.#directories[dir].rename(from, to, inode)
+    for (const handle of this.#handles.values()) if (handle.inode === inode) handle.name = to
     // What is read under the new name has to be read from its start.
-    this.observer?.truncated(call.dir, call.to, 0)
+    this.observer?.truncated(dir, to, 0)
+    return { ok: true }
+  }
+
+  #remove({ dir, name }: DiskCall & { call: 'remove' }): DiskResult {
+    if (!this.#directories[dir].current.has(name)) return failed('ENOENT', `no such file, remove '${name}'`)
+    this.#directories[dir].unlink(name)
     return { ok: true }
   }
 
@@ -539,92 +470,41 @@ export class SimDisk {
     return entries
   }
 
-  #strikes(probability: number): boolean {
+  // -- errors
+
+  #nameError(name: string): DiskResult | undefined {
+    if (!this.#strikes('nameError')) return undefined
+    const errno = pick(this.#random, ['EROFS', 'EACCES', 'EMFILE'])
+    return failed(errno, `not possible, '${name}'`)
+  }
+
+  #strikes(kind: keyof typeof countedAs): boolean {
+    const probability = this.options[kind]
     if (probability === 0 || this.#errorsLeft === 0 || !chance(this.#random, probability)) return false
     this.#errorsLeft--
+    this.counters[countedAs[kind]]++
     return true
   }
 
-  /** A call cut off by the crash: a write has reached the page cache up to some byte, a name is changed or not. */
+  // -- crashes
+
+  /** A call that the crash cut off: a write has reached the page cache up to some byte, a name is changed. */
   #leaveUnfinished(call: DiskCall, handle: Handle | undefined): void {
-    const hasBegun = chance(this.#random, 0.5)
-    if (!hasBegun) return
-    if (call.call === 'write' && handle?.isOpen === true) {
-      const bytes = call.pieces[0] as Uint8Array
-      this.#putPart(handle, call.at, bytes)
-    } else if (call.call === 'fill' && handle?.isOpen === true) {
-      this.#putPart(handle, call.at, new Uint8Array(call.lengthBytes))
-    } else if (call.call === 'truncate' && handle?.isOpen === true) {
-      handle.inode.apply({ kind: 'truncate', lengthBytes: call.lengthBytes, isClean: false })
-      this.observer?.truncated(handle.dir, handle.name, call.lengthBytes)
-    } else if (call.call === 'rename') this.#rename(call)
-    else if (call.call === 'remove') {
-      const directory = this.#directories[call.dir]
-      if (directory.current.has(call.name)) directory.apply({ kind: 'unlink', name: call.name })
-    } else if (call.call === 'open' && call.mode === 'create') {
-      this.#directories[call.dir].apply({
-        kind: 'link',
-        name: call.name,
-        inode: new Inode(++this.#lastInode),
-      })
-      this.observer?.truncated(call.dir, call.name, 0)
-    }
-  }
-
-  #losePower(): void {
-    for (const dir of dirs) {
-      const directory = this.#directories[dir]
-      const inodes = new Set([...directory.durable.values(), ...directory.current.values()])
-      for (const op of directory.pending.splice(0)) {
-        if (chance(this.#random, 0.5)) performName(directory.durable, op)
-        else this.counters.takenBack++
-      }
-      for (const inode of inodes) this.#loseContent(inode)
-      directory.current.clear()
-      for (const [name, inode] of directory.durable) directory.current.set(name, inode)
-    }
-  }
-
-  #loseContent(inode: Inode): void {
-    for (const op of inode.pending) {
-      if (op.kind === 'truncate') {
-        if (chance(this.#random, 0.5)) inode.durable.truncate(op.lengthBytes)
-        else this.counters.takenBack++
-      } else this.#loseWrite(inode, op)
-    }
-    inode.pending = []
-    inode.current = inode.durable.copy()
-  }
-
-  /** Page by page: new content, old content, or (beyond the old end, when a later page made it) zeros. */
-  #loseWrite(inode: Inode, op: FileOp & { kind: 'write' }): void {
-    const how = op.isClean ? 'scattered' : between(this.#random, 0, 3)
-    if (how === 0) {
-      this.counters.takenBack++
-      return
-    }
-    if (how === 1) {
-      inode.durable.write(op.at, op.bytes)
-      return
-    }
-    this.counters.takenBack++
-    const end = op.at + op.bytes.length
-    let at = op.at
-    while (at < end) {
-      const next = Math.min(end, (Math.floor(at / pageBytes) + 1) * pageBytes)
-      if (chance(this.#random, 0.5)) {
-        // The size may be older than the page: then the page is cut by it.
-        const isCut = how === 3 && next === end && end > inode.durable.length && chance(this.#random, 0.5)
-        const to = isCut
-          ? Math.max(at, sectorBytes * Math.floor(between(this.#random, at, next) / sectorBytes))
-          : next
-        inode.durable.write(at, op.bytes.subarray(at - op.at, to - op.at))
-      } else {
-        // The size made it to the platter, the page did not: zeros.
-        const isZeroed = how === 3 && next > inode.durable.length && chance(this.#random, 0.5)
-        if (isZeroed) inode.durable.truncate(next)
-      }
-      at = next
+    switch (call.call) {
+      case 'rename':
+        this.#rename(call)
+        return
+      case 'remove':
+        this.#remove(call)
+        return
+      case 'open':
+        if (call.mode === 'create') this.#create(call.dir, call.name)
+        return
+      default:
+        if (handle?.isOpen !== true) return
+        if (call.call === 'write') this.#putPart(handle, call.at, call.pieces[0] as Uint8Array)
+        else if (call.call === 'fill') this.#putPart(handle, call.at, new Uint8Array(call.lengthBytes))
+        else if (call.call === 'truncate') this.#truncate(handle, call.lengthBytes)
     }
   }
 
@@ -649,6 +529,14 @@ export class SimDisk {
     })
   }
 }
+
+const countedAs = {
+  writeError: 'writeErrors',
+  syncError: 'syncErrors',
+  readError: 'readErrors',
+  noSpace: 'noSpace',
+  nameError: 'nameErrors',
+} as const
 
 const dirs: readonly Dir[] = ['data', 'log', 'dataRoot', 'logRoot']
 

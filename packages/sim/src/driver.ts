@@ -27,7 +27,8 @@ import { ChunkPool, poisoned } from './chunk-pool.ts'
 import type { CommitLog } from './commit-log.ts'
 import type { CrashKind, SimDisk } from './disk.ts'
 import type { Violation } from './history.ts'
-import type { End, EndHandler, Network } from './network.ts'
+import type { EndHandler, Network, End as SocketEnd } from './network.ts'
+import { RecoveryJudge } from './recovery-judge.ts'
 import type { Appointment, Scheduler } from './scheduler.ts'
 import type { Trace } from './trace.ts'
 
@@ -76,17 +77,30 @@ export interface DriverCounters {
 /** As many crashes in a row are no plan any more: something keeps the server from starting. */
 const mostVainBoots = 50
 
+export interface PlannedCrash {
+  readonly kind: CrashKind
+  /** Still to be carried out before the process dies. */
+  effects: number
+  /** Draws what a power loss leaves, if not the disk's own. */
+  readonly random?: Random
+}
+
+type End = 'refused' | 'bereft'
+
 /** Thrown between two effects to leave a turn: the process is no more. */
 class Death {
-  readonly kind: CrashKind
-  constructor(kind: CrashKind) {
-    this.kind = kind
+  readonly crash: { readonly kind: CrashKind; readonly random?: Random }
+  /** It is not started again. */
+  readonly end: End | undefined
+  constructor(crash: { readonly kind: CrashKind; readonly random?: Random }, end?: End) {
+    this.crash = crash
+    this.end = end
   }
 }
 
 interface Socket {
   readonly conn: ConnId
-  readonly end: End
+  readonly end: SocketEnd
   /** Of what leaves: to see which zxids are let out. */
   readonly sent: FrameTail
   /** Of what comes in: to know when a session was last heard. */
@@ -94,7 +108,11 @@ interface Socket {
   isGreeted: boolean
 }
 
-type State = 'down' | 'up' | 'stopped' | 'failed'
+/**
+ * refused: to start on a damaged disk. bereft: it serves less than was acknowledged, as nobody could know. failed: it
+ * broke a rule, or does not come up any more.
+ */
+type State = 'down' | 'up' | 'stopped' | 'refused' | 'bereft' | 'failed'
 
 export class SimServer {
   readonly counters: DriverCounters = {
@@ -114,12 +132,11 @@ export class SimServer {
   readonly violations: Violation[] = []
   /** Zxids a client may have learned of: nothing above the durable end may ever be among them. */
   highestToldZxid = 0n
-  /** Highest zxid known durable, by the disk's own truth. */
   fatalReason: string | undefined
   /** Restarts after a crash or a fatal end; the plan switches it off at its end. */
   isRestarting = true
-  /** Told at every recovery, with the zxid it ended at. */
-  onRecovered: ((lastZxid: bigint) => void) | undefined
+  /** Where the last recovery ended. */
+  recoveredZxid = 0n
   readonly #scheduler: Scheduler
   readonly #trace: Trace
   readonly #network: Network
@@ -146,10 +163,11 @@ export class SimServer {
   #wallStepMs = 0
   #bootedAtMs = 0
   /** Effects still to be carried out before the process dies. */
-  #deathAfter: { effects: number; readonly kind: CrashKind } | undefined
+  #plannedCrash: PlannedCrash | undefined
   #armed: Map<string, boolean> = new Map()
   #marks: Random
   #generation = 0
+  #judge: RecoveryJudge | undefined
   /** Starts that did not come to serve, one after the other. */
   #vainBoots = 0
 
@@ -208,7 +226,10 @@ export class SimServer {
     this.#isTurnAsked = false
     this.#isStalledUntilMs = 0
     this.fatalReason = undefined
-    if (this.#log !== undefined) this.#log.boot = this.counters.boots
+    if (this.#log !== undefined) {
+      this.#log.boot = this.counters.boots
+      this.#judge = new RecoveryJudge(this.#disk, this.#log)
+    }
     this.#machine = this.#makeMachine({
       config: this.#config,
       random: this.#random.fork(`boot ${this.counters.boots}`),
@@ -229,12 +250,18 @@ export class SimServer {
 
   /** Ends the process now. */
   crash(kind: CrashKind): void {
-    if (this.#state === 'up') this.#die(kind)
+    if (this.#state === 'up') this.#die(new Death({ kind }))
   }
 
   /** Ends the process after so many more effects, wherever that is. */
-  crashAfter(effects: number, kind: CrashKind): void {
-    if (this.#state === 'up') this.#deathAfter = { effects, kind }
+  crashAfter(crash: PlannedCrash): void {
+    if (this.#state === 'up') this.#plannedCrash = { ...crash }
+  }
+
+  /** No crash that was planned comes any more, and no stall goes on. */
+  calm(): void {
+    this.#plannedCrash = undefined
+    this.#isStalledUntilMs = 0
   }
 
   stall(forMs: number): void {
@@ -268,7 +295,7 @@ export class SimServer {
 
   // -- what happens
 
-  #accept(end: End): EndHandler | undefined {
+  #accept(end: SocketEnd): EndHandler | undefined {
     if (this.#state !== 'up') return undefined
     const conn = ++this.#lastConn
     const socket: Socket = { conn, end, sent: new FrameTail(), heard: new FrameTail(), isGreeted: false }
@@ -348,7 +375,7 @@ export class SimServer {
         this.#step({ kind: 'turnEnded' })
       }
     } catch (error) {
-      if (error instanceof Death) this.#die(error.kind)
+      if (error instanceof Death) this.#die(error)
       else this.#collapse(error)
     }
   }
@@ -365,8 +392,8 @@ export class SimServer {
     for (const effect of effects) {
       this.counters.effects++
       this.#carryOut(effect)
-      if (this.#deathAfter !== undefined && --this.#deathAfter.effects <= 0)
-        throw new Death(this.#deathAfter.kind)
+      if (this.#plannedCrash !== undefined && --this.#plannedCrash.effects <= 0)
+        throw new Death(this.#plannedCrash)
     }
     // Borrowed until the step returned: whoever kept it reads poison.
     if (event.kind === 'received') poisoned(event.bytes)
@@ -431,7 +458,7 @@ export class SimServer {
         this.fatalReason = effect.reason
         this.#trace.event(() => `${atMs.toFixed(3)} effect fatal ${effect.exitCode}: ${effect.reason}`)
         this.counters.fatals++
-        throw new Death('kill')
+        throw new Death({ kind: 'kill' }, this.#refusal(effect.reason))
       default:
         unreachable(effect)
     }
@@ -442,16 +469,28 @@ export class SimServer {
     this.#isServing = true
     this.#vainBoots = 0
     this.counters.recoveries++
-    const lastZxid = (this.#machine as Machine).inspect().lastZxid()
-    if (lastZxid < this.highestToldZxid) {
-      this.violations.push({
-        rule: 'L4',
-        message: `start ${this.counters.boots} recovered up to zxid 0x${lastZxid.toString(16)}, but clients were told of 0x${this.highestToldZxid.toString(16)}`,
-      })
-    }
-    this.#log?.recovered(lastZxid)
-    this.onRecovered?.(lastZxid)
+    this.recoveredZxid = (this.#machine as Machine).inspect().lastZxid()
+    if (this.recoveredZxid < this.highestToldZxid) this.#onLoss()
+    this.#log?.recovered(this.recoveredZxid)
     if (!this.#options.isPortOpenEarly) this.#network.listen(end => this.#accept(end))
+  }
+
+  /** On a damaged disk a server may end its start, saying why; unless a call of that start failed. */
+  #refusal(reason: string): End | undefined {
+    if (this.#isServing || this.#judge?.isDamaged !== true || /\bE[A-Z]{2,}:/.test(reason)) return undefined
+    const problem = this.#judge.problemOfRefusal(reason)
+    if (problem !== undefined) this.violations.push({ rule: 'D-08', message: `${problem}: ${reason}` })
+    return 'refused'
+  }
+
+  #onLoss(): void {
+    const [last, told] = [this.recoveredZxid, this.highestToldZxid]
+    const problem = this.#judge?.problemOfLoss(last, told)
+    if (this.#judge?.isDamaged === true && problem === undefined) throw new Death({ kind: 'kill' }, 'bereft')
+    this.violations.push({
+      rule: 'L4',
+      message: `start ${this.counters.boots} recovered up to zxid 0x${last.toString(16)}, but clients were told of 0x${told.toString(16)}; ${problem}`,
+    })
   }
 
   #send(conn: ConnId, given: Uint8Array): void {
@@ -473,10 +512,10 @@ export class SimServer {
     const zxid = r.int64()
     if (zxid <= this.highestToldZxid) return
     this.highestToldZxid = zxid
-    if (this.#log === undefined || this.#log.durableZxid >= zxid) return
+    if (this.#log === undefined || this.#log.promisedZxid >= zxid) return
     this.violations.push({
       rule: 'L1',
-      message: `zxid 0x${zxid.toString(16)} leaves the server at ${this.#scheduler.nowMs} ms, and only 0x${this.#log.durableZxid.toString(16)} is durable`,
+      message: `zxid 0x${zxid.toString(16)} leaves the server at ${this.#scheduler.nowMs} ms, and only 0x${this.#log.promisedZxid.toString(16)} is durable`,
     })
   }
 
@@ -523,7 +562,7 @@ export class SimServer {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
     this.violations.push({ rule: 'throw', message: `the server threw: ${text}` })
     this.isRestarting = false
-    this.#die('kill')
+    this.#die(new Death({ kind: 'kill' }))
     this.#state = 'failed'
   }
 
@@ -534,20 +573,21 @@ export class SimServer {
     this.#disk.crash('kill')
   }
 
-  #die(kind: CrashKind): void {
+  #die({ crash: { kind, random }, end }: Death): void {
     this.counters.crashes++
     this.#trace.text(kind)
     const sockets = [...this.#sockets.values()]
-    this.#silence('down')
+    this.#silence(end ?? 'down')
     for (const socket of sockets) {
       if (kind === 'powerLoss') socket.end.vanish()
       else socket.end.abort()
     }
-    this.#disk.crash(kind)
-    if (!this.isRestarting) return
-    if (++this.#vainBoots > mostVainBoots) {
+    this.#disk.crash(kind, random)
+    if (!this.isRestarting || end !== undefined) return
+    if (this.fatalReason !== undefined && ++this.#vainBoots > mostVainBoots) {
       this.violations.push({ rule: 'V2', message: `the server does not start any more: ${this.fatalReason}` })
       this.isRestarting = false
+      this.#state = 'failed'
       return
     }
     const delayMs = between(this.#random, 1, Math.max(1, this.#options.restartMs))
@@ -562,7 +602,7 @@ export class SimServer {
     this.#isServing = false
     this.#machine = undefined
     this.#inbox = []
-    this.#deathAfter = undefined
+    this.#plannedCrash = undefined
     this.#sockets.clear()
     this.#network.listen(undefined)
     for (const appointment of [this.#turn, this.#tick])

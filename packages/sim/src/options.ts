@@ -7,18 +7,12 @@ import { type DiskOptions, healthyDisk } from './disk.ts'
 import type { DriverOptions } from './driver.ts'
 import type { NetworkOptions } from './network.ts'
 
-/** Classes of faults; each is on in half of the runs. */
-export const faultClasses = [
-  'network',
-  'kill',
-  'powerLoss',
-  'disk',
-  'clock',
-  'stall',
-  'clients',
-  'hostile',
-] as const
-export type FaultClass = (typeof faultClasses)[number]
+/** What a server must bear without losing anything; each is on in half of the runs. */
+const bearable = ['network', 'kill', 'powerLoss', 'disk', 'clock', 'stall', 'clients', 'hostile'] as const
+/** A disk that breaks its word; one of them is on in a quarter of the runs, since the judge must then grant losses. */
+const dishonest = ['lostSync', 'misdirectedWrite', 'bitRot'] as const
+export type FaultClass = (typeof bearable)[number] | (typeof dishonest)[number]
+export const faultClasses: readonly FaultClass[] = [...bearable, ...dishonest]
 
 export interface RunOptions {
   readonly seed: number
@@ -35,6 +29,7 @@ export interface RunOptions {
   readonly driver: DriverOptions
   /** Mean time between faults of the plan (crashes, stalls, clock steps, storms). */
   readonly meanFaultMs: number
+  readonly maxStallMs: number
   readonly config: ServerConfig
 }
 
@@ -47,7 +42,8 @@ export function drawOptions(
   random: Random,
   wanted: { readonly seed: number; readonly operations?: number; readonly faults?: readonly FaultClass[] },
 ): RunOptions {
-  const drawn = faultClasses.filter(() => chance(random, 0.5))
+  const drawn: FaultClass[] = bearable.filter(() => chance(random, 0.5))
+  if (chance(random, 0.25)) drawn.push(pick(random, dishonest))
   const faults = wanted.faults ?? drawn
   const has = (fault: FaultClass): boolean => faults.includes(fault)
   const tickTimeMs = pick(random, [20, 100, 500, 2000])
@@ -74,6 +70,7 @@ export function drawOptions(
       purge: chance(random, 0.7) ? { retainCount: between(random, 1, 4) } : undefined,
     },
   }
+  const restartMs = pick(random, [1, 200, 3000])
   const habits: ClientHabits = {
     sessionTimeoutMs: tickTimeMs * between(random, 2, 20),
     meanThinkMs: pick(random, [1, 10, 50]),
@@ -94,16 +91,18 @@ export function drawOptions(
     maxValueBytes: pick(random, [100, 5000, 50_000]),
     habits,
     network: drawNetwork(random, { isFaulty: has('network'), patienceMs: habits.sessionTimeoutMs }),
-    disk: drawDisk(random, has('disk')),
+    disk: { ...drawDisk(random, has('disk')), ...drawLies(random, has) },
     driver: {
       turnMs: pick(random, [0, 0.2, 2]),
       isPortOpenEarly: chance(random, 0.5),
       wallOffsetMs: has('clock') ? between(random, -300_000_000, 300_000_000) * 1000 : 0,
       clockRate: has('clock') ? between(random, 90, 110) / 100 : 1,
       hasMarks: chance(random, 0.5),
-      restartMs: pick(random, [1, 200, 3000]),
+      restartMs,
     },
-    meanFaultMs: pick(random, [100, 500, 2000]),
+    // Somebody must come to something between two faults: a client gives up after a time that is its timeout's.
+    meanFaultMs: restartMs + habits.sessionTimeoutMs * pick(random, [0.3, 1, 4]),
+    maxStallMs: habits.sessionTimeoutMs * pick(random, [0.1, 0.5, 2]),
     config,
   }
 }
@@ -154,6 +153,19 @@ function drawDisk(random: Random, isFaulty: boolean): DiskOptions {
     syncError: rate(),
     readError: rate(),
     noSpace: rate(),
+    nameError: rate(),
     errorBudget: between(random, 1, 4),
+  }
+}
+
+function drawLies(
+  random: Random,
+  has: (fault: FaultClass) => boolean,
+): Pick<DiskOptions, 'lostSync' | 'misdirected'> {
+  const lostSync = pick(random, [0.01, 0.2, 1])
+  const misdirected = pick(random, [0.001, 0.01])
+  return {
+    lostSync: has('lostSync') ? lostSync : 0,
+    misdirected: has('misdirectedWrite') ? misdirected : 0,
   }
 }

@@ -83,6 +83,18 @@ export class Scheduler {
     }
   }
 
+  /** Runs until the condition holds, or so much virtual time has passed. */
+  async until(isDone: () => boolean, withinMs: number): Promise<void> {
+    const deadline = this.#nowMs + withinMs
+    while (!isDone()) {
+      if (!this.step(deadline)) return
+      if (!this.hasPromises) continue
+      this.hasPromises = false
+      // Whatever waits on promises runs now, in an order that the seed fixes.
+      await new Promise(resolve => setImmediate(resolve))
+    }
+  }
+
   #enter(next: Appointment): void {
     this.#atThisInstant = next.at > this.#nowMs ? 0 : this.#atThisInstant + 1
     this.#nowMs = next.at

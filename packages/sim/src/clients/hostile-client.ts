@@ -36,7 +36,7 @@ export class HostileClient {
   }
 
   start(): void {
-    this.#next()
+    this.#next(5)
   }
 
   leave(): void {
@@ -44,9 +44,9 @@ export class HostileClient {
     this.#hangUp?.()
   }
 
-  #next(): void {
+  #next(meanMs: number): void {
     if (this.#isOver) return
-    this.#scheduler.after(exponential(this.#random, 300), `${this.name} strikes`, () => {
+    this.#scheduler.after(exponential(this.#random, meanMs), `${this.name} strikes`, () => {
       if (this.#isOver) return
       this.#hangUp?.()
       this.#hangUp = dial(this.#network, undefined, this.name, {
@@ -56,7 +56,7 @@ export class HostileClient {
         },
         closed: () => undefined,
       })
-      this.#next()
+      this.#next(300)
     })
   }
 

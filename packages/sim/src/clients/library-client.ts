@@ -19,7 +19,7 @@ import type { Network } from '../network.ts'
 import type { Appointment, Scheduler } from '../scheduler.ts'
 import { dial } from './dialer.ts'
 import { type Generator, secrets } from './generator.ts'
-import type { Budget, ClientHabits, SimClient } from './wire-client.ts'
+import type { ClientHabits, SimClient } from './wire-client.ts'
 
 export interface LibraryCounters {
   calls: number
@@ -39,7 +39,6 @@ export class LibraryClient implements SimClient {
   readonly #random: Random
   readonly #generator: Generator
   readonly #habits: ClientHabits
-  readonly #budget: Budget
   readonly #auth: string | undefined
   #client: Client | undefined
   #hangUp: (() => void) | undefined
@@ -58,7 +57,6 @@ export class LibraryClient implements SimClient {
     random: Random
     generator: Generator
     habits: ClientHabits
-    budget: Budget
   }) {
     this.name = given.name
     this.#scheduler = given.scheduler
@@ -67,7 +65,6 @@ export class LibraryClient implements SimClient {
     this.#random = given.random
     this.#generator = given.generator
     this.#habits = given.habits
-    this.#budget = given.budget
     this.#auth = chance(given.random, 0.5) ? pick(given.random, secrets) : undefined
   }
 
@@ -217,11 +214,8 @@ export class LibraryClient implements SimClient {
       void client.close()
       return
     }
-    let count = Math.min(this.#budget.left, between(this.#random, 1, maxPipelined) - this.#outstanding)
-    for (; count > 0; count--) {
-      this.#budget.left--
-      this.#call(client, this.#generator.next())
-    }
+    const count = between(this.#random, 1, maxPipelined) - this.#outstanding
+    for (let i = 0; i < count; i++) this.#call(client, this.#generator.next())
   }
 
   #call(client: Client, request: Request): void {

@@ -45,11 +45,6 @@ export interface ClientHabits {
   readonly readSlowly: number
 }
 
-/** Shared by all clients of a run: how many operations are left. */
-export interface Budget {
-  left: number
-}
-
 export interface ClientCounters {
   sessions: number
   reconnects: number
@@ -92,7 +87,6 @@ export class WireClient implements SimClient {
   readonly #random: Random
   readonly #generator: Generator
   readonly #habits: ClientHabits
-  readonly #budget: Budget
   readonly #auth: string | undefined
   #session: SessionId = noSession
   #password: Uint8Array = new Uint8Array(16)
@@ -122,7 +116,6 @@ export class WireClient implements SimClient {
     random: Random
     generator: Generator
     habits: ClientHabits
-    budget: Budget
     auth?: string | undefined
   }) {
     this.name = given.name
@@ -132,7 +125,6 @@ export class WireClient implements SimClient {
     this.#random = given.random
     this.#generator = given.generator
     this.#habits = given.habits
-    this.#budget = given.budget
     this.#timeoutMs = given.habits.sessionTimeoutMs
     this.#auth = given.auth ?? (chance(given.random, 0.5) ? pick(given.random, secrets) : undefined)
   }
@@ -329,17 +321,16 @@ export class WireClient implements SimClient {
       this.#send(++this.#xid, { kind: 'closeSession' })
       return
     }
-    if (this.#budget.left > 0 && this.#pending.length < maxPipelined) this.#burst()
+    if (this.#pending.length < maxPipelined) this.#burst()
     this.#goOn()
   }
 
   #burst(): void {
     const room = this.#habits.maxPipelined - this.#pending.length
-    const count = Math.min(this.#budget.left, between(this.#random, 1, room))
+    const count = between(this.#random, 1, room)
     const w = new Writer()
     const pending: Pending[] = []
     for (let i = 0; i < count; i++) {
-      this.#budget.left--
       const request = this.#generator.next()
       const xid = ++this.#xid
       writeRequestFrame(w, xid, request)

@@ -1,0 +1,148 @@
+/**
+ * What is left on the disk after the last crash, looked at by servers that do nothing of their own accord: one that
+ * starts as any start would, and one for each older snapshot, from which the logs must lead to the same tree.
+ */
+import type { Random, ServerConfig } from '@corral/core'
+import { chance } from './chance.ts'
+import { Auditor, compareWithModel } from './clients/auditor.ts'
+import type { CommitLog } from './commit-log.ts'
+import { healthyDisk, type SimDisk } from './disk.ts'
+import { type DriverOptions, type MakeMachine, SimServer } from './driver.ts'
+import type { Violation } from './history.ts'
+import type { ModelTree } from './model/znodes.ts'
+import { Network, type NetworkOptions } from './network.ts'
+import { zxidIn } from './recovery-judge.ts'
+import type { Scheduler } from './scheduler.ts'
+import type { Trace } from './trace.ts'
+
+/** More snapshots than this are sampled. */
+const mostSnapshots = 5
+
+export interface AftermathGiven {
+  readonly scheduler: Scheduler
+  readonly trace: Trace
+  readonly random: Random
+  readonly disk: SimDisk
+  readonly config: ServerConfig
+  readonly options: DriverOptions
+  readonly makeMachine: MakeMachine
+}
+
+interface Started {
+  readonly server: SimServer
+  readonly network: Network
+}
+
+export class Aftermath {
+  readonly violations: Violation[] = []
+  snapshotsReplayed = 0
+  readonly #given: AftermathGiven
+
+  constructor(given: AftermathGiven) {
+    this.#given = given
+  }
+
+  /** @param due - where recovery must end, at least */
+  async start(log: CommitLog | undefined, due: bigint): Promise<Started> {
+    const started = this.#boot(this.#given.disk, 'last', log)
+    started.server.highestToldZxid = due
+    await this.#untilUp(started.server)
+    this.violations.push(...started.server.violations)
+    return started
+  }
+
+  /** L2: the tree that came back is the model's. */
+  async audit(network: Network, tree: ModelTree, when: string): Promise<void> {
+    const auditor = new Auditor(network)
+    auditor.start()
+    await this.#given.scheduler.until(() => auditor.isDone, 60_000)
+    if (!auditor.isDone) this.#violate('L2', `${when}: the tree could not be read in a minute`)
+    else this.violations.push(...compareWithModel(auditor, tree, when))
+  }
+
+  /** L3: from every retained snapshot the logs lead to the same tree; on a disk that was damaged, perhaps nowhere. */
+  async replayOlderSnapshots(tree: ModelTree): Promise<void> {
+    const { disk, scheduler, trace, random } = this.#given
+    const snapshots = disk.names('data').filter(name => name.startsWith('snapshot.'))
+    snapshots.sort((a, b) => (zxidIn(a) > zxidIn(b) ? -1 : 1))
+    const { rotten, lostSyncs, misdirected } = disk.counters
+    const wasDamaged = rotten + lostSyncs + misdirected > 0
+    const draws = random.fork('older snapshots')
+    for (const [i, snapshot] of snapshots.slice(1).entries()) {
+      const isChosen = snapshots.length <= mostSnapshots || chance(draws, 4 / snapshots.length)
+      if (!isChosen || this.#isPurged(snapshot)) continue
+      const twin = disk.clone({
+        scheduler,
+        trace,
+        random: random.fork(`disk older ${i}`),
+        options: healthyDisk,
+      })
+      for (const newer of snapshots.slice(0, i + 1)) twin.destroy('data', newer)
+      const { server, network } = this.#boot(twin, `older ${i}`, undefined)
+      await this.#untilUp(server)
+      const when = `replayed from ${snapshot}`
+      if (server.isServing) await this.audit(network, tree, when)
+      else if (!wasDamaged) this.#violate('L3', `${when}: ${server.fatalReason ?? server.state}`)
+      this.violations.push(...server.violations)
+      server.crash('kill')
+      this.snapshotsReplayed++
+    }
+  }
+
+  /** A purge that a crash cut short has removed the logs and not yet the snapshots. */
+  #isPurged(snapshot: string): boolean {
+    const logs = this.#given.disk.names('log').filter(name => name.startsWith('log.'))
+    return logs.length > 0 && logs.every(name => zxidIn(name) > zxidIn(snapshot) + 1n)
+  }
+
+  #boot(disk: SimDisk, label: string, log: CommitLog | undefined): Started {
+    const { scheduler, trace, config, options, makeMachine } = this.#given
+    const common = { scheduler, trace }
+    const random = this.#given.random.fork(label)
+    const network = new Network({ ...common, random: random.fork('network'), options: instantNetwork })
+    const server = new SimServer({
+      ...common,
+      network,
+      disk,
+      log,
+      random: random.fork('server'),
+      config: passive(config),
+      makeMachine,
+      options: { ...options, turnMs: 0, clockRate: 1 },
+      bug: undefined,
+    })
+    server.isRestarting = false
+    server.boot()
+    return { server, network }
+  }
+
+  async #untilUp(server: SimServer): Promise<void> {
+    await this.#given.scheduler.until(() => server.isServing || server.state !== 'up', 60_000)
+  }
+
+  #violate(rule: string, message: string): void {
+    this.violations.push({ rule, message })
+  }
+}
+
+/** No purge and no reaper: nothing changes but by a client. */
+function passive(config: ServerConfig): ServerConfig {
+  return {
+    ...config,
+    container: { ...config.container, checkIntervalMs: 1_000_000_000 },
+    storage: { ...config.storage, purge: undefined },
+  }
+}
+
+/** An audit must be over before a recovered session runs out. */
+export const instantNetwork: NetworkOptions = {
+  minLatencyMs: 0,
+  meanLatencyMs: 0,
+  segmentation: 'whole',
+  windowBytes: 10_000_000,
+  clog: 0,
+  maxClogMs: 0,
+  break: 0,
+  halfOpen: 0,
+  refuse: 0,
+}

@@ -1,0 +1,121 @@
+import { defaultConfig } from '@corral/core'
+import { encodeUtf8 } from '@corral/protocol'
+import { expect, test } from 'vitest'
+import { Bench } from '../test/bench.ts'
+import { create } from './clients/generator.ts'
+import { RecoveryJudge, zxidIn } from './recovery-judge.ts'
+
+/** A server that wrote one txn after the other, and is gone; zxid 1 made the session. */
+function aWrittenDisk(
+  how: { readonly end?: 'stop' | 'kill'; readonly writes?: number; readonly snapCount?: number } = {},
+): Bench {
+  const { end = 'kill', writes = 12, snapCount = 100_000 } = how
+  const storage = { ...defaultConfig.storage, preAllocBytes: 4096, snapCount, purge: undefined }
+  const bench = new Bench({ storage, tickTimeMs: 10_000 })
+  const hand = bench.connect()
+  for (let i = 0; i < writes; i++) {
+    hand.ask(create(`/n${i}`, encodeUtf8('x')))
+    bench.runFor(10)
+  }
+  bench.runFor(500)
+  bench.server.isRestarting = false
+  if (end === 'kill') bench.server.crash('kill')
+  else bench.server.stop()
+  bench.runFor(100)
+  return bench
+}
+
+/** One bit of a txn's record, or all of its sector. */
+function spoil(bench: Bench, zxid: bigint, what: 'bit' | 'sector' = 'bit'): void {
+  const place = bench.log.placeOf(zxid)
+  if (place === undefined) throw new Error(`zxid ${zxid} was not written`)
+  const { name, from } = place
+  if (what === 'sector') {
+    bench.disk.damage('log', name, from - (from % 512), new Uint8Array(512))
+    return
+  }
+  const byte = bench.disk.content('log', name)?.[from + 20] ?? 0
+  bench.disk.damage('log', name, from + 20, Uint8Array.of(byte ^ 1))
+}
+
+/** As if so much of the log had been marked durable. */
+function mark(bench: Bench, durableBytes: number): void {
+  const content = bench.disk.content('log', 'log.1') as Uint8Array
+  new DataView(content.buffer, content.byteOffset).setBigUint64(8, BigInt(durableBytes))
+}
+
+function judgeOf(bench: Bench): RecoveryJudge {
+  return new RecoveryJudge(bench.disk, bench.log)
+}
+
+test('a sound disk excuses nothing', () => {
+  const bench = aWrittenDisk()
+  const judge = judgeOf(bench)
+
+  expect(judge.isDamaged).toBe(false)
+  expect(judge.problemOfLoss(12n, 13n)).toMatch(/which is whole/)
+})
+
+test('a damaged last record may be taken for a torn one after a kill', () => {
+  const bench = aWrittenDisk()
+  spoil(bench, 13n)
+  mark(bench, 16)
+
+  expect(judgeOf(bench).isDamaged).toBe(true)
+  expect(judgeOf(bench).problemOfLoss(12n, 13n)).toBeUndefined()
+})
+
+test('… but not after an orderly end', () => {
+  const bench = aWrittenDisk({ end: 'stop' })
+  spoil(bench, 13n)
+
+  expect(judgeOf(bench).problemOfLoss(12n, 13n)).toMatch(/ended in order/)
+})
+
+test('a damaged record with whole ones behind it is no torn tail', () => {
+  const bench = aWrittenDisk()
+  spoil(bench, 11n)
+  mark(bench, 16)
+
+  expect(judgeOf(bench).problemOfLoss(10n, 13n)).toMatch(/whole records follow/)
+})
+
+test('a loss that begins beside the damage is not excused by it', () => {
+  const bench = aWrittenDisk()
+  spoil(bench, 13n)
+
+  expect(judgeOf(bench).problemOfLoss(11n, 13n)).toMatch(/which is whole/)
+})
+
+test('nothing before the mark is ever torn', () => {
+  const bench = aWrittenDisk()
+  spoil(bench, 9n, 'sector')
+  expect(judgeOf(bench).problemOfLoss(8n, 13n)).toMatch(/marked durable up to/)
+
+  mark(bench, 16)
+
+  expect(judgeOf(bench).problemOfLoss(8n, 13n)).toMatch(/whole records follow/)
+})
+
+test('a refusal names file and place', () => {
+  const bench = aWrittenDisk()
+  spoil(bench, 11n)
+  const judge = judgeOf(bench)
+
+  expect(
+    judge.problemOfRefusal('log.1 is damaged (bad checksum), at byte 700, after zxid 0xa'),
+  ).toBeUndefined()
+  expect(judge.problemOfRefusal('something is wrong with the disk')).toMatch(/names no file/)
+})
+
+test('a start may not be refused while a whole snapshot and all logs behind it are there', () => {
+  const bench = aWrittenDisk({ snapCount: 4, writes: 30 })
+  const snapshots = bench.disk.names('data').filter(name => name.startsWith('snapshot.'))
+  snapshots.sort((a, b) => Number(zxidIn(a) - zxidIn(b)))
+  expect(snapshots.length).toBeGreaterThan(2)
+  bench.disk.damage('data', snapshots.at(-1) ?? '', 100, Uint8Array.of(0xff, 0xff))
+
+  expect(judgeOf(bench).problemOfRefusal('no usable snapshot, but there are txn logs')).toMatch(/are whole/)
+  for (const name of snapshots) bench.disk.damage('data', name, 100, Uint8Array.of(0xff, 0xff))
+  expect(judgeOf(bench).problemOfRefusal('no usable snapshot, but there are txn logs')).toBeUndefined()
+})
