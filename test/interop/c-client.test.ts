@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { childEnvironment, type InteropServer, run } from './interop-server.ts'
-import { servers } from './servers.ts'
+import { withEach } from './servers.ts'
 import { cLibrary, cliMt, describeWith, java, javaZooKeeper } from './software.ts'
 
 const commands = [
@@ -30,7 +30,7 @@ const commands = [
 
 describeWith([cliMt, java, javaZooKeeper], 'cli_mt', () => {
   test('a session prints the same with either server', async () => {
-    const [oracle, subject] = await both(server => cli(server))
+    const [oracle, subject] = await withEach(server => cli(server))
 
     expect(oracle).toContain('/cc: rc = -101')
     expect(subject).toEqual(oracle)
@@ -54,7 +54,7 @@ describeWith([cLibrary, java, javaZooKeeper], 'a program on the C library', () =
         '-lpthread',
       ])
 
-      const [oracle, subject] = await both(async server => {
+      const [oracle, subject] = await withEach(async server => {
         const { stdout } = await run(program, [`127.0.0.1:${server.port}`], {
           timeout: 20_000,
           env: childEnvironment(),
@@ -70,19 +70,6 @@ describeWith([cLibrary, java, javaZooKeeper], 'a program on the C library', () =
     }
   }, 60_000)
 })
-
-async function both<T>(body: (server: InteropServer) => Promise<T>): Promise<T[]> {
-  const results: T[] = []
-  for (const { start } of servers) {
-    const server = await start()
-    try {
-      results.push(await body(server))
-    } finally {
-      await server.stop()
-    }
-  }
-  return results
-}
 
 /** It forgets what is unanswered when it quits, so each command waits for the answer to the one before. */
 async function cli(server: InteropServer): Promise<string[]> {

@@ -6,13 +6,14 @@
 import { expect, test } from 'vitest'
 import { startCorral } from './corral-server.ts'
 import { divergences } from './divergences.ts'
-import { Generator, type Step } from './generator.ts'
+import { Generator } from './generator.ts'
 import { type InteropServer, type ServerOptions, superDigest } from './interop-server.ts'
 import { startJavaServer } from './java-server.ts'
 import { type Difference, LockStep, type Outcome } from './lock-step.ts'
 import { describeDifference, describeStep, isAlike } from './report.ts'
 import { shrink } from './shrink.ts'
 import { describeWith, java, javaZooKeeper } from './software.ts'
+import type { Step } from './steps.ts'
 
 const seed = Number(process.env['CORRAL_SEED'] ?? 1)
 const stepCount = Number(process.env['CORRAL_STEPS'] ?? 3000)

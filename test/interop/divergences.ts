@@ -12,7 +12,7 @@ import {
   WatcherType,
 } from '@corral/protocol'
 import type { Seen } from './decode.ts'
-import type { Sent, Step } from './generator.ts'
+import type { Sent, Step } from './steps.ts'
 
 export type WatchClass = 'standard' | 'persistent' | 'recursive'
 
@@ -227,30 +227,15 @@ export const divergences: readonly Divergence[] = [
     section: 'client-protocol §9.3',
     what: 'a check outside a multi is unimplemented since 3.9.3; before, a good one is never answered and a bad one is',
     mayCostZxid: true,
-    settle: exchange => {
-      if (!exchange.sent.some(({ request, op }) => request.kind === 'check' && op === undefined)) return false
-      const [reply, end] = exchange.subject.filter(seen => seen.kind !== 'event')
-      if (reply?.kind !== 'reply' || reply.err !== ErrorCode.Unimplemented || end?.kind !== 'closed')
-        return false
-      exchange.subject.splice(0, exchange.subject.length, ...structuredClone(exchange.oracle))
-      exchange.endConnections()
-      return true
-    },
+    settle: exchange =>
+      settleRefusal(exchange, ({ request, op }) => request.kind === 'check' && op === undefined),
   },
   {
     id: 'internal-opcodes',
     section: 'client-protocol §14 item 25, fault-scenarios H-08',
     what: 'deleteContainer from a client is refused like any unknown opcode; 3.8.0 tries it',
     mayCostZxid: true,
-    settle: exchange => {
-      if (!exchange.sent.some(({ op }) => op === OpCode.DeleteContainer)) return false
-      const [reply, end] = exchange.subject.filter(seen => seen.kind !== 'event')
-      if (reply?.kind !== 'reply' || reply.err !== ErrorCode.Unimplemented || end?.kind !== 'closed')
-        return false
-      exchange.subject.splice(0, exchange.subject.length, ...structuredClone(exchange.oracle))
-      exchange.endConnections()
-      return true
-    },
+    settle: exchange => settleRefusal(exchange, ({ op }) => op === OpCode.DeleteContainer),
   },
   {
     id: 'ipv6-acl',
@@ -312,6 +297,16 @@ function settlePairs(exchange: Exchange, isAllowed: (pair: Pair) => boolean): bo
     isMet = true
   }
   return isMet
+}
+
+/** Gives way where the subject calls one of the requests unimplemented and closes, whatever the oracle says. */
+function settleRefusal(exchange: Exchange, isRefused: (sent: Sent) => boolean): boolean {
+  if (!exchange.sent.some(isRefused)) return false
+  const [reply, end] = exchange.subject.filter(seen => seen.kind !== 'event')
+  if (reply?.kind !== 'reply' || reply.err !== ErrorCode.Unimplemented || end?.kind !== 'closed') return false
+  exchange.subject.splice(0, exchange.subject.length, ...structuredClone(exchange.oracle))
+  exchange.endConnections()
+  return true
 }
 
 /** Walks both in step and gives way where Java's way of writing the same text is the only difference. */

@@ -1,8 +1,4 @@
-/**
- * Draws sequences of steps from a seed. A step names connections by slot, sessions by number and values that only a
- * run can know by placeholders, so that any subset of a sequence is a sequence again: that is what makes failing ones
- * shrinkable.
- */
+/** Draws sequences of steps from a seed. */
 import {
   type Acl,
   CreateFlags,
@@ -15,191 +11,27 @@ import {
   Xid,
   zxid,
 } from '@corral/protocol'
-
-export const slotCount = 6
-
-/** An expected version: the one last seen in a Stat of that path. */
-export const seenVersion = -77
-
-/** A path that begins with it stands for a sequential node made during the run, by number: `@3`, `@3/x`. */
-export const madePrefix = '@'
-
-export type Mutation =
-  | { readonly kind: 'cut'; readonly keep: number }
-  | { readonly kind: 'append'; readonly byteCount: number }
-  | { readonly kind: 'nullPath' }
-  | { readonly kind: 'firstLength'; readonly value: number }
-  | { readonly kind: 'flip'; readonly at: number; readonly value: number }
-
-export interface Sent {
-  readonly request: Request
-  /** Instead of the next one in order. */
-  readonly xid?: number
-  /** Instead of the request's own. */
-  readonly op?: number
-  readonly mutation?: Mutation
-}
-
-export type ConnectHow = 'new' | 'resume' | 'steal' | 'wrongPassword' | 'unknown' | 'zxidAhead'
-
-export type Step =
-  /** Several are pipelined: written at once. */
-  | { readonly do: 'send'; readonly slot: number; readonly sent: readonly Sent[] }
-  | {
-      readonly do: 'connect'
-      readonly slot: number
-      readonly how: ConnectHow
-      /** Which of the sessions seen so far, modulo their count. */
-      readonly session: number
-      readonly timeoutMs: number
-      readonly hasReadOnly: boolean
-      readonly password: 'zeros' | 'null' | 'short'
-    }
-  | { readonly do: 'drop'; readonly slot: number }
-  /** A frame too short for a header, or of an impossible length: the server closes. */
-  | { readonly do: 'badFrame'; readonly slot: number; readonly hex: string }
-  /** Holds on one connection what 3.8.0 keeps in one entry and later versions apart; cleans up after itself. */
-  | { readonly do: 'mixWatchModes'; readonly slot: number; readonly path: string; readonly type: number }
-
-class Dice {
-  #state: number
-
-  constructor(seed: number) {
-    this.#state = seed >>> 0
-  }
-
-  /** Uniform in 0 … below - 1 (mulberry32). */
-  below(below: number): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0
-    let t = this.#state
-    t = Math.imul(t ^ (t >>> 15), t | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 0x1_0000_0000) * below)
-  }
-
-  chance(percent: number): boolean {
-    return this.below(100) < percent
-  }
-
-  of<T>(choices: readonly T[]): T {
-    const choice = choices[this.below(choices.length)]
-    if (choice === undefined) throw new Error('no choices')
-    return choice
-  }
-
-  /** Each choice as often as its weight says. */
-  weighted<T>(choices: readonly (readonly [number, T])[]): T {
-    let at = this.below(choices.reduce((sum, [weight]) => sum + weight, 0))
-    for (const [weight, choice] of choices) {
-      at -= weight
-      if (at < 0) return choice
-    }
-    throw new Error('no choices')
-  }
-}
-
-const tops = ['/a', '/b', '/c', '/e', '/q']
-const livePaths = [
-  ...tops,
-  ...['/a/x', '/a/y', '/a/x/z', '/a/x/z/w', '/b/x', '/b/y', '/b/x/y', '/c/x', '/c/ü', '/c/ ', '/c/...'],
-  ...['/e/p', '/e/p/q', '/q/n', '/q/n/m', '/q/o', '/c/\ud7ff', '/c/\uffef', '/c/\u00a0'],
-]
-const sequentialPrefixes = ['/a/s-', '/b/', '/e/s-', '/q/s', '/c/ü-', '/a/x/', '/']
-const oddPaths = [
-  ...['', 'a', '/', '/a/', '//', '/a//b', '/a/./b', '/a/../b', '/.', '/a/..', '/a\u0000b', '/a/\u0001'],
-  ...['/a/\u007f', '/a/\u009f', '/a/\ud800', '/a/\ue000', '/a/\ufff0', '/a/\uffff', '/a/\u{1f600}'],
-  ...[
-    '/zookeeper',
-    '/zookeeper/quota',
-    '/zookeeper/config',
-    '/zookeeper/config/x',
-    '/zookeeper/x',
-    'x/y',
-    '/foo/',
-  ],
-]
-const xids = [0, -3, -5, -8, 7, 0x7fffffff, -0x80000000]
-
-const userDigest = 'u:Jq7wMyA/w2Vd5WIDAKdu4OIIFEQ=' // u:p
-const acl = (perms: number, scheme: string | null, id: string | null): Acl => ({ perms, scheme, id })
-const goodAcls: readonly (readonly Acl[])[] = [
-  openAcl,
-  [acl(1, 'world', 'anyone')],
-  [acl(31, 'digest', userDigest)],
-  [acl(31, 'digest', userDigest), acl(1, 'world', 'anyone')],
-  [acl(15, 'digest', userDigest), acl(21, 'world', 'anyone')],
-  [acl(31, 'auth', '')],
-  [acl(31, 'auth', null), acl(1, 'world', 'anyone')],
-  [acl(31, 'ip', '127.0.0.1')],
-  [acl(30, 'ip', '127.0.0.0/8'), acl(1, 'ip', '10.0.0.1')],
-  [acl(31, 'ip', '0.0.0.0/0')],
-  [acl(31, 'ip', '10.1.2.3')],
-  [acl(-1, 'world', 'anyone')],
-  [acl(64, 'world', 'anyone'), acl(29, 'ip', '127.0.0.1/32')],
-  [acl(31, 'world', 'anyone'), acl(31, 'world', 'anyone'), acl(1, 'digest', 'a:b')],
-]
-const oddAcls: readonly (readonly Acl[] | null)[] = [
-  null,
-  [],
-  [acl(0, 'world', 'anyone')],
-  [acl(31, 'world', 'other')],
-  [acl(31, 'world', null)],
-  [acl(31, null, 'x')],
-  [acl(31, 'super', '')],
-  [acl(31, 'sasl', 'bob')],
-  [acl(31, 'x509', 'CN=x')],
-  [acl(31, 'nonsense', 'x')],
-  [acl(31, 'digest', 'foo')],
-  [acl(31, 'digest', ':b'), acl(31, 'world', 'anyone')],
-  [acl(31, 'digest', 'a:')],
-  [acl(31, 'digest', 'a:b:c')],
-  [acl(31, 'digest', 'a:b:'), acl(31, 'world', 'anyone')],
-  [acl(31, 'digest', 'ü:\u{1f600}'), acl(31, 'world', 'anyone')],
-  [acl(31, 'digest', null)],
-  [acl(31, 'ip', '10.0.0.1/33')],
-  [acl(31, 'ip', '10.0.0.1/-1')],
-  [acl(31, 'ip', '10.0.0')],
-  [acl(31, 'ip', '10.0.0.256')],
-  [acl(31, 'ip', '')],
-  [acl(31, 'ip', '10.0.0.1/'), acl(31, 'world', 'anyone')],
-  [acl(31, 'auth', 'ignored'), acl(31, 'auth', '')],
-]
-const newerAcls: readonly (readonly Acl[])[] = [[acl(31, 'ip', '::1')], [acl(31, 'ip', 'fe80::1/64')]]
-
-const identities: readonly (readonly [string, string])[] = [
-  ['digest', 'u:p'],
-  ['digest', 'v:q'],
-  ['digest', 'super:pw'],
-  ['digest', 'super:no'],
-  ['digest', 'nocolon'],
-  ['digest', ':'],
-  ['digest', ''],
-  ['ip', 'whatever'],
-]
-const refusedIdentities = ['world', 'auth', 'super', 'bogus', 'sasl', 'x509', '']
-
-const quotaNodes = ['/zookeeper/quota/q', '/zookeeper/quota/q/n', '/zookeeper/quota/a']
-const quotaLimits = [
-  'count=4,bytes=-1',
-  'count=-1,bytes=12',
-  'count=3,bytes=20',
-  'count=-1,bytes=-1=;byteHardLimit=20;countHardLimit=3',
-  'count=2,bytes=9=;byteHardLimit=12',
-  'count=-1,bytes=-1',
-]
-
-const plainFlags = [
-  CreateFlags.Persistent,
-  CreateFlags.Ephemeral,
-  CreateFlags.PersistentSequential,
-  CreateFlags.EphemeralSequential,
-]
-const ttls = [1_000_000_000, 0xff_ffff_ffff, 400_000_000]
-const badTtls = [0, -1, -5, 0x100_0000_0000, 2 ** 50]
-const versions = [-1, -1, -1, seenVersion, seenVersion, seenVersion, 0, 1, 2, -2, 0x7fffffff]
-
-/** Opcodes that no version has, and those that only servers use among themselves. */
-const unknownOps = [0, 10, 23, 99, 108, 1000, -1, -2, -12, 0x7fffffff, -0x80000000]
+import {
+  badTtls,
+  goodAcls,
+  identities,
+  livePaths,
+  newerAcls,
+  oddAcls,
+  oddPaths,
+  plainFlags,
+  quotaLimits,
+  quotaNodes,
+  refusedIdentities,
+  sequentialPrefixes,
+  tops,
+  ttls,
+  unknownOps,
+  versions,
+  xids,
+} from './choices.ts'
+import { Dice } from './dice.ts'
+import { type ConnectHow, type Mutation, madePrefix, type Sent, type Step, slotCount } from './steps.ts'
 
 export class Generator {
   readonly #dice: Dice

@@ -1,11 +1,7 @@
 /** Drives two servers through the same steps and compares everything that comes back. */
 import {
   AddWatchMode,
-  anyVersion,
   ErrorCode,
-  encodeUtf8,
-  type MultiOp,
-  type MultiReadOp,
   OpCode,
   opOf,
   type Request,
@@ -15,18 +11,18 @@ import {
   Writer,
   writeRequestFrame,
   Xid,
-  zxid,
 } from '@corral/protocol'
-import { decodeConnected, decodeEvent, decodeReply, type Names, type Seen } from './decode.ts'
+import type { Seen } from './decode.ts'
 import type { Divergence, Exchange, WatchClass } from './divergences.ts'
-import { type Mutation, madePrefix, type Sent, type Step, seenVersion, slotCount } from './generator.ts'
 import { fourLetterWord, type InteropServer } from './interop-server.ts'
-import { connectFrame, type Handshake, RawClient } from './raw-client.ts'
+import { Placeholders } from './placeholders.ts'
+import type { Handshake } from './raw-client.ts'
+import { writeSent } from './sent-frame.ts'
+import { answerMs, closeMs, Side } from './side.ts'
+import { newSession, type Sent, type Step, slotCount } from './steps.ts'
 
-const answerMs = 5_000
 /** For answers that one of the two is known to owe for ever. */
 const silenceMs = 300
-const closeMs = 2_000
 
 export interface Difference {
   readonly index: number
@@ -43,126 +39,6 @@ export interface Outcome {
   readonly met: ReadonlyMap<string, number>
   /** How often each pair of opcode and error code was seen. */
   readonly coverage: ReadonlyMap<string, number>
-}
-
-/** One connection of one side. */
-class Connection {
-  readonly client: RawClient
-  /** Of the requests not answered yet. */
-  readonly ops: number[] = []
-  lastZxid = 0
-
-  constructor(client: RawClient) {
-    this.client = client
-  }
-
-  get isOpen(): boolean {
-    return !this.client.isClosed
-  }
-}
-
-class Side implements Names {
-  readonly server: InteropServer
-  readonly connections: (Connection | undefined)[] = []
-  readonly sessions: bigint[] = []
-  lastZxid = 0
-  readonly #times = new Map<bigint, bigint>([[0n, 0n]])
-
-  constructor(server: InteropServer) {
-    this.server = server
-  }
-
-  session(id: bigint): string {
-    if (id === 0n) return 'none'
-    const index = this.sessions.indexOf(id)
-    return index < 0 ? `unknown: ${id.toString(16)}` : `session ${index}`
-  }
-
-  time(zxidOfTxn: bigint, timeMs: bigint): string {
-    const known = this.#times.get(zxidOfTxn)
-    if (known === undefined) this.#times.set(zxidOfTxn, timeMs)
-    return known === undefined || known === timeMs ? 'of its txn' : `not of its txn: ${timeMs}, ${known}`
-  }
-
-  /** Takes frames up to the last awaited reply. */
-  async exchange(
-    connection: Connection,
-    bytes: Uint8Array,
-    ops: readonly number[],
-    waitMs: number,
-  ): Promise<Seen[]> {
-    connection.ops.push(...ops)
-    connection.client.send(bytes)
-    const { frames } = connection.client
-    let replies = 0
-    let scanned = 0
-    await connection.client.until(() => {
-      for (; scanned < frames.length && replies < ops.length; scanned++) {
-        if (xidOf(frames[scanned] as Uint8Array) !== Xid.Notification) replies++
-      }
-      return replies === ops.length
-    }, waitMs)
-    const seen = frames.splice(0, scanned).map(frame => this.#decode(connection, frame))
-    const last = seen.at(-1)
-    if (replies < ops.length) seen.push(connection.isOpen ? { kind: 'silent' } : { kind: 'closed' })
-    else if (last?.kind === 'reply' && isFarewell(last, ops.at(-1))) {
-      seen.push(...(await this.untilClosed(connection)))
-    }
-    return seen
-  }
-
-  async untilClosed(connection: Connection): Promise<Seen[]> {
-    await connection.client.until(() => connection.client.isClosed, closeMs)
-    const rest = connection.client.frames.splice(0).map(frame => this.#decode(connection, frame))
-    return [...rest, { kind: connection.isOpen ? 'silent' : 'closed' }]
-  }
-
-  #decode(connection: Connection, frame: Uint8Array): Seen {
-    const xid = xidOf(frame)
-    try {
-      if (xid === Xid.Notification) return decodeEvent(frame)
-      const op = connection.ops.shift() ?? OpCode.Ping
-      const seen = decodeReply(op, frame, this)
-      if (seen.kind === 'reply' && seen.zxid > 0) {
-        connection.lastZxid = seen.zxid
-        this.lastZxid = Math.max(this.lastZxid, seen.zxid)
-      }
-      return seen
-    } catch (error) {
-      return { kind: 'undecodable', hex: Buffer.from(frame).toString('hex'), why: String(error) }
-    }
-  }
-
-  async open(slot: number, handshake: Handshake): Promise<Seen[]> {
-    const client = await RawClient.open(this.server.port)
-    const connection = new Connection(client)
-    this.connections[slot] = connection
-    client.send(connectFrame(handshake))
-    const frame = await client.next(answerMs)
-    if (frame === undefined) return [{ kind: client.isClosed ? 'closed' : 'silent' }]
-    const id = Buffer.from(frame).readBigInt64BE(8)
-    if (id !== 0n && !this.sessions.includes(id)) this.sessions.push(id)
-    const seen = decodeConnected(frame, this, of => sessionPassword(sessionId(of)))
-    return id === 0n ? [seen, ...(await this.untilClosed(connection))] : [seen]
-  }
-
-  drop(slot: number): void {
-    this.connections[slot]?.client.drop()
-    this.connections[slot] = undefined
-  }
-}
-
-/** Replies after which the server closes the connection. */
-function isFarewell(reply: Seen & { kind: 'reply' }, op: number | undefined): boolean {
-  return (
-    op === OpCode.CloseSession ||
-    (reply.err === ErrorCode.Unimplemented && op !== OpCode.Reconfig) ||
-    (reply.err === ErrorCode.AuthFailed && op === OpCode.Auth)
-  )
-}
-
-function xidOf(frame: Uint8Array): number {
-  return new DataView(frame.buffer, frame.byteOffset).getInt32(0)
 }
 
 /** What both servers agree that a slot is. */
@@ -182,8 +58,7 @@ export class LockStep {
   readonly #divergences: readonly Divergence[]
   readonly #barrierEvery: number
   readonly #slots: (SlotState | undefined)[] = []
-  readonly #made: string[] = []
-  readonly #versions = new Map<string, number>()
+  readonly #placeholders = new Placeholders()
   readonly #met = new Map<string, number>()
   readonly #coverage = new Map<string, number>()
   #operationCount = 0
@@ -205,17 +80,8 @@ export class LockStep {
 
   /** Ends at the first difference that no divergence explains. */
   async run(steps: readonly Step[]): Promise<Outcome> {
-    const start: Step = {
-      do: 'connect',
-      slot: controlSlot,
-      how: 'new',
-      session: 0,
-      timeoutMs: 600_000,
-      hasReadOnly: true,
-      password: 'zeros',
-    }
     try {
-      await this.#step(start)
+      await this.#connect(newSession(controlSlot))
       for (const [index, step] of steps.entries()) {
         if (this.#difference !== undefined) break
         this.#at = index
@@ -235,6 +101,10 @@ export class LockStep {
     }
   }
 
+  get #newestZxid(): number {
+    return Math.max(this.#oracle.lastZxid, this.#subject.lastZxid)
+  }
+
   get #sides(): readonly Side[] {
     return [this.#oracle, this.#subject]
   }
@@ -244,15 +114,7 @@ export class LockStep {
     const state = this.#slots[step.slot]
     if (state === undefined) {
       if (step.do === 'drop') return
-      await this.#connect({
-        do: 'connect',
-        slot: step.slot,
-        how: 'new',
-        session: 0,
-        timeoutMs: 600_000,
-        hasReadOnly: true,
-        password: 'zeros',
-      })
+      await this.#connect(newSession(step.slot))
       if (this.#difference === undefined) await this.#step(step)
       return
     }
@@ -271,7 +133,7 @@ export class LockStep {
   }
 
   async #send(step: Step & { do: 'send' }, state: SlotState): Promise<void> {
-    const sent = step.sent.map(each => this.#resolve(each))
+    const sent = step.sent.map(each => this.#placeholders.resolve(each, this.#newestZxid))
     const conflicts = new Set<string>()
     const wanted = new Map<string, WatchClass>()
     for (const { request, mutation } of sent) {
@@ -374,7 +236,7 @@ export class LockStep {
   /** An allowed difference may cost one side a zxid: the other spends one on nothing. */
   async #evenZxids(): Promise<void> {
     await Promise.all(this.#sides.map(side => this.#control(side, { kind: 'ping' })))
-    const target = Math.max(this.#oracle.lastZxid, this.#subject.lastZxid)
+    const target = this.#newestZxid
     for (const side of this.#sides) {
       while (side.lastZxid < target) await this.#control(side, { kind: 'multi', ops: [] })
     }
@@ -400,20 +262,7 @@ export class LockStep {
         if (request.kind === 'removeWatches' && request.type === WatcherType.Any)
           state.watches.delete(request.path)
       }
-      if (reply.err !== 0) continue
-      const { stat } = reply.body
-      if (stat !== undefined && 'path' in request) {
-        this.#versions.set(request.path, request.kind === 'setAcl' ? stat.aversion : stat.version)
-      }
-      const made = reply.body.path
-      if (
-        typeof made === 'string' &&
-        request.kind !== 'sync' &&
-        'path' in request &&
-        made.length > request.path.length
-      ) {
-        this.#made.push(Buffer.from(made, 'latin1').toString('utf8'))
-      }
+      if (reply.err === ErrorCode.Ok) this.#placeholders.learn(request, reply.body)
     }
   }
 
@@ -467,7 +316,7 @@ export class LockStep {
     const victim = isReopening ? this.#slots.findIndex(state => state?.session === session) : -1
     if (victim >= 0) await this.#ping(step, victim)
     if (isReopening && this.#hasDropped) await this.#untilDropsAreNoticed()
-    const now = Math.max(this.#oracle.lastZxid, this.#subject.lastZxid)
+    const now = this.#newestZxid
     const handshakeOf = (side: Side): Handshake => {
       const id = isReopening ? (side.sessions[session] as bigint) : how === 'unknown' ? 0x1234n : 0n
       const password = sessionPassword(sessionId(id))
@@ -608,70 +457,6 @@ export class LockStep {
     this.#hasDropped = true
     for (const side of this.#sides) side.drop(slot)
   }
-
-  #resolve(sent: Sent): Sent {
-    return { ...sent, request: this.#resolveRequest(sent.request) }
-  }
-
-  #resolveRequest(request: Request): Request {
-    switch (request.kind) {
-      case 'multi':
-        return { kind: 'multi', ops: request.ops.map(op => this.#resolveRequest(op) as MultiOp) }
-      case 'multiRead':
-        return { kind: 'multiRead', ops: request.ops.map(op => this.#resolveRequest(op) as MultiReadOp) }
-      case 'setWatches':
-        return this.#resolveSetWatches(request)
-      case 'delete':
-      case 'setData':
-      case 'setAcl':
-      case 'check': {
-        const path = this.#resolvePath(request.path)
-        const version =
-          request.version === seenVersion ? (this.#versions.get(path) ?? anyVersion) : request.version
-        return { ...request, path, version }
-      }
-      default:
-        return 'path' in request ? { ...request, path: this.#resolvePath(request.path) } : request
-    }
-  }
-
-  /** Each path in lists of one class only: 3.8.0 would keep the last. */
-  #resolveSetWatches(request: Request & { kind: 'setWatches' }): Request {
-    const classes = new Map<string, WatchClass>()
-    const list = (paths: readonly string[], watchClass: WatchClass): string[] =>
-      paths
-        .map(path => this.#resolvePath(path))
-        .filter(path => {
-          const held = classes.get(path) ?? watchClass
-          classes.set(path, held)
-          return held === watchClass
-        })
-    const now = BigInt(Math.max(this.#oracle.lastZxid, this.#subject.lastZxid))
-    const back = now + request.relativeZxid + 1n
-    return {
-      kind: 'setWatches',
-      relativeZxid: zxid(back < 0n ? 0n : back),
-      data: list(request.data, 'standard'),
-      exist: list(request.exist, 'standard'),
-      child: list(request.child, 'standard'),
-      ...(request.persistent === undefined
-        ? {}
-        : {
-            persistent: {
-              plain: list(request.persistent.plain, 'persistent'),
-              recursive: list(request.persistent.recursive, 'recursive'),
-            },
-          }),
-    }
-  }
-
-  #resolvePath(path: string): string {
-    if (!path.startsWith(madePrefix)) return path
-    const cut = path.indexOf('/')
-    const number = Number(path.slice(madePrefix.length, cut < 0 ? undefined : cut))
-    const made = this.#made.length === 0 ? '/a' : (this.#made[number % this.#made.length] as string)
-    return cut < 0 ? made : made + path.slice(cut)
-  }
 }
 
 function nextXid(state: SlotState): number {
@@ -707,44 +492,4 @@ function sortLastEvents(seen: Seen[]): void {
   while (from > 0 && seen[from - 1]?.kind === 'event') from--
   const key = (each: Seen): string => JSON.stringify(each)
   seen.splice(from, to - from, ...seen.slice(from, to).sort((a, b) => (key(a) < key(b) ? -1 : 1)))
-}
-
-/** Writes one frame, as it is asked for or damaged. */
-export function writeSent(writer: Writer, sent: Sent, xid: number): void {
-  const start = writer.at
-  writeRequestFrame(writer, xid, sent.request)
-  if (sent.op !== undefined) writer.view.setInt32(start + 8, sent.op)
-  if (sent.mutation === undefined) return
-  const header = writer.bytes.slice(start + 4, start + 12)
-  const body = mutate(writer.bytes.slice(start + 12, writer.at), sent.mutation)
-  writer.at = start
-  const frame = writer.beginFrame()
-  for (const part of [header, body]) {
-    writer.ensure(part.length)
-    writer.bytes.set(part, writer.at)
-    writer.at += part.length
-  }
-  writer.endFrame(frame)
-}
-
-function mutate(body: Uint8Array, mutation: Mutation): Uint8Array {
-  switch (mutation.kind) {
-    case 'cut':
-      return body.slice(0, Math.floor(body.length * mutation.keep))
-    case 'append':
-      return Buffer.concat([body, encodeUtf8('?'.repeat(mutation.byteCount))])
-    case 'nullPath':
-      return Buffer.concat([Buffer.from('ffffffff', 'hex'), body.slice(4 + Buffer.from(body).readInt32BE(0))])
-    case 'firstLength': {
-      const changed = Buffer.from(body)
-      changed.writeInt32BE(mutation.value, 0)
-      return changed
-    }
-    case 'flip': {
-      const changed = Uint8Array.from(body)
-      const at = Math.min(body.length - 1, Math.floor(body.length * mutation.at))
-      if (at >= 0) changed[at] = (changed[at] as number) ^ mutation.value
-      return changed
-    }
-  }
 }

@@ -17,8 +17,8 @@ import {
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startCorral } from './corral-server.ts'
 import type { InteropServer } from './interop-server.ts'
-import { writeSent } from './lock-step.ts'
 import { RawClient } from './raw-client.ts'
+import { writeSent } from './sent-frame.ts'
 
 let server: InteropServer
 

@@ -16,12 +16,12 @@ import {
 import { expect, test } from 'vitest'
 import { startCorral } from './corral-server.ts'
 import { divergences } from './divergences.ts'
-import type { Sent, Step } from './generator.ts'
 import { superDigest } from './interop-server.ts'
 import { startJavaServer } from './java-server.ts'
 import { LockStep } from './lock-step.ts'
 import { describeDifference } from './report.ts'
 import { describeWith, java, javaZooKeeper } from './software.ts'
+import type { Sent, Step } from './steps.ts'
 
 const config = '/zookeeper/config'
 const member = 'server.1=127.0.0.1:2888:3888:participant;2181'

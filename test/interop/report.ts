@@ -1,7 +1,7 @@
 /** Failing runs as text. */
 import type { Seen } from './decode.ts'
-import type { Sent, Step } from './generator.ts'
 import type { Difference } from './lock-step.ts'
+import type { Sent, Step } from './steps.ts'
 
 export function describeDifference(difference: Difference): string {
   const { index, step, sent, oracle, subject } = difference

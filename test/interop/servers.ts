@@ -10,3 +10,17 @@ export const servers: readonly {
   { name: 'Apache ZooKeeper', start: startJavaServer },
   { name: 'Corral', start: startCorralProcess },
 ]
+
+/** @returns what the body found with the one, then with the other */
+export async function withEach<T>(body: (server: InteropServer) => Promise<T>): Promise<T[]> {
+  const results: T[] = []
+  for (const { start } of servers) {
+    const server = await start()
+    try {
+      results.push(await body(server))
+    } finally {
+      await server.stop()
+    }
+  }
+  return results
+}

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { text } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
 import { childEnvironment, type InteropServer } from './interop-server.ts'
-import { servers } from './servers.ts'
+import { withEach } from './servers.ts'
 import { describeWith, java, javaZooKeeper } from './software.ts'
 
 const shell = '/usr/share/zookeeper/bin/zkCli.sh'
@@ -75,7 +75,7 @@ quit
 
 describeWith([java, javaZooKeeper], 'zkCli', () => {
   test('a piped session prints the same with either server', async () => {
-    const [oracle, subject] = await both(server => zkCli(server, [], session))
+    const [oracle, subject] = await withEach(server => zkCli(server, [], session))
 
     expect(oracle?.events).toEqual([
       'state:SyncConnected type:None path:null',
@@ -102,7 +102,7 @@ describeWith([java, javaZooKeeper], 'zkCli', () => {
       'nonsense',
     ]
 
-    const [oracle, subject] = await both(async server => {
+    const [oracle, subject] = await withEach(async server => {
       const transcripts: Transcript[] = []
       for (const command of commands) {
         const transcript = await zkCli(server, command.split(' '), '')
@@ -119,19 +119,6 @@ describeWith([java, javaZooKeeper], 'zkCli', () => {
     expect(subject).toEqual(oracle)
   }, 60_000)
 })
-
-async function both<T>(body: (server: InteropServer) => Promise<T>): Promise<T[]> {
-  const results: T[] = []
-  for (const { start } of servers) {
-    const server = await start()
-    try {
-      results.push(await body(server))
-    } finally {
-      await server.stop()
-    }
-  }
-  return results
-}
 
 interface Transcript {
   readonly code: number
