@@ -1,6 +1,6 @@
 /** What the arguments and the environment of `corral server` say. */
 import { parseArgs } from 'node:util'
-import type { Settings } from './settings.ts'
+import type { Overrides, Writable } from './settings.ts'
 import type { Definition } from './zoo-cfg.ts'
 
 export type ServerCommand =
@@ -12,8 +12,8 @@ export type ServerCommand =
       /** undefined: no file; `base` then holds embedded defaults or the short form's values. */
       readonly configFile: string | undefined
       readonly definitions: readonly Definition[]
-      readonly base: Partial<Settings>
-      readonly options: Partial<Settings>
+      readonly base: Overrides
+      readonly options: Overrides
     }
 
 export const usage = `usage: corral server [zoo.cfg] [options]
@@ -54,7 +54,7 @@ export function parseCommandLine(args: readonly string[], environment: Environme
     })
     if (values.help === true) return { kind: 'help' }
     if (values.version === true) return { kind: 'version' }
-    const options: Partial<Settings> = {}
+    const options: Writable<Overrides> = {}
     if (values['client-port'] !== undefined) options.clientPort = portOf(values['client-port'])
     if (values.host !== undefined) options.clientPortAddress = values.host
     if (values['data-dir'] !== undefined) options.dataDir = values['data-dir']
@@ -68,7 +68,7 @@ export function parseCommandLine(args: readonly string[], environment: Environme
 
 function positionalsOf(given: readonly string[]): {
   configFile: string | undefined
-  base: Partial<Settings>
+  base: Overrides
 } {
   const [first, dataDir, tickTime, maxClientCnxns] = given
   if (first === undefined) {
@@ -79,7 +79,7 @@ function positionalsOf(given: readonly string[]): {
   }
   if (dataDir === undefined) return { configFile: first, base: {} }
   if (given.length > 4) throw new Error('too many arguments')
-  const base: Partial<Settings> = { clientPort: portOf(first), dataDir }
+  const base: Writable<Overrides> = { clientPort: portOf(first), dataDir }
   if (tickTime !== undefined) base.tickTimeMs = countOf('tickTime', tickTime, 1)
   if (maxClientCnxns !== undefined) base.maxClientCnxns = countOf('maxClientCnxns', maxClientCnxns, 0)
   return { configFile: undefined, base }

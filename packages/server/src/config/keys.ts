@@ -6,7 +6,7 @@
  * - bare: system properties without the prefix, which the original does not read from the file.
  */
 
-import type { Settings } from './settings.ts'
+import { core, own, type Settings, section, type Target } from './settings.ts'
 import {
   commaList,
   decimalNumber,
@@ -17,6 +17,7 @@ import {
   noUnlessYes,
   oneOf,
   purgeInterval,
+  type Range,
   type Read,
   type Rule,
   text,
@@ -72,73 +73,92 @@ const anyCount = lenientInteger({ min: 0 })
 const anyInteger = lenientInteger()
 const ticks = nativeInteger({ min: 0 })
 
-export const keys: readonly Key[] = [
-  native('dataDir', text, 'dataDir'),
-  native('dataLogDir', text, 'dataLogDir'),
-  native('clientPort', nativeInteger({ min: 0, max: 65_535 }), 'clientPort'),
-  native('clientPortAddress', text, 'clientPortAddress'),
-  native('clientPortListenBacklog', backlog, 'backlog'),
-  native('tickTime', tickTime, 'tickTimeMs'),
-  native('minSessionTimeout', nativeInteger({ min: -1 }), 'minSessionTimeoutMs'),
-  native('maxSessionTimeout', nativeInteger({ min: -1 }), 'maxSessionTimeoutMs'),
-  native('maxClientCnxns', nativeInteger({ min: 0 }), 'maxClientCnxns'),
-  native('autopurge.snapRetainCount', nativeInteger({ min: 3, isRaised: true }), 'purgeRetainCount'),
-  native('autopurge.purgeInterval', purgeInterval, 'purgeIntervalHours'),
-  native('reconfigEnabled', nativeBoolean, 'isReconfigEnabled'),
-  native('standaloneEnabled', nativeBoolean, 'isStandaloneEnabled'),
+const storage = section('storage')
+const auth = section('auth')
+const container = section('container')
+const request = section('requestThrottle')
+const large = section('largeRequest')
+const connect = section('connectionThrottle')
 
-  property('snapCount', lenientInteger({ min: 2, isRaised: true }), 'snapCount'),
-  property('snapSizeLimitInKb', anyInteger, 'snapSizeLimitKiB'),
-  property('txnLogSizeLimitInKb', anyInteger, 'txnLogSizeLimitKiB'),
-  property('preAllocSize', lenientInteger({ min: 0, max: 0x7fff_ffff }), 'preAllocKiB'),
-  property('forceSync', yesUnlessNo, 'isSyncForced'),
-  property('fsync.warningthresholdms', anyInteger, 'fsyncWarningMs'),
+export const keys: readonly Key[] = [
+  native('dataDir', text, own('dataDir')),
+  native('dataLogDir', text, own('dataLogDir')),
+  native('clientPort', nativeInteger({ min: 0, max: 65_535 }), own('clientPort')),
+  native('clientPortAddress', text, own('clientPortAddress')),
+  native('clientPortListenBacklog', backlog, own('backlog')),
+  native('tickTime', tickTime, core('tickTimeMs')),
+  native('minSessionTimeout', nativeInteger({ min: -1 }), own('minSessionTimeoutMs')),
+  native('maxSessionTimeout', nativeInteger({ min: -1 }), own('maxSessionTimeoutMs')),
+  native('maxClientCnxns', nativeInteger({ min: 0 }), core('maxClientCnxns')),
+  native('autopurge.snapRetainCount', nativeInteger({ min: 3, isRaised: true }), own('purgeRetainCount')),
+  native('autopurge.purgeInterval', purgeInterval, own('purgeIntervalHours')),
+  native('reconfigEnabled', nativeBoolean, core('isReconfigEnabled')),
+  native('standaloneEnabled', nativeBoolean, own('isStandaloneEnabled')),
+
+  property('snapCount', lenientInteger({ min: 2, isRaised: true }), storage('snapCount')),
+  property('snapSizeLimitInKb', kibibytes(), storage('snapSizeLimitBytes')),
+  property('txnLogSizeLimitInKb', kibibytes(), storage('txnLogSizeLimitBytes')),
+  property('preAllocSize', kibibytes({ min: 0, max: 0x7fff_ffff }), storage('preAllocBytes')),
+  property('forceSync', yesUnlessNo, storage('isSyncForced')),
+  property('fsync.warningthresholdms', anyInteger, storage('fsyncWarningMs')),
   // Of this server alone.
-  property('fsync.stalllimitms', anyCount, 'stallLimitMs'),
-  property('snapshot.compression.method', oneOf(['', 'gz', 'snappy']), 'snapshotCodec'),
-  property('snapshot.trust.empty', javaBoolean, 'isEmptySnapshotTrusted'),
-  property('serializeLastProcessedZxid.enabled', javaBoolean, 'hasLastZxidTrailer'),
-  property('digest.enabled', javaBoolean, 'isTreeDigestEnabled'),
-  property('datadir.autocreate', javaBoolean, 'isDataDirAutocreated'),
-  property('db.autocreate', javaBoolean, 'isDbAutocreated'),
-  property('enforceQuota', javaBoolean, 'isQuotaEnforced'),
-  property('skipACL', noUnlessYes, 'isAclSkipped'),
-  property('extendedTypesEnabled', javaBoolean, 'isTtlEnabled'),
-  property('maxCnxns', anyCount, 'maxCnxns'),
-  property('clientTcpKeepAlive', javaBoolean, 'hasKeepAlive'),
-  property('nio.sessionlessCnxnTimeout', lenientInteger({ min: 1 }), 'sessionlessTimeoutMs'),
-  property('4lw.commands.whitelist', commaList, 'fourLetterWords'),
-  property('globalOutstandingLimit', lenientInteger({ min: 1 }), 'globalOutstandingLimit'),
-  property('request_throttle_max_requests', anyCount, 'maxRequests'),
-  property('request_throttle_stall_time', lenientInteger({ min: 1 }), 'requestStallTimeMs'),
-  property('request_throttle_drop_stale', javaBoolean, 'isStaleDropped'),
-  property('request_stale_latency_check', javaBoolean, 'isLatencyStale'),
-  property('request_stale_connection_check', javaBoolean, 'isConnectionStale'),
-  property('throttled_op_wait_time', anyCount, 'throttledOpWaitTimeMs'),
-  property('largeRequestThreshold', anyInteger, 'largeRequestThresholdBytes'),
-  property('largeRequestMaxBytes', lenientInteger({ min: 1 }), 'largeRequestMaxBytes'),
-  property('connection_throttle_tokens', anyCount, 'throttleTokens'),
-  property('connection_throttle_fill_time', lenientInteger({ min: 1 }), 'throttleFillTimeMs'),
-  property('connection_throttle_fill_count', lenientInteger({ min: 1 }), 'throttleFillCount'),
-  property('connection_throttle_freeze_time', anyInteger, 'throttleFreezeTimeMs'),
-  property('connection_throttle_drop_increase', decimalNumber, 'throttleDropIncrease'),
-  property('connection_throttle_drop_decrease', decimalNumber, 'throttleDropDecrease'),
-  property('connection_throttle_decrease_ratio', decimalNumber, 'throttleDecreaseRatio'),
-  property('connection_throttle_weight_enabled', javaBoolean, 'isThrottleWeighted'),
-  property('connection_throttle_global_session_weight', lenientInteger({ min: 1 }), 'throttleGlobalWeight'),
-  property('connection_throttle_renew_session_weight', lenientInteger({ min: 1 }), 'throttleRenewWeight'),
-  property('DigestAuthenticationProvider.superDigest', text, 'superDigest'),
-  property('DigestAuthenticationProvider.enabled', javaBoolean, 'isDigestAuthEnabled'),
-  property('enforce.auth.enabled', javaBoolean, 'isAuthEnforced'),
-  property('enforce.auth.schemes', commaList, 'enforcedSchemes'),
-  property('sessionRequireClientSASLAuth', javaBoolean, 'isSaslRequired'),
-  property('jute.maxbuffer.extrasize', lenientInteger({ min: 1024, max: 0x7fff_ffff }), 'extraBufferBytes'),
-  property('console.threshold', logLevel, 'logThreshold'),
-  bare('readonlymode.enabled', javaBoolean, 'isReadOnlyModeEnabled'),
-  bare('jute.maxbuffer', lenientInteger({ min: 1, max: 0x7fff_ffff }), 'maxBufferBytes'),
-  bare('znode.container.checkIntervalMs', lenientInteger({ min: 1 }), 'containerCheckIntervalMs'),
-  bare('znode.container.maxPerMinute', lenientInteger({ min: 1 }), 'containerMaxPerMinute'),
-  bare('znode.container.maxNeverUsedIntervalMs', anyCount, 'containerMaxNeverUsedMs'),
+  property('fsync.stalllimitms', anyCount, storage('stallLimitMs')),
+  property('snapshot.compression.method', codec, storage('snapshotCodec')),
+  property('snapshot.trust.empty', javaBoolean, storage('isEmptySnapshotTrusted')),
+  property('serializeLastProcessedZxid.enabled', javaBoolean, storage('hasLastZxidTrailer')),
+  property('digest.enabled', javaBoolean, storage('isDigestEnabled')),
+  property('datadir.autocreate', javaBoolean, own('isDataDirAutocreated')),
+  property('db.autocreate', javaBoolean, storage('isDbAutocreated')),
+  property('enforceQuota', javaBoolean, core('isQuotaEnforced')),
+  property('skipACL', noUnlessYes, auth('isAclSkipped')),
+  property('extendedTypesEnabled', javaBoolean, core('isTtlEnabled')),
+  property('maxCnxns', anyCount, core('maxCnxns')),
+  property('clientTcpKeepAlive', javaBoolean, own('hasKeepAlive')),
+  property('nio.sessionlessCnxnTimeout', lenientInteger({ min: 1 }), core('sessionlessTimeoutMs')),
+  property('4lw.commands.whitelist', commaList, own('fourLetterWords')),
+  property('globalOutstandingLimit', lenientInteger({ min: 1 }), core('globalOutstandingLimit')),
+  property('request_throttle_max_requests', anyCount, request('maxRequests')),
+  property('request_throttle_stall_time', lenientInteger({ min: 1 }), request('stallTimeMs')),
+  property('request_throttle_drop_stale', javaBoolean, request('isStaleDropped')),
+  property('request_stale_latency_check', javaBoolean, request('isLatencyStale')),
+  property('request_stale_connection_check', javaBoolean, request('isConnectionStale')),
+  property('throttled_op_wait_time', anyCount, request('throttledOpWaitTimeMs')),
+  property('largeRequestThreshold', anyInteger, large('thresholdBytes')),
+  property('largeRequestMaxBytes', lenientInteger({ min: 1 }), large('maxBytes')),
+  property('connection_throttle_tokens', anyCount, connect('tokens')),
+  property('connection_throttle_fill_time', lenientInteger({ min: 1 }), connect('fillTimeMs')),
+  property('connection_throttle_fill_count', lenientInteger({ min: 1 }), connect('fillCount')),
+  property('connection_throttle_freeze_time', anyInteger, connect('freezeTimeMs')),
+  property('connection_throttle_drop_increase', decimalNumber, connect('dropIncrease')),
+  property('connection_throttle_drop_decrease', decimalNumber, connect('dropDecrease')),
+  property('connection_throttle_decrease_ratio', decimalNumber, connect('decreaseRatio')),
+  property('connection_throttle_weight_enabled', javaBoolean, connect('isWeighted')),
+  property(
+    'connection_throttle_global_session_weight',
+    lenientInteger({ min: 1 }),
+    connect('globalSessionWeight'),
+  ),
+  property(
+    'connection_throttle_renew_session_weight',
+    lenientInteger({ min: 1 }),
+    connect('renewSessionWeight'),
+  ),
+  property('DigestAuthenticationProvider.superDigest', text, auth('superDigest')),
+  property('DigestAuthenticationProvider.enabled', javaBoolean, auth('isDigestEnabled')),
+  property('enforce.auth.enabled', javaBoolean, own('isAuthEnforced')),
+  property('enforce.auth.schemes', commaList, own('enforcedSchemes')),
+  property('sessionRequireClientSASLAuth', javaBoolean, own('isSaslRequired')),
+  property(
+    'jute.maxbuffer.extrasize',
+    lenientInteger({ min: 1024, max: 0x7fff_ffff }),
+    own('extraFrameBytes'),
+  ),
+  property('console.threshold', logLevel, own('logThreshold')),
+  bare('readonlymode.enabled', javaBoolean, own('isReadOnlyModeEnabled')),
+  bare('jute.maxbuffer', lenientInteger({ min: 1, max: 0x7fff_ffff }), core('maxFrameBytes')),
+  bare('znode.container.checkIntervalMs', lenientInteger({ min: 1 }), container('checkIntervalMs')),
+  bare('znode.container.maxPerMinute', lenientInteger({ min: 1 }), container('maxPerMinute')),
+  bare('znode.container.maxNeverUsedIntervalMs', anyCount, container('maxNeverUsedIntervalMs')),
 
   ...membership('server.*', 'group.*', 'weight.*', 'dynamicConfigFile'),
 
@@ -267,24 +287,22 @@ export const keys: readonly Key[] = [
   ),
 ]
 
-type Wanted<K extends keyof Settings> = NonNullable<Settings[K]>
-
-function native<K extends keyof Settings>(name: string, rule: Rule<Wanted<K>>, into: K): Key {
+function native<T>(name: string, rule: Rule<T>, into: Target<T>): Key {
   return honoured('native', name, rule, into)
 }
 
-function property<K extends keyof Settings>(name: string, rule: Rule<Wanted<K>>, into: K): Key {
+function property<T>(name: string, rule: Rule<T>, into: Target<T>): Key {
   return honoured('property', name, rule, into)
 }
 
-function bare<K extends keyof Settings>(name: string, rule: Rule<Wanted<K>>, into: K): Key {
+function bare<T>(name: string, rule: Rule<T>, into: Target<T>): Key {
   return honoured('bare', name, rule, into)
 }
 
-function honoured<K extends keyof Settings>(form: Form, name: string, rule: Rule<Wanted<K>>, into: K): Key {
+function honoured<T>(form: Form, name: string, rule: Rule<T>, into: Target<T>): Key {
   const set = (settings: Settings, written: string, key: string): Read<unknown> => {
     const read = rule(written, key)
-    if (read.ok) settings[into] = read.value
+    if (read.ok) into(settings, read.value)
     return read
   }
   return { name, form, fate: { kind: 'honoured', set } }
@@ -307,6 +325,20 @@ function meaningless(why: string, form: Form, ...names: string[]): Key[] {
 
 function membership(...names: string[]): Key[] {
   return names.map(name => ({ name, form: 'native', fate: { kind: 'membership' } }))
+}
+
+/** In bytes; below 0 is 0, which is no limit. */
+function kibibytes(range: Range = {}): Rule<number> {
+  const rule = lenientInteger(range)
+  return (written, key) => {
+    const read = rule(written, key)
+    return read.ok ? { ...read, value: Math.max(0, read.value) * 1024 } : read
+  }
+}
+
+function codec(written: string, key: string): Read<'plain' | 'gz' | 'snappy'> {
+  const read = oneOf(['', 'gz', 'snappy'])(written, key)
+  return read.ok ? { ok: true, value: read.value === '' ? 'plain' : read.value } : read
 }
 
 function tickTime(written: string): Read<number> {

@@ -1,75 +1,87 @@
 /**
- * What the keys set, one flat record of plain values, and how it becomes the frozen configuration of core and of
- * the process. What concerns one key alone is checked where the key is read; what concerns several, here.
+ * What the keys set, and how it becomes the frozen configuration of core and of the process. What concerns one key alone is checked where the key is read; what concerns several, here.
  */
 import { defaultConfig, type Level, type ServerConfig } from '@corral/core'
 
+export type Writable<T> = { -readonly [K in keyof T]: T[K] }
+type Section = 'connectionThrottle' | 'requestThrottle' | 'largeRequest' | 'auth' | 'container' | 'storage'
+
+/** Core's configuration while it is being read. */
+type CoreSettings = Writable<Omit<ServerConfig, Section>> & {
+  readonly [S in Section]: Writable<ServerConfig[S]>
+}
+
+/** What keys set: most of it is core's configuration as it is; what goes through {@link coreConfig} is its own. */
 export interface Settings {
+  readonly core: CoreSettings
   dataDir: string | undefined
   dataLogDir: string | undefined
   clientPort: number | undefined
   clientPortAddress: string | undefined
   backlog: number | undefined
-  tickTimeMs: number
+  hasKeepAlive: boolean
+  isDataDirAutocreated: boolean
+  isStandaloneEnabled: boolean
+  isReadOnlyModeEnabled: boolean
+  fourLetterWords: readonly string[]
+  logThreshold: Level
+  /** -1: 2 ticks. */
   minSessionTimeoutMs: number
+  /** -1: 20 ticks. */
   maxSessionTimeoutMs: number
-  maxClientCnxns: number
-  maxCnxns: number
-  sessionlessTimeoutMs: number
-  maxBufferBytes: number
-  extraBufferBytes: number | undefined
-  globalOutstandingLimit: number
-  throttleTokens: number
-  throttleFillTimeMs: number
-  throttleFillCount: number
-  throttleFreezeTimeMs: number
-  throttleDropIncrease: number
-  throttleDropDecrease: number
-  throttleDecreaseRatio: number
-  isThrottleWeighted: boolean
-  throttleGlobalWeight: number
-  throttleRenewWeight: number
-  maxRequests: number
-  requestStallTimeMs: number
-  isStaleDropped: boolean
-  isLatencyStale: boolean
-  isConnectionStale: boolean
-  throttledOpWaitTimeMs: number
-  largeRequestThresholdBytes: number
-  largeRequestMaxBytes: number
-  isAclSkipped: boolean
-  isDigestAuthEnabled: boolean
-  superDigest: string | undefined
+  /** undefined: as long as the longest frame. */
+  extraFrameBytes: number | undefined
   isAuthEnforced: boolean
   enforcedSchemes: readonly string[]
   isSaslRequired: boolean
-  isQuotaEnforced: boolean
-  isTtlEnabled: boolean
-  isReconfigEnabled: boolean
-  isStandaloneEnabled: boolean
-  isReadOnlyModeEnabled: boolean
-  containerCheckIntervalMs: number
-  containerMaxPerMinute: number
-  containerMaxNeverUsedMs: number
-  preAllocKiB: number
-  snapCount: number
-  snapSizeLimitKiB: number
-  txnLogSizeLimitKiB: number
-  isSyncForced: boolean
-  fsyncWarningMs: number
-  stallLimitMs: number
-  snapshotCodec: '' | 'gz' | 'snappy'
-  isEmptySnapshotTrusted: boolean
-  isTreeDigestEnabled: boolean
-  hasLastZxidTrailer: boolean
-  isDbAutocreated: boolean
-  isDataDirAutocreated: boolean
   purgeRetainCount: number
   /** undefined: not written in the file. */
   purgeIntervalHours: number | undefined
-  hasKeepAlive: boolean
-  fourLetterWords: readonly string[]
-  logThreshold: Level
+}
+
+/** What the command line may set: as a key does, before or after all keys. */
+export interface Overrides {
+  readonly dataDir?: string
+  readonly dataLogDir?: string
+  readonly clientPort?: number
+  readonly clientPortAddress?: string
+  readonly tickTimeMs?: number
+  readonly maxClientCnxns?: number
+}
+
+/** Where a value goes. */
+export type Target<T> = (settings: Settings, value: T) => void
+
+/** A setting that is not core's, or not as it is. */
+export function own<K extends Exclude<keyof Settings, 'core'>>(name: K): Target<NonNullable<Settings[K]>> {
+  return (settings, value) => {
+    settings[name] = value
+  }
+}
+
+/** A field of core's configuration. */
+export function core<K extends Exclude<keyof ServerConfig, Section>>(name: K): Target<ServerConfig[K]> {
+  return ({ core: config }, value) => {
+    config[name] = value
+  }
+}
+
+/** A field of one part of core's configuration. */
+export function section<S extends Section>(
+  part: S,
+): <K extends keyof ServerConfig[S]>(name: K) => Target<NonNullable<ServerConfig[S][K]>> {
+  return name =>
+    ({ core: config }, value) => {
+      const into: Writable<ServerConfig[S]> = config[part]
+      into[name] = value
+    }
+}
+
+export function override(settings: Settings, overrides: Overrides): void {
+  const { tickTimeMs, maxClientCnxns, ...others } = overrides
+  Object.assign(settings, others)
+  if (tickTimeMs !== undefined) settings.core.tickTimeMs = tickTimeMs
+  if (maxClientCnxns !== undefined) settings.core.maxClientCnxns = maxClientCnxns
 }
 
 /** What the process around core needs to know. */
@@ -91,72 +103,27 @@ export interface ProcessSettings {
 }
 
 export function defaultSettings(): Settings {
-  const { connectionThrottle, requestThrottle, largeRequest, auth, container, storage } = defaultConfig
   return {
+    core: structuredClone(defaultConfig),
     dataDir: undefined,
     dataLogDir: undefined,
     clientPort: undefined,
     clientPortAddress: undefined,
     backlog: undefined,
-    tickTimeMs: defaultConfig.tickTimeMs,
+    hasKeepAlive: false,
+    isDataDirAutocreated: true,
+    isStandaloneEnabled: true,
+    isReadOnlyModeEnabled: false,
+    fourLetterWords: [],
+    logThreshold: 'info',
     minSessionTimeoutMs: -1,
     maxSessionTimeoutMs: -1,
-    maxClientCnxns: defaultConfig.maxClientCnxns,
-    maxCnxns: defaultConfig.maxCnxns,
-    sessionlessTimeoutMs: defaultConfig.sessionlessTimeoutMs,
-    maxBufferBytes: defaultConfig.maxFrameBytes,
-    extraBufferBytes: undefined,
-    globalOutstandingLimit: defaultConfig.globalOutstandingLimit,
-    throttleTokens: connectionThrottle.tokens,
-    throttleFillTimeMs: connectionThrottle.fillTimeMs,
-    throttleFillCount: connectionThrottle.fillCount,
-    throttleFreezeTimeMs: connectionThrottle.freezeTimeMs,
-    throttleDropIncrease: connectionThrottle.dropIncrease,
-    throttleDropDecrease: connectionThrottle.dropDecrease,
-    throttleDecreaseRatio: connectionThrottle.decreaseRatio,
-    isThrottleWeighted: connectionThrottle.isWeighted,
-    throttleGlobalWeight: connectionThrottle.globalSessionWeight,
-    throttleRenewWeight: connectionThrottle.renewSessionWeight,
-    maxRequests: requestThrottle.maxRequests,
-    requestStallTimeMs: requestThrottle.stallTimeMs,
-    isStaleDropped: requestThrottle.isStaleDropped,
-    isLatencyStale: requestThrottle.isLatencyStale,
-    isConnectionStale: requestThrottle.isConnectionStale,
-    throttledOpWaitTimeMs: requestThrottle.throttledOpWaitTimeMs,
-    largeRequestThresholdBytes: largeRequest.thresholdBytes,
-    largeRequestMaxBytes: largeRequest.maxBytes,
-    isAclSkipped: auth.isAclSkipped,
-    isDigestAuthEnabled: auth.isDigestEnabled,
-    superDigest: auth.superDigest,
+    extraFrameBytes: undefined,
     isAuthEnforced: false,
     enforcedSchemes: [],
     isSaslRequired: false,
-    isQuotaEnforced: defaultConfig.isQuotaEnforced,
-    isTtlEnabled: defaultConfig.isTtlEnabled,
-    isReconfigEnabled: defaultConfig.isReconfigEnabled,
-    isStandaloneEnabled: true,
-    isReadOnlyModeEnabled: false,
-    containerCheckIntervalMs: container.checkIntervalMs,
-    containerMaxPerMinute: container.maxPerMinute,
-    containerMaxNeverUsedMs: container.maxNeverUsedIntervalMs,
-    preAllocKiB: storage.preAllocBytes / 1024,
-    snapCount: storage.snapCount,
-    snapSizeLimitKiB: storage.snapSizeLimitBytes / 1024,
-    txnLogSizeLimitKiB: -1,
-    isSyncForced: storage.isSyncForced,
-    fsyncWarningMs: storage.fsyncWarningMs,
-    stallLimitMs: storage.stallLimitMs,
-    snapshotCodec: '',
-    isEmptySnapshotTrusted: storage.isEmptySnapshotTrusted,
-    isTreeDigestEnabled: storage.isDigestEnabled,
-    hasLastZxidTrailer: storage.hasLastZxidTrailer,
-    isDbAutocreated: storage.isDbAutocreated,
-    isDataDirAutocreated: true,
     purgeRetainCount: 3,
     purgeIntervalHours: undefined,
-    hasKeepAlive: false,
-    fourLetterWords: [],
-    logThreshold: 'info',
   }
 }
 
@@ -196,76 +163,20 @@ export function crossProblems(settings: Settings): CrossProblem[] {
 
 /** For settings without {@link crossProblems}. */
 export function coreConfig(settings: Settings): ServerConfig {
+  const { core: config, extraFrameBytes, purgeIntervalHours, purgeRetainCount } = settings
   const { min, max } = sessionTimeouts(settings)
-  const isPurging = settings.purgeIntervalHours === undefined || settings.purgeIntervalHours > 0
+  const isPurging = purgeIntervalHours === undefined || purgeIntervalHours > 0
   return {
-    ...defaultConfig,
-    tickTimeMs: settings.tickTimeMs,
+    ...config,
     minSessionTimeoutMs: min,
     maxSessionTimeoutMs: max,
-    maxClientCnxns: settings.maxClientCnxns,
-    maxCnxns: settings.maxCnxns,
-    sessionlessTimeoutMs: settings.sessionlessTimeoutMs,
-    maxFrameBytes: settings.maxBufferBytes,
-    extraFrameBytes: settings.extraBufferBytes ?? Math.max(1024, settings.maxBufferBytes),
-    globalOutstandingLimit: settings.globalOutstandingLimit,
-    connectionThrottle: {
-      tokens: settings.throttleTokens,
-      fillTimeMs: settings.throttleFillTimeMs,
-      fillCount: settings.throttleFillCount,
-      freezeTimeMs: settings.throttleFreezeTimeMs,
-      dropIncrease: settings.throttleDropIncrease,
-      dropDecrease: settings.throttleDropDecrease,
-      decreaseRatio: settings.throttleDecreaseRatio,
-      isWeighted: settings.isThrottleWeighted,
-      globalSessionWeight: settings.throttleGlobalWeight,
-      renewSessionWeight: settings.throttleRenewWeight,
-    },
-    requestThrottle: {
-      maxRequests: settings.maxRequests,
-      stallTimeMs: settings.requestStallTimeMs,
-      isStaleDropped: settings.isStaleDropped,
-      isLatencyStale: settings.isLatencyStale,
-      isConnectionStale: settings.isConnectionStale,
-      throttledOpWaitTimeMs: settings.throttledOpWaitTimeMs,
-    },
-    largeRequest: {
-      thresholdBytes: settings.largeRequestThresholdBytes,
-      maxBytes: settings.largeRequestMaxBytes,
-    },
-    auth: {
-      isAclSkipped: settings.isAclSkipped,
-      isDigestEnabled: settings.isDigestAuthEnabled,
-      superDigest: settings.superDigest,
-      enforcedSchemes: enforcedSchemes(settings),
-    },
-    isQuotaEnforced: settings.isQuotaEnforced,
-    isTtlEnabled: settings.isTtlEnabled,
-    isReconfigEnabled: settings.isReconfigEnabled,
-    container: {
-      checkIntervalMs: settings.containerCheckIntervalMs,
-      maxPerMinute: settings.containerMaxPerMinute,
-      maxNeverUsedIntervalMs: settings.containerMaxNeverUsedMs,
-    },
-    storage: {
-      preAllocBytes: settings.preAllocKiB * 1024,
-      snapCount: settings.snapCount,
-      snapSizeLimitBytes: Math.max(0, settings.snapSizeLimitKiB) * 1024,
-      txnLogSizeLimitBytes: Math.max(0, settings.txnLogSizeLimitKiB) * 1024,
-      isSyncForced: settings.isSyncForced,
-      fsyncWarningMs: settings.fsyncWarningMs,
-      stallLimitMs: settings.stallLimitMs,
-      snapshotCodec: settings.snapshotCodec === '' ? 'plain' : settings.snapshotCodec,
-      isEmptySnapshotTrusted: settings.isEmptySnapshotTrusted,
-      isDigestEnabled: settings.isTreeDigestEnabled,
-      hasLastZxidTrailer: settings.hasLastZxidTrailer,
-      isDbAutocreated: settings.isDbAutocreated,
-      purge: isPurging ? { retainCount: settings.purgeRetainCount } : undefined,
-    },
+    extraFrameBytes: extraFrameBytes ?? Math.max(1024, config.maxFrameBytes),
+    auth: { ...config.auth, enforcedSchemes: enforcedSchemes(settings) },
+    storage: { ...config.storage, purge: isPurging ? { retainCount: purgeRetainCount } : undefined },
   }
 }
 
-function sessionTimeouts({ tickTimeMs, minSessionTimeoutMs, maxSessionTimeoutMs }: Settings): {
+function sessionTimeouts({ core: { tickTimeMs }, minSessionTimeoutMs, maxSessionTimeoutMs }: Settings): {
   min: number
   max: number
 } {

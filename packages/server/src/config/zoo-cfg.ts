@@ -11,6 +11,8 @@ import {
   crossProblems,
   deepFreeze,
   defaultSettings,
+  type Overrides,
+  override,
   type ProcessSettings,
   type Settings,
 } from './settings.ts'
@@ -20,9 +22,9 @@ export interface ConfigSources {
   readonly file: { readonly path: string; readonly text: string } | undefined
   readonly definitions: readonly Definition[]
   /** Settings that count if nothing else sets them. */
-  readonly base?: Partial<Settings>
+  readonly base?: Overrides
   /** Settings that count whatever else sets them. */
-  readonly options?: Partial<Settings>
+  readonly options?: Overrides
 }
 
 /** A system property: `-Dname=value`. */
@@ -76,7 +78,8 @@ class Loader {
 
   constructor(sources: ConfigSources) {
     this.#sources = sources
-    this.#settings = { ...defaultSettings(), ...sources.base }
+    this.#settings = defaultSettings()
+    override(this.#settings, sources.base ?? {})
   }
 
   load(): LoadedConfig {
@@ -84,7 +87,7 @@ class Loader {
     const { file } = this.#sources
     if (file !== undefined) this.#readFile(file)
     this.#judgeMembership()
-    Object.assign(this.#settings, this.#sources.options)
+    override(this.#settings, this.#sources.options ?? {})
     const isBadAlready = new Set(this.#problems.map(({ key }) => key))
     for (const { key, message } of crossProblems(this.#settings)) {
       if (!isBadAlready.has(key)) this.#refuse(this.#whereIs(key), key, message)
