@@ -1,5 +1,6 @@
 /**
- * What the keys set, and how it becomes the frozen configuration of core and of the process. What concerns one key alone is checked where the key is read; what concerns several, here.
+ * What the keys set, and how it becomes the frozen configuration of core and of the process. What concerns one key
+ * alone is checked where the key is read; what concerns several, here.
  */
 import { defaultConfig, type Level, type ServerConfig } from '@corral/core'
 

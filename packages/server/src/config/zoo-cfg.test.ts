@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { parseCommandLine } from './command-line.ts'
 import { aliases, keys } from './keys.ts'
@@ -243,6 +244,26 @@ describe('keys', () => {
     expect(noticesOf('requestThrottleLimit=7\n')).toEqual([
       'info /etc/zoo.cfg:3 requestThrottleLimit has no effect in the original; read as request_throttle_max_requests',
     ])
+  })
+
+  /** But for standaloneEnabled, which only judges server lines. */
+  const honoured = keys
+    .filter(({ fate, name }) => fate.kind === 'honoured' && name !== 'standaloneEnabled')
+    .map(({ name }) => name)
+  const samples = ['0', '5', '99999', '77', 'true', 'false', 'yes', 'no', 'gz', '/x', 'debug', '0.5', 'a,b']
+
+  test.each(honoured)('%s changes the configuration', key => {
+    // These count only in company.
+    const company = key.startsWith('enforce.auth')
+      ? 'enforce.auth.enabled=true\nenforce.auth.schemes=x\n'
+      : ''
+    const without = load(minimal + company)
+    const results = samples.map(value => load(`${minimal}${company}${key}=${value}\n`))
+    const said = (result: LoadedConfig): string =>
+      result.ok ? inspect([result.core, result.process], { depth: 9 }) : 'refused'
+    const accepted = results.filter(result => result.ok).map(said)
+
+    expect(accepted.some(each => each !== said(without))).toBe(true)
   })
 
   test('every alias leads to a row, and no name has two rows', () => {
