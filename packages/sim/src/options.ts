@@ -40,7 +40,12 @@ export const superDigest = 'super:lK75jTNcA+U9vtVEw5vB51mj/w4='
 /** @param wanted - what the command line fixes; the rest is drawn */
 export function drawOptions(
   random: Random,
-  wanted: { readonly seed: number; readonly operations?: number; readonly faults?: readonly FaultClass[] },
+  wanted: {
+    readonly seed: number
+    readonly operations?: number
+    readonly clients?: number
+    readonly faults?: readonly FaultClass[]
+  },
 ): RunOptions {
   const drawn: FaultClass[] = bearable.filter(() => chance(random, 0.5))
   if (chance(random, 0.25)) drawn.push(pick(random, dishonest))
@@ -80,12 +85,15 @@ export function drawOptions(
     closeSession: has('clients') ? 0.01 : 0,
     readSlowly: has('clients') ? 0.02 : 0,
   }
+  const wireClients = between(random, 1, 5)
+  const libraryClients = between(random, 0, 3)
+  const most = wanted.clients ?? wireClients + libraryClients
   return {
     seed: wanted.seed,
     operations: wanted.operations ?? pick(random, [200, 500, 1000]),
     faults,
-    wireClients: between(random, 1, 5),
-    libraryClients: between(random, 0, 3),
+    wireClients: Math.min(wireClients, most),
+    libraryClients: Math.max(0, Math.min(libraryClients, most - wireClients)),
     hostileClients: has('hostile') ? between(random, 1, 3) : 0,
     mix: drawMix(random),
     maxValueBytes: pick(random, [100, 5000, 50_000]),

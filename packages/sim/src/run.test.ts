@@ -5,9 +5,10 @@
 import { Server } from '@corral/core'
 import { describe, expect, test } from 'vitest'
 import { type Bug, bugs } from './bugs.ts'
+import { replayCommand } from './command.ts'
 import type { MakeMachine } from './driver.ts'
 import type { FaultClass } from './options.ts'
-import { type Activity, type RunResult, replayCommand, simulate, type Wanted } from './run.ts'
+import { type Activity, type RunResult, simulate, type Wanted } from './run.ts'
 
 const makeMachine: MakeMachine = given => new Server(given)
 const operations = 120
@@ -20,7 +21,7 @@ async function run(wanted: Wanted): Promise<RunResult> {
 function complaints(wanted: Wanted, result: RunResult): string {
   if (result.violations.length === 0) return ''
   const lines = result.violations.slice(0, 5).map(({ rule, message }) => `${rule}: ${message}`)
-  return [...lines, replayCommand({ operations, ...wanted }, result.options)].join('\n')
+  return [...lines, replayCommand({ operations, ...wanted })].join('\n')
 }
 
 const seeds = Array.from({ length: 24 }, (_, i) => i + 1)

@@ -3,7 +3,6 @@
  * everybody answered; a last crash, a restart, and the whole tree read; then the history is judged.
  */
 import { drawBelow, type Random, seededRandom } from '@corral/core'
-import { assert } from '@corral/protocol'
 import { Aftermath } from './aftermath.ts'
 import type { Bug } from './bugs.ts'
 import { between, chance, exponential, pick } from './chance.ts'
@@ -15,6 +14,7 @@ import { HostileClient } from './clients/hostile-client.ts'
 import { LibraryClient } from './clients/library-client.ts'
 import { type SimClient, WireClient } from './clients/wire-client.ts'
 import { CommitLog, type Committed } from './commit-log.ts'
+import { type Coverage, countResults } from './coverage.ts'
 import { type CrashKind, SimDisk } from './disk.ts'
 import { type MakeMachine, type PlannedCrash, SimServer } from './driver.ts'
 import { Recorder, type Violation } from './history.ts'
@@ -27,6 +27,8 @@ import { Trace } from './trace.ts'
 export interface Wanted {
   readonly seed: number
   readonly operations?: number
+  /** Ordinary clients at most: of those that the seed draws the first so many. */
+  readonly clients?: number
   readonly faults?: readonly FaultClass[]
   readonly bug?: Bug
   /** Besides the plan: the process dies after its so manieth effect, counted from the first start. */
@@ -51,6 +53,7 @@ export interface RunResult {
   /** Equal for equal seeds, or nothing else here means anything. */
   readonly traceHash: string
   readonly activity: Activity
+  readonly coverage: Coverage
   /** What should have happened and did not: the run proves less than it seems to. */
   readonly wasted: readonly string[]
   readonly lastEvents: readonly string[]
@@ -358,6 +361,8 @@ class Run {
 
   #result(): RunResult {
     const activity = this.#activity()
+    const coverage: Coverage = new Map()
+    countResults(coverage, this.#recorder.ops)
     return {
       options: this.#options,
       violations: [
@@ -369,6 +374,7 @@ class Run {
       ],
       traceHash: this.#trace.digest(),
       activity,
+      coverage,
       wasted: this.#wasted(activity),
       lastEvents: this.#trace.last(),
       virtualMs: this.#scheduler.nowMs,
@@ -446,20 +452,4 @@ function treeAfter(committed: readonly Committed[]): ModelTree {
   const tree = new ModelTree()
   for (const { txn } of committed) tree.apply(txn.header, txn.body)
   return tree
-}
-
-/** What a failing run is replayed with. */
-export function replayCommand(wanted: Wanted, options: RunOptions): string {
-  assert(wanted.seed === options.seed, 'options belong to their seed')
-  const parts = [`npm run sim -- --seed ${options.seed}`]
-  if (wanted.operations !== undefined) parts.push(`--ops ${wanted.operations}`)
-  if (wanted.faults !== undefined)
-    parts.push(`--faults ${wanted.faults.length === 0 ? 'none' : wanted.faults.join(',')}`)
-  if (wanted.bug !== undefined) parts.push(`--bug ${wanted.bug}`)
-  if (wanted.crashAt !== undefined) parts.push(`--crash ${crashText(wanted.crashAt)}`)
-  return parts.join(' ')
-}
-
-function crashText({ kind, effect, outcome }: CrashPoint): string {
-  return `${kind}@${effect}${outcome === undefined ? '' : `/${outcome}`}`
 }

@@ -56,7 +56,7 @@ export class HostileClient {
         },
         closed: () => undefined,
       })
-      this.#next(300)
+      this.#next(100)
     })
   }
 
