@@ -1,5 +1,5 @@
 /**
- * The log while the server runs: append, group commit, roll, zero-fill.
+ * The log while the server runs: append, group commit, roll.
  *
  *     header "ZKLG" | version(4) | mark(8)        then records: checksum(8) | length(4) | payload | 0x42, then zeros
  *
@@ -54,6 +54,7 @@ import {
   write,
 } from './script.ts'
 import { SnapshotTrigger } from './snapshot-trigger.ts'
+import { ZeroFill } from './zero-fill.ts'
 
 /** What came of a batch. */
 export interface DurableBatch {
@@ -77,8 +78,6 @@ export interface TxnLogOwner {
 }
 
 const pageBytes = 4096
-const fillPieceBytes = 128 * 1024
-const fillAheadBytes = 4 * 1024 * 1024
 const stagingBytes = 64 * 1024
 /** Time between two ticks counts as the disk's only up to this: behind more the process stood still itself. */
 const longestBeatMs = 1000
@@ -120,10 +119,7 @@ export class TxnLog {
   #segment: OpenedFile | undefined
   /** End of what is durable in the segment: where the next batch goes. */
   #segmentEnd = 0
-  /** Up to here the segment holds zeros that are durable. */
-  #filledTo = 0
-  #fillFrom = 0
-  #isFillFlying = false
+  readonly #fill: ZeroFill
   #isRollDue = false
   readonly #mark: Space = makeSpace(markBytes)
   /** What the mark in the segment says, or is about to. */
@@ -145,6 +141,11 @@ export class TxnLog {
     this.#config = given.config
     this.#maxPayloadBytes = given.maxPayloadBytes
     this.#trigger = new SnapshotTrigger(given)
+    this.#fill = new ZeroFill({
+      preAllocBytes: given.config.preAllocBytes,
+      ops: given.ops,
+      ended: (now, result) => this.#onFilled(now, result),
+    })
     this.#maybe = given.maybe
     this.#ops = given.ops
     this.#owner = given.owner
@@ -264,7 +265,7 @@ export class TxnLog {
   }
 
   #roll(now: Now): void {
-    if (this.#isFillFlying) {
+    if (this.#fill.isFlying) {
       this.#isHeldByFill = true
       return
     }
@@ -276,7 +277,7 @@ export class TxnLog {
         this.#segment = segment
         this.#segmentEnd = fileHeaderBytes
         this.#marked = fileHeaderBytes
-        this.#filledTo = fileHeaderBytes
+        this.#fill.begin(segment)
         this.#writeBatch(later)
       },
       failed: (_later, failure) => this.#break(failure),
@@ -288,8 +289,7 @@ export class TxnLog {
     assert(segment !== undefined, 'a batch is written to an open segment')
     const from = this.#segmentEnd
     const to = from + this.#flying.at
-    // Zeros on their way must not land on top of records.
-    if (this.#isFillFlying && to > this.#fillFrom) {
+    if (this.#fill.isInTheWayOf(to)) {
       this.#isHeldByFill = true
       return
     }
@@ -386,32 +386,17 @@ export class TxnLog {
     this.#owner.snapshotDue(now)
   }
 
-  /** Keeps zeros ahead of the log's end, a piece at a time: a sync that need not change the file's size is cheaper. */
   #fillAhead(end: number): void {
-    const { preAllocBytes } = this.#config
-    if (preAllocBytes <= 0 || this.#isFillFlying || this.#isFinishing || this.#isBroken) return
-    const segment = this.#segment
-    if (segment === undefined || this.#isRollDue) return
-    const from = Math.max(this.#filledTo, end)
-    if (from - end >= Math.min(fillAheadBytes, preAllocBytes)) return
-    const to = from - (from % pageBytes) + Math.min(fillPieceBytes, Math.max(preAllocBytes, pageBytes))
-    this.#isFillFlying = true
-    this.#fillFrom = from
-    this.#ops.issue({ call: 'fill', file: segment.file, at: from, lengthBytes: to - from }, (now, result) =>
-      this.#onFilled(now, { segment, to, result }),
-    )
+    if (!this.#isFinishing && !this.#isRollDue) this.#fill.goAhead(end)
   }
 
-  #onFilled(
-    now: Now,
-    given: { readonly segment: OpenedFile; readonly to: number; readonly result: DiskResult },
-  ): void {
+  #onFilled(now: Now, result: DiskResult): void {
     if (this.#isBroken) return
-    if (!given.result.ok) {
-      return this.#break(failureOf('filling with zeros', given.segment, this.#fillFrom, given.result))
+    const segment = this.#segment
+    assert(segment !== undefined, 'a segment is not left while it is being filled')
+    if (!result.ok) {
+      return this.#break(failureOf('filling with zeros', segment, this.#fill.pieceFrom, result))
     }
-    this.#isFillFlying = false
-    this.#filledTo = given.to
     if (this.#isHeldByFill) {
       this.#isHeldByFill = false
       if (this.#isRollDue) this.#roll(now)
@@ -423,7 +408,13 @@ export class TxnLog {
   }
 
   #finishIfQuiet(now: Now): void {
-    if (!this.#isFinishing || this.#isFlying || this.#isFillFlying || this.#isBroken || this.#stagedCount > 0)
+    if (
+      !this.#isFinishing ||
+      this.#isFlying ||
+      this.#fill.isFlying ||
+      this.#isBroken ||
+      this.#stagedCount > 0
+    )
       return
     this.#owner.finished(now)
   }
