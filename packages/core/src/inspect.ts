@@ -75,6 +75,8 @@ export interface Inspection {
   /** Both tables: a persistent watch counts twice, as in the Java server. */
   watchCount(): number
   approximateDataBytes(): number
+  connectionCount(): number
+  sessionCount(): number
   connections(): readonly ConnectionInfo[]
   /** Sorted by expiry. */
   sessions(): readonly SessionInfo[]

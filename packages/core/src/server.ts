@@ -43,8 +43,9 @@ import { WatchKind } from './tree/watch-table.ts'
 
 type Life = 'new' | 'recovering' | 'serving' | 'stopping' | 'ended'
 
-/** Txns applied and answered in one step. */
+/** Txns applied and answered in one step; more when the next batch is durable already and waits for them. */
 const txnsPerPiece = 256
+const txnsPerHurriedPiece = 1024
 
 interface DiskAnswer {
   readonly op: OpId
@@ -414,6 +415,7 @@ export class Server {
 
   #onDiskDone(op: OpId, result: DiskResult): void {
     this.#diskResults.push({ op, result })
+    this.#pipeline?.apply(this.#now, txnsPerHurriedPiece)
     this.#hearDisk()
   }
 
@@ -556,6 +558,8 @@ export class Server {
       ephemeralCount: () => this.#tree.ephemeralCount,
       watchCount: () => this.#tree.watches.count,
       approximateDataBytes: () => this.#tree.approximateDataBytes,
+      connectionCount: () => this.#connections.size,
+      sessionCount: () => this.#sessions.size,
       connections: () => [...this.#connections.all()].map(connectionInfo),
       sessions: () => this.#sessionInfos(),
       ephemerals: () => this.#ephemerals(),

@@ -72,6 +72,7 @@ const ofA = connection(53380, {
 })
 
 function anInspection(more: Partial<Inspection> = {}): Inspection {
+  const connections = (): ConnectionInfo[] => [ofB, connection(53398), ofA]
   return {
     config: { ...defaultConfig, tickTimeMs: 2000, minSessionTimeoutMs: 4000, maxSessionTimeoutMs: 40_000 },
     isServing: true,
@@ -95,7 +96,9 @@ function anInspection(more: Partial<Inspection> = {}): Inspection {
     ephemeralCount: () => 2,
     watchCount: () => 4,
     approximateDataBytes: () => 63,
-    connections: () => [ofB, connection(53398), ofA],
+    connectionCount: () => (more.connections ?? connections)().length,
+    sessionCount: () => 2,
+    connections,
     sessions: () => [a, b].map(session => ({ session, timeoutMs: 10_000, expiresAtMonotonicMs: 1_915_250 })),
     ephemerals: () =>
       new Map([
@@ -305,6 +308,15 @@ describe('who may ask what', () => {
     expect(ask(word, { inspection })).toBe(
       `${word} is not executed because it would list 1000000 items; the limit is 100000.\n`,
     )
+  })
+
+  test.each(['srvr', 'mntr'])('%s, which health checks ask for all day, makes no list', word => {
+    const list = (): never => {
+      throw new Error('the list was made')
+    }
+    const inspection = anInspection({ connectionCount: () => 10_000, connections: list, sessions: list })
+
+    expect(ask(word, { inspection })).toContain('10000')
   })
 
   test('wchs counts any number of watches, and lists none', () => {

@@ -59,11 +59,11 @@ export const words: ReadonlyMap<string, Word> = new Map<string, Word>([
 ])
 
 function connectionCount(inspection: Inspection): number {
-  return inspection.connections().length
+  return inspection.connectionCount()
 }
 
 function dumpedCount(inspection: Inspection): number {
-  return inspection.ephemeralCount() + inspection.sessions().length
+  return inspection.ephemeralCount() + inspection.sessionCount()
 }
 
 function watchCount(inspection: Inspection): number {
@@ -81,7 +81,7 @@ function serverText({ inspection }: Answering): string {
     `Latency min/avg/max: ${Math.trunc(latencyMinMs)}/${averageLatency(inspection)}/${Math.trunc(latencyMaxMs)}`,
     `Received: ${counters.packetsReceived}`,
     `Sent: ${counters.packetsSent}`,
-    `Connections: ${inspection.connections().length}`,
+    `Connections: ${inspection.connectionCount()}`,
     `Outstanding: ${counters.outstanding}`,
     `Zxid: 0x${hexOf(inspection.lastZxid())}`,
     'Mode: standalone',
