@@ -80,7 +80,8 @@ const defaultMaxReplyBytes = 64 * 1024 * 1024
 const defaultMaxReconnectPauseMs = 1000
 
 /** Servers close without a word for any of these reasons. */
-const unanswered = ', the handshake unanswered: not serving, behind this session, or too many connections'
+const unanswered =
+  ', the handshake unanswered: not serving, behind this session, too many connections, or TLS only'
 
 const endCodes = {
   expired: ErrorCode.SessionExpired,
@@ -320,7 +321,9 @@ export class SessionMachine {
       return this.#end('expired', 'the server does not know the session')
     }
     const isReadOnly = response.readOnly === true
-    if (isReadOnly && !this.#canBeReadOnly) throw new ProtocolError('read-only service was not asked for')
+    if (isReadOnly && !this.#canBeReadOnly) {
+      return this.#lose(nowMs, 'the server is read-only, which was not asked for')
+    }
     this.#sessionId = response.sessionId
     this.#password = response.password ?? new Uint8Array(passwordBytes)
     this.#isLocal = isReadOnly && (this.#isLocal || presented === noSession)
@@ -424,8 +427,10 @@ export class SessionMachine {
       if (!isGood) throw new ProtocolError(`a frame is longer than ${this.#maxReplyBytes} bytes, or negative`)
     } catch (error) {
       if (!isServersFault(error)) throw error
+      const { message } = error
       const isStranger = this.#phase === 'handshaking'
-      this.#lose(nowMs, isStranger ? `what answers is no ZooKeeper server (${error.message})` : error.message)
+      const doubt = `the handshake was answered with something else (${message}): is this a ZooKeeper server?`
+      this.#lose(nowMs, isStranger ? doubt : message)
     }
   }
 
