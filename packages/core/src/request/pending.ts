@@ -51,6 +51,8 @@ export class PendingZnode {
   digest = 0
   /** The newest write that touched it; 0: none, and nobody finds the record. */
   write = 0
+  /** The newest multi that kept what the record was before it. */
+  savedBy = 0
 
   constructor(index: number) {
     this.index = index
@@ -121,7 +123,8 @@ export class Pending {
 
   /** The record will stay until the present write is applied. */
   touch(znode: PendingZnode): void {
-    if (this.#undo !== undefined) {
+    if (this.#undo !== undefined && znode.savedBy !== this.#write) {
+      znode.savedBy = this.#write
       this.#hold(znode.acl)
       this.#undo.push(save(znode))
     }
