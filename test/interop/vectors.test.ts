@@ -24,6 +24,7 @@ const vectors = (
 
 /** V32 to V36 need an ensemble, or SASL. */
 const replayed = vectors.slice(0, 31)
+if (replayed.length !== 31) throw new Error('the captured conversation is not whole')
 const ownConnection = ['V2', 'V3', 'V20', 'V31']
 const withoutHandshake = ['V20', 'V31']
 
