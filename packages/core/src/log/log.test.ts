@@ -277,6 +277,23 @@ describe('damage to what was acknowledged', () => {
     expect(run.fatal).toMatchObject({ exitCode: 10, reason: expect.stringContaining('no end mark') })
   })
 
+  test.each(['stop', 'kill'] as const)(
+    'is found after a %s where the sector of header and records became zeros',
+    end => {
+      const { run, disk } = started({ preAllocBytes: 4096 })
+      run.append(create)
+      run.untilIdle()
+      if (end === 'stop') run.stop()
+      run.untilIdle()
+      disk.bytesOf('log', 'log.1').fill(0, 0, 512)
+
+      const kept = disk.crash({ kind: 'kill', random: seededRandom(1) })
+      const next = new LogRun(kept, { storage: {}, seed: 1 }).untilIdle()
+
+      expect(next.fatal).toMatchObject({ exitCode: 10, reason: expect.stringContaining('no log header') })
+    },
+  )
+
   test('is found where a length reaches over all the records that follow', () => {
     const run = crashedWith(log => {
       new DataView(log.buffer, log.byteOffset).setInt32(16 + 8, 8000)
@@ -455,6 +472,21 @@ describe('a snapshot', () => {
 
     expect(steps.slice(0, 6)).toEqual(['open data', 'write', 'sync', 'close', 'rename data', 'syncDir data'])
     expect(disk.asked[opened]).toMatchObject({ name: expect.not.stringMatching(/^snapshot/) })
+  })
+
+  test('that falls due while one is taken follows it, so that no start replays more than that', () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const disk = new CrashDisk()
+      const run = new LogRun(disk, { storage: { snapCount: 10 }, seed }).untilIdle()
+      for (let i = 0; i < 40; i++) {
+        run.append(create)
+        run.step()
+      }
+      run.untilIdle()
+      const taken = disk.namesIn('data').map(name => Number.parseInt(name.replace('snapshot.', ''), 16))
+
+      expect(Number(run.told) - Math.max(...taken), `seed ${seed}`).toBeLessThanOrEqual(10)
+    }
   })
 
   test('is taken at most once at a time, at a random point of the upper half', () => {

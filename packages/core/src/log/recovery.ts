@@ -87,7 +87,7 @@ export function* recover(given: RecoveryGiven): Script<Recovered> {
   const logEntries = yield* withoutLeftovers('log')
   reportStrays(given, dataEntries, logEntries)
   const snapshots = snapshotFiles(dataEntries)
-  const logs = yield* dropEmptyLogs(given, logFiles(logEntries))
+  const logs = yield* dropEmptyLogs(given, logFiles(logEntries), lastRun)
 
   const start = yield* chooseStart(given, snapshots, logs)
   const replay = new Replay(given, start)
@@ -134,10 +134,14 @@ function reportStrays(given: RecoveryGiven, data: readonly DirEntry[], log: read
 }
 
 /** A newest log without a record is what a crash while creating it leaves. It would sort behind logs yet to come. */
-function* dropEmptyLogs(given: RecoveryGiven, logs: readonly LogFile[]): Script<readonly LogFile[]> {
+function* dropEmptyLogs(
+  given: RecoveryGiven,
+  logs: readonly LogFile[],
+  lastRun: LastRun,
+): Script<readonly LogFile[]> {
   let kept = logs
   for (let newest = kept.at(-1); newest !== undefined; newest = kept.at(-1)) {
-    if (!(yield* isRecordless(newest))) break
+    if (!(yield* isRecordless(newest, lastRun))) break
     given.say('warn', 'removed the newest log file: it holds no record', {
       file: newest.name,
       sizeBytes: newest.sizeBytes,
@@ -149,21 +153,23 @@ function* dropEmptyLogs(given: RecoveryGiven, logs: readonly LogFile[]): Script<
   return kept
 }
 
-function* isRecordless(log: LogFile): Script<boolean> {
+function* isRecordless(log: LogFile, lastRun: LastRun): Script<boolean> {
   if (log.sizeBytes < fileHeaderBytes) return true
   const file = yield* open({ dir: 'log', name: log.name, mode: 'read' })
   const header = makeSpace(fileHeaderBytes)
   yield* read(file, 0, header.bytes)
-  const reader = new LogFileReader({
-    file,
-    maxPayloadBytes: 0,
-    at: isLogHeader(header, 0) ? fileHeaderBytes : 0,
-  })
+  const hasHeader = isLogHeader(header, 0)
+  const reader = new LogFileReader({ file, maxPayloadBytes: 0, at: hasHeader ? fileHeaderBytes : 0 })
   yield* reader.refill()
   const isEmpty = yield* reader.isZeroToEnd()
   yield* close(file)
-  // Beyond a header that is durable alone there were records once: replay refuses what became of them.
-  return isEmpty && markIn(header, 0) <= fileHeaderBytes
+  // This server makes the header durable before the file grows, and marks it: where records were, replay refuses what
+  // became of them.
+  const isOurs = lastRun.end !== 'unknown'
+  const hadRecords = hasHeader
+    ? markIn(header, 0) > fileHeaderBytes
+    : isOurs && log.sizeBytes > fileHeaderBytes
+  return isEmpty && !hadRecords
 }
 
 interface Start extends ReplayStart {
