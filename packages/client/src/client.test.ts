@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events'
 import { ErrorCode, EventType, type ReplyBody, sessionId, WatcherType, Xid } from '@corral/protocol'
 import { describe, expect, test, vi } from 'vitest'
 import { dataBody, replyFrame, someStat, statBody } from '../test/machine-run.ts'
-import { aClient, aConnectedClient } from '../test/scripted-server.ts'
+import { aClient, aConnectedClient, ScriptedServer } from '../test/scripted-server.ts'
 import {
   AuthFailedError,
   BadArgumentsError,
@@ -101,6 +101,20 @@ describe('connecting', () => {
     abort.abort(new Error('enough'))
 
     await expect(connecting).rejects.toThrow('enough')
+  })
+
+  test('aborted leaves no connection, timer or listener behind', async () => {
+    const server = new ScriptedServer()
+    const abort = new AbortController()
+    const { signal } = abort
+    const connecting = connect('a', { transport: server, timers: server.clock, signal })
+
+    abort.abort(new Error('enough'))
+
+    await expect(connecting).rejects.toThrow('enough')
+    expect(server.clock.pending).toBe(0)
+    expect(server.isClosed).toBe(true)
+    expect(getEventListeners(signal, 'abort')).toEqual([])
   })
 
   test('tells of each state, and why', async () => {
