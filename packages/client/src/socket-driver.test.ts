@@ -1,6 +1,6 @@
 import { decodeUtf8, ErrorCode, encodeUtf8 } from '@corral/protocol'
 import { expect, test } from 'vitest'
-import { drawing, responseFrame } from '../test/machine-run.ts'
+import { aConfig, responseFrame } from '../test/machine-run.ts'
 import { HandClock } from '../test/scripted-server.ts'
 import type { SessionConfig } from './session-events.ts'
 import { SessionMachine } from './session-machine.ts'
@@ -29,16 +29,7 @@ function aDriver(given: Given = {}) {
     },
   }
   const effects: DriverEffect[] = []
-  const machine = new SessionMachine({
-    servers: [{ host: 'a', port: 1 }],
-    sessionTimeoutMs: 30_000,
-    canBeReadOnly: false,
-    session: undefined,
-    maxReplyBytes: undefined,
-    maxReconnectPauseMs: undefined,
-    random: drawing(0.5),
-    ...given.config,
-  })
+  const machine = new SessionMachine({ ...aConfig, ...given.config })
   const driver: SocketDriver = new SocketDriver({
     machine,
     timers: clock,

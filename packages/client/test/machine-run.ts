@@ -91,6 +91,16 @@ export function drawing(...parts: readonly number[]): Random {
   return { u32: () => Math.floor((parts[at++ % parts.length] ?? 0) * 0x1_0000_0000) }
 }
 
+export const aConfig: SessionConfig = {
+  servers: [{ host: 'a', port: 2181 }],
+  sessionTimeoutMs: 30_000,
+  canBeReadOnly: false,
+  session: undefined,
+  maxReplyBytes: undefined,
+  maxReconnectPauseMs: undefined,
+  random: drawing(0.5),
+}
+
 export type Sent = { readonly xid: number; readonly op: number; readonly request: Request }
 
 export class MachineRun {
@@ -103,16 +113,7 @@ export class MachineRun {
   #lastCall = 0
 
   constructor(config: Partial<SessionConfig> = {}) {
-    this.machine = new SessionMachine({
-      servers: [{ host: 'a', port: 2181 }],
-      sessionTimeoutMs: 30_000,
-      canBeReadOnly: false,
-      session: undefined,
-      maxReplyBytes: undefined,
-      maxReconnectPauseMs: undefined,
-      random: drawing(0.5),
-      ...config,
-    })
+    this.machine = new SessionMachine({ ...aConfig, ...config })
   }
 
   step(event: SessionEvent): readonly SessionEffect[] {
