@@ -55,6 +55,8 @@ export class Snapshots {
   /** Names of the files that this process wrote or loaded: only they count when old ones are purged. */
   readonly #verified: Set<string> = new Set()
   #isRunning = false
+  /** Another one fell due while one was being taken. */
+  #isDueAgain = false
   #isStopping = false
   #retryDelayMs = firstRetryMs
   #retryAtMs: number | undefined
@@ -69,8 +71,9 @@ export class Snapshots {
     this.#verified.add(file.name)
   }
 
-  /** Takes one in the background, unless one is being taken. */
+  /** Takes one in the background; after the one that is being taken, if there is one. */
   request(now: Now): void {
+    this.#isDueAgain = this.#isRunning
     if (this.#isRunning || this.#isStopping) return
     this.#isRunning = true
     this.#retryAtMs = undefined
@@ -78,6 +81,7 @@ export class Snapshots {
       done: later => {
         this.#retryDelayMs = firstRetryMs
         this.#ended(later)
+        if (this.#isDueAgain) this.request(later)
       },
       failed: (later, failure) => {
         this.#retryAtMs = later.monotonicMs + this.#retryDelayMs
