@@ -4,7 +4,7 @@
  * for H-06 deep chains in core/src/tree, H-12 to H-14 the whitelist and the escaping of log lines in server/src/admin
  * and server/src/log-lines.test.ts, H-26 decompression in the fuzz targets `snappy` and `compressed-file`.
  */
-import { ErrorCode, OpCode, type Request, type Writer } from '@corral/protocol'
+import { ErrorCode, OpCode, type Request } from '@corral/protocol'
 import { describe, expect, test } from 'vitest'
 import { client, creating, frames, lengthWord, rawFrame } from './client-lines.ts'
 import { connectFrame, type Line, WatchedServer } from './watched-server.ts'
@@ -157,22 +157,23 @@ describe('H-03 many connections', () => {
 })
 
 describe('H-04 counts of vectors', () => {
-  const afterPath = (w: Writer, count: number): void => {
-    w.string('/x')
-    w.buffer(null)
-    w.int32(count)
-    w.int32(0)
+  function createWithEntries(watched: WatchedServer, count: number): Line {
+    const line = client(watched)
+    const frame = rawFrame(1, OpCode.Create, w => {
+      w.string('/x')
+      w.buffer(null)
+      w.int32(count)
+      w.int32(0)
+    })
+    watched.send(line, frame)
+    watched.settle()
+    return line
   }
 
   test.each([0x7fffffff, 0x15555556, 2])('an ACL of %i entries that are not there is no request', count => {
     const watched = new WatchedServer()
-    const line = client(watched)
 
-    watched.send(
-      line,
-      rawFrame(1, OpCode.Create, w => afterPath(w, count)),
-    )
-    watched.settle()
+    const line = createWithEntries(watched, count)
 
     expect(line.lastReply().err).toBe(ErrorCode.MarshallingError)
     expect(watched.ask(line, 2, { kind: 'ping' }).err).toBe(ErrorCode.Ok)
@@ -180,13 +181,8 @@ describe('H-04 counts of vectors', () => {
 
   test.each([0, -1, -2, -0x80000000])('an ACL of %i entries is an empty one', count => {
     const watched = new WatchedServer()
-    const line = client(watched)
 
-    watched.send(
-      line,
-      rawFrame(1, OpCode.Create, w => afterPath(w, count)),
-    )
-    watched.settle()
+    const line = createWithEntries(watched, count)
 
     expect(line.lastReply().err).toBe(ErrorCode.InvalidAcl)
   })

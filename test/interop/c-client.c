@@ -157,8 +157,9 @@ int main(int argc, char **argv) {
   for (int i = 0; i < acl.count; i++) printf(" %d %s:%s", acl.data[i].perms, acl.data[i].id.scheme, acl.data[i].id.id);
   show_stat(&stat);
   deallocate_ACL_vector(&acl);
-  zhandle_t *other = zookeeper_init(argv[1], NULL, 10000, NULL, NULL, 0);
-  while (zoo_state(other) != ZOO_CONNECTED_STATE) sched_yield();
+  is_connected = 0;
+  zhandle_t *other = zookeeper_init(argv[1], on_event, 10000, NULL, NULL, 0);
+  wait_until(&is_connected, 1, "the other session");
   printf("\nother reads: %d\n", zoo_get(other, "/m", 0, made, &(int){(int)sizeof made}, &stat));
   create(other, "/c/theirs", ZOO_EPHEMERAL, -1);
   event_count = 0;

@@ -99,7 +99,15 @@ export class ScriptedClient {
 /** How a server answers a connect request that it may refuse: in words. */
 export async function describeHandshake(port: number, handshake: Handshake): Promise<string> {
   const client = await RawClient.open(port)
-  client.send(connectFrame(handshake))
+  try {
+    client.send(connectFrame(handshake))
+    return await describeAnswer(client, handshake)
+  } finally {
+    client.drop()
+  }
+}
+
+async function describeAnswer(client: RawClient, handshake: Handshake): Promise<string> {
   const frame = await client.next()
   if (frame === undefined) return client.isClosed ? 'closed without an answer' : 'silence'
   const { timeoutMs, sessionId, password } = readConnectResponse(new Reader(frame))
@@ -108,7 +116,6 @@ export async function describeHandshake(port: number, handshake: Handshake): Pro
     const isBlank = timeoutMs === 0 && password?.length === 16 && password.every(byte => byte === 0)
     return `${isBlank ? 'expired' : 'a strange refusal'}, then ${client.isClosed ? 'closed' : 'open'}`
   }
-  client.drop()
   return `${sessionId === handshake.sessionId ? 'the same session' : 'a new session'}, ${timeoutMs} ms`
 }
 
