@@ -217,6 +217,25 @@ describe('no step is long', () => {
     expect(watched.largestStepBytes).toBeLessThan(3 * 1024 * 1024)
   })
 
+  test('the watches of a connection that is gone are forgotten in parts, and its successor hears of none', () => {
+    const watched = new WatchedServer()
+    const line = client(watched)
+    for (let round = 0; round < 2; round++) {
+      const exist = paths.slice(0, 70_000).map(path => `${path}-${round}`)
+      watched.ask(line, 1 + round, { ...missing, data: [], exist })
+    }
+    const atOnce = watched.server.inspect().watchCount()
+
+    watched.hangUp(line)
+    const left = watched.server.inspect().watchCount()
+    const next = client(watched, 2)
+    watched.ask(next, 1, creating(`${paths[0]}-0`))
+
+    expect([atOnce, left]).toEqual([140_000, 120_000])
+    expect(watched.server.inspect().watchCount()).toBe(0)
+    expect(eventsOf(next)).toEqual([])
+  })
+
   test('a batch that very many are told of is applied in many steps', () => {
     const watched = new WatchedServer({ config: { maxClientCnxns: 0 } })
     const line = client(watched)

@@ -46,6 +46,8 @@ type Life = 'new' | 'recovering' | 'serving' | 'stopping' | 'ended'
 /** Txns applied and answered in one step; more when the next batch is durable already and waits for them. */
 const txnsPerPiece = 256
 const txnsPerHurriedPiece = 1024
+/** Watches of a connection that is gone, forgotten in one step. */
+const watchesPerPiece = 20_000
 
 interface DiskAnswer {
   readonly op: OpId
@@ -75,6 +77,8 @@ export class Server {
   readonly #full: Set<Connection> = new Set()
   /** Paused by a throttle: resumed when there is room. */
   readonly #throttled: Set<Connection> = new Set()
+  /** Slots of connections that are gone, and of whose watches some are left. */
+  readonly #abandonedSlots: number[] = []
   /** What the disk has said and the log has not heard: as many as are in flight, at the most. */
   readonly #diskResults: DiskAnswer[] = []
   readonly #sessions: Sessions
@@ -195,11 +199,20 @@ export class Server {
     this.#guessers.delete(connection)
     this.#full.delete(connection)
     this.#throttled.delete(connection)
-    this.#tree.watches.dropConnection(connection.slot)
+    this.#forgetWatches(connection.slot)
     this.#outbox.forget(connection)
     this.#pipeline?.forget(connection)
     if (connection.session?.conn === connection.id) connection.session.conn = undefined
     connection.phase = 'ending'
+  }
+
+  /** Of a connection that is gone: some now, the rest in later steps. What they fire finds nobody at the slot. */
+  #forgetWatches(slot: number): void {
+    if (this.#tree.watches.dropConnection(slot, watchesPerPiece)) this.#connections.releaseSlot(slot)
+    else {
+      this.#abandonedSlots.push(slot)
+      this.#askTurn()
+    }
   }
 
   #abort(connection: Connection): void {
@@ -395,6 +408,8 @@ export class Server {
     this.#handle(this.#log.turnEnded(this.#now))
     this.#applyPiece()
     this.#hearDisk()
+    const slot = this.#abandonedSlots.shift()
+    if (slot !== undefined) this.#forgetWatches(slot)
     for (const connection of [...this.#full]) {
       if (connection.unsentBytes > 0) continue // the socket will say when it has drained
       this.#resumeOutput(connection)

@@ -38,12 +38,16 @@ export class Connections {
     return connection
   }
 
+  /** Its slot stays taken until {@link releaseSlot}: somebody may still look for it there, in vain. */
   remove(connection: Connection): void {
     this.#byId.delete(connection.id)
     this.#bySlot[connection.slot] = undefined
-    this.#freeSlots.push(connection.slot)
     const left = this.countOf(connection.peer.address) - 1
     if (left > 0) this.#perAddress.set(connection.peer.address, left)
     else this.#perAddress.delete(connection.peer.address)
+  }
+
+  releaseSlot(slot: number): void {
+    this.#freeSlots.push(slot)
   }
 }

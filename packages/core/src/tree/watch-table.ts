@@ -130,10 +130,14 @@ export class WatchTable {
     return record !== 0 && (this.kindsOf(record) & kindsFor(type)) !== 0
   }
 
-  /** The connection is gone. */
-  dropConnection(slot: number): void {
-    for (let record = this.firstOf(slot); record !== 0; record = this.firstOf(slot))
+  /** The connection is gone. @returns false if it had more than `most` watches, and some are left */
+  dropConnection(slot: number, most: number = Number.POSITIVE_INFINITY): boolean {
+    for (let left = most; left > 0; left--) {
+      const record = this.firstOf(slot)
+      if (record === 0) return true
       this.#takeKinds(record, allKinds)
+    }
+    return this.firstOf(slot) === 0
   }
 
   /** @returns a record of the connection, or 0; valid until the next change of this table or the tree */
