@@ -2,7 +2,7 @@
  * What is left on the disk after the last crash, looked at by servers that do nothing of their own accord: one that
  * starts as any start would, and one for each older snapshot, from which the logs must lead to the same tree.
  */
-import type { Random, ServerConfig } from '@corral/core'
+import { defaultConfig, type Random, type ServerConfig } from '@corral/core'
 import { chance } from './chance.ts'
 import { Auditor, compareWithModel } from './clients/auditor.ts'
 import type { CommitLog } from './commit-log.ts'
@@ -10,7 +10,7 @@ import { healthyDisk, type SimDisk } from './disk.ts'
 import { type DriverOptions, type MakeMachine, SimServer } from './driver.ts'
 import type { Violation } from './history.ts'
 import type { ModelTree } from './model/znodes.ts'
-import { Network, type NetworkOptions } from './network.ts'
+import { instantNetwork, Network } from './network.ts'
 import { zxidIn } from './recovery-judge.ts'
 import type { Scheduler } from './scheduler.ts'
 import type { Trace } from './trace.ts'
@@ -99,6 +99,7 @@ export class Aftermath {
     const { scheduler, trace, config, options, makeMachine } = this.#given
     const common = { scheduler, trace }
     const random = this.#given.random.fork(label)
+    // An audit must be over before a recovered session runs out.
     const network = new Network({ ...common, random: random.fork('network'), options: instantNetwork })
     const server = new SimServer({
       ...common,
@@ -125,24 +126,14 @@ export class Aftermath {
   }
 }
 
-/** No purge and no reaper: nothing changes but by a client. */
+/** No purge and no reaper: nothing changes but by a client. And nobody is kept waiting. */
 function passive(config: ServerConfig): ServerConfig {
   return {
     ...config,
+    requestThrottle: defaultConfig.requestThrottle,
+    connectionThrottle: defaultConfig.connectionThrottle,
+    largeRequest: defaultConfig.largeRequest,
     container: { ...config.container, checkIntervalMs: 1_000_000_000 },
     storage: { ...config.storage, purge: undefined },
   }
-}
-
-/** An audit must be over before a recovered session runs out. */
-export const instantNetwork: NetworkOptions = {
-  minLatencyMs: 0,
-  meanLatencyMs: 0,
-  segmentation: 'whole',
-  windowBytes: 10_000_000,
-  clog: 0,
-  maxClogMs: 0,
-  break: 0,
-  halfOpen: 0,
-  refuse: 0,
 }

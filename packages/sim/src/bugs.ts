@@ -2,7 +2,10 @@
  * Known mistakes, put back on purpose. Each is what a driver or disk that breaks one promise would do; the
  * simulation is worth something only as long as it finds every one of them.
  */
+import type { DiskCall, DiskResult, Random } from '@corral/core'
 import { ErrorCode, Xid } from '@corral/protocol'
+import { chance } from './chance.ts'
+import type { SimDisk } from './disk.ts'
 
 export const bugs = [
   /** A write is reported durable when it is in the page cache. */
@@ -86,6 +89,46 @@ export function spoilOutput(bug: Bug, bytes: Uint8Array, isStruck: () => boolean
     default:
       return bytes
   }
+}
+
+/** Hands a call to the disk, or what a bug makes of it. */
+export function submitSpoiled(
+  bug: Bug,
+  given: {
+    readonly disk: SimDisk
+    readonly call: DiskCall
+    readonly done: (result: DiskResult) => void
+    /** The server does not serve yet. */
+    readonly isRecovering: boolean
+    readonly random: Random
+  },
+): void {
+  const { disk, call, done, isRecovering, random } = given
+  const isWriteThrough = call.call === 'write' && call.sync
+  if (bug === 'ack-before-sync' && isWriteThrough && !isRecovering) {
+    disk.submit({ ...call, sync: false }, result => {
+      done(result)
+      disk.submit({ call: 'sync', file: call.file }, () => undefined)
+    })
+  } else if (isSkipped(bug, call, isRecovering)) {
+    if (call.call === 'write') disk.submit({ ...call, sync: false }, done)
+    else disk.scheduler.after(0.01, 'a sync that is none', () => done({ ok: true }))
+  } else if (bug === 'lose-write' && isWriteThrough && !isRecovering && chance(random, 0.05)) {
+    const first = call.pieces[0] ?? new Uint8Array(0)
+    disk.submit({ ...call, pieces: [first.slice(0, first.length >> 1)] }, done)
+  } else {
+    disk.submit(call, result => {
+      const isHidden = bug === 'ignore-sync-error' && !result.ok && result.message.includes('sync')
+      done(isHidden ? { ok: true } : result)
+    })
+  }
+}
+
+function isSkipped(bug: Bug, call: DiskCall, isRecovering: boolean): boolean {
+  const isSync = call.call === 'sync' || (call.call === 'write' && call.sync)
+  if (bug === 'skip-sync') return isSync
+  if (bug === 'trust-recovered') return isSync && isRecovering
+  return bug === 'skip-directory-sync' && call.call === 'syncDir'
 }
 
 /** Copies, or undefined if these bytes are no whole frames with headers (a handshake, a part of a frame). */

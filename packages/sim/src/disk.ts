@@ -129,7 +129,7 @@ export class SimDisk {
   }
   observer: DiskObserver | undefined
   options: DiskOptions
-  readonly #scheduler: Scheduler
+  readonly scheduler: Scheduler
   readonly #trace: Trace
   readonly #random: Random
   readonly #directories: Record<Dir, Directory> = {
@@ -146,7 +146,7 @@ export class SimDisk {
   readonly #running: Set<Running> = new Set()
 
   constructor(given: { scheduler: Scheduler; trace: Trace; random: Random; options: DiskOptions }) {
-    this.#scheduler = given.scheduler
+    this.scheduler = given.scheduler
     this.#trace = given.trace
     this.#random = given.random
     this.options = given.options
@@ -167,9 +167,9 @@ export class SimDisk {
     const durationMs = this.#duration(lent)
     // A fill runs beside the writes to its file; everything else on a file waits for what was asked before it.
     const waitsInLine = handle !== undefined && lent.call !== 'fill'
-    const startMs = waitsInLine ? Math.max(this.#scheduler.nowMs, handle.busyUntilMs) : this.#scheduler.nowMs
+    const startMs = waitsInLine ? Math.max(this.scheduler.nowMs, handle.busyUntilMs) : this.scheduler.nowMs
     if (waitsInLine) handle.busyUntilMs = startMs + durationMs
-    const appointment = this.#scheduler.at(startMs + durationMs, `disk ${lent.call}`, () => {
+    const appointment = this.scheduler.at(startMs + durationMs, `disk ${lent.call}`, () => {
       this.#running.delete(running)
       const result = this.#finish(lent, handle)
       this.#note(lent, handle, result)
@@ -515,7 +515,7 @@ export class SimDisk {
       trace.bytes(call.pieces[0] as Uint8Array)
     }
     trace.text(result.ok ? 'ok' : result.errno)
-    const atMs = this.#scheduler.nowMs
+    const atMs = this.scheduler.nowMs
     trace.event(() => {
       const name = handle?.name ?? ('name' in call ? call.name : 'dir' in call ? call.dir : '')
       const to = 'to' in call ? ` ${call.from} -> ${call.to}` : ''

@@ -21,13 +21,14 @@ import type {
   ServerConfig,
 } from '@corral/core'
 import { cutFrames, FrameTail, highWord, lowWord, Reader, unreachable } from '@corral/protocol'
-import { type Bug, spoilOutput } from './bugs.ts'
+import { type Bug, spoilOutput, submitSpoiled } from './bugs.ts'
 import { between, chance } from './chance.ts'
 import { ChunkPool, poisoned } from './chunk-pool.ts'
 import type { CommitLog } from './commit-log.ts'
 import type { CrashKind, SimDisk } from './disk.ts'
 import type { Violation } from './history.ts'
 import type { EndHandler, Network, End as SocketEnd } from './network.ts'
+import { RareMarks } from './rare-marks.ts'
 import { RecoveryJudge } from './recovery-judge.ts'
 import type { Appointment, Scheduler } from './scheduler.ts'
 import type { Trace } from './trace.ts'
@@ -71,7 +72,6 @@ export interface DriverCounters {
   longestStallMs: number
   clockSteps: number
   said: Map<string, number>
-  marks: Map<string, number>
 }
 
 /** As many crashes in a row are no plan any more: something keeps the server from starting. */
@@ -127,7 +127,6 @@ export class SimServer {
     longestStallMs: 0,
     clockSteps: 0,
     said: new Map(),
-    marks: new Map(),
   }
   readonly violations: Violation[] = []
   /** Zxids a client may have learned of: nothing above the durable end may ever be among them. */
@@ -164,8 +163,7 @@ export class SimServer {
   #bootedAtMs = 0
   /** Effects still to be carried out before the process dies. */
   #plannedCrash: PlannedCrash | undefined
-  #armed: Map<string, boolean> = new Map()
-  #marks: Random
+  readonly #marks: RareMarks
   #generation = 0
   #judge: RecoveryJudge | undefined
   /** Starts that did not come to serve, one after the other. */
@@ -193,7 +191,12 @@ export class SimServer {
     this.#makeMachine = given.makeMachine
     this.#options = given.options
     this.#bug = given.bug
-    this.#marks = given.random.fork('marks')
+    this.#marks = new RareMarks(given.options.hasMarks ? given.random.fork('marks') : undefined)
+  }
+
+  /** How often each rare-event mark fired. */
+  get marks(): ReadonlyMap<string, number> {
+    return this.#marks.fired
   }
 
   get isServing(): boolean {
@@ -235,7 +238,7 @@ export class SimServer {
       random: this.#random.fork(`boot ${this.counters.boots}`),
       chunks: this.#pool,
       sha1: bytes => new Uint8Array(createHash('sha1').update(bytes).digest()),
-      maybe: label => this.#maybe(label),
+      maybe: label => this.#marks.maybe(label),
     })
     if (this.#options.isPortOpenEarly) this.#network.listen(end => this.#accept(end))
     this.#post({ kind: 'start' })
@@ -279,18 +282,6 @@ export class SimServer {
   #monotonicMs(): number {
     const rate = this.#bug === 'early-expiry' ? 3 : this.#options.clockRate
     return (this.#scheduler.nowMs - this.#bootedAtMs) * rate + 1000
-  }
-
-  #maybe(label: string): boolean {
-    if (!this.#options.hasMarks) return false
-    let isArmed = this.#armed.get(label)
-    if (isArmed === undefined) {
-      isArmed = chance(this.#marks.fork(label), 0.25)
-      this.#armed.set(label, isArmed)
-    }
-    if (!isArmed || !chance(this.#marks, 0.25)) return false
-    this.counters.marks.set(label, (this.counters.marks.get(label) ?? 0) + 1)
-    return true
   }
 
   // -- what happens
@@ -524,36 +515,15 @@ export class SimServer {
     const done = (result: DiskResult): void => {
       if (generation === this.#generation) this.#post({ kind: 'diskDone', op, result })
     }
-    const bug = this.#bug
-    const isSync = call.call === 'sync' || (call.call === 'write' && call.sync)
-    const isRecovering = !this.#isServing
-    if (bug === 'ack-before-sync' && call.call === 'write' && call.sync && !isRecovering) {
-      this.#disk.submit({ ...call, sync: false }, result => {
-        done(result)
-        this.#disk.submit({ call: 'sync', file: call.file }, () => undefined)
+    if (this.#bug === undefined) this.#disk.submit(call, done)
+    else
+      submitSpoiled(this.#bug, {
+        disk: this.#disk,
+        call,
+        done,
+        isRecovering: !this.#isServing,
+        random: this.#random,
       })
-      return
-    }
-    const isSkipped =
-      (bug === 'skip-sync' && isSync) ||
-      (bug === 'trust-recovered' && isSync && isRecovering) ||
-      (bug === 'skip-directory-sync' && call.call === 'syncDir')
-    if (isSkipped) {
-      if (call.call === 'write') this.#disk.submit({ ...call, sync: false }, done)
-      else this.#scheduler.after(0.01, 'a sync that is none', () => done({ ok: true }))
-      return
-    }
-    if (bug === 'lose-write' && call.call === 'write' && call.sync && chance(this.#random, 0.05)) {
-      const first = call.pieces[0]
-      if (first !== undefined && !isRecovering) {
-        this.#disk.submit({ ...call, pieces: [first.slice(0, first.length >> 1)] }, done)
-        return
-      }
-    }
-    this.#disk.submit(call, result => {
-      const isHidden = bug === 'ignore-sync-error' && !result.ok && result.message.includes('sync')
-      done(isHidden ? { ok: true } : result)
-    })
   }
 
   // -- how it ends

@@ -62,6 +62,19 @@ const nobody: EndHandler = {
   },
 }
 
+/** Without delays and faults. */
+export const instantNetwork: NetworkOptions = {
+  minLatencyMs: 0,
+  meanLatencyMs: 0,
+  segmentation: 'whole',
+  windowBytes: 10_000_000,
+  clog: 0,
+  maxClogMs: 0,
+  break: 0,
+  halfOpen: 0,
+  refuse: 0,
+}
+
 /** On their way in one direction, however small they are. */
 const mostParcels = 256
 

@@ -60,6 +60,23 @@ export function drawOptions(
     maxClientCnxns: 0,
     sessionlessTimeoutMs: pick(random, [500, 10_000]),
     globalOutstandingLimit: pick(random, [5, 100, 1000]),
+    requestThrottle: {
+      ...defaultConfig.requestThrottle,
+      maxRequests: pick(random, [0, 0, 3, 50]),
+      throttledOpWaitTimeMs: pick(random, [0, 0, 1, 50]),
+    },
+    largeRequest: pick(random, [
+      defaultConfig.largeRequest,
+      { thresholdBytes: 1000, maxBytes: 30_000 },
+      { thresholdBytes: 100, maxBytes: 100_000 },
+    ]),
+    connectionThrottle: {
+      ...defaultConfig.connectionThrottle,
+      tokens: pick(random, [0, 0, 0, 3]),
+      fillTimeMs: 20,
+    },
+    isQuotaEnforced: chance(random, 0.7),
+    isTtlEnabled: chance(random, 0.8),
     auth: { ...defaultConfig.auth, superDigest },
     container: {
       checkIntervalMs: pick(random, [50, 1000, 60_000]),
@@ -71,7 +88,7 @@ export function drawOptions(
       preAllocBytes: pick(random, [0, 4096, 65_536]),
       snapCount: pick(random, [3, 10, 50, 100_000]),
       txnLogSizeLimitBytes: pick(random, [0, 0, 4096, 20_000]),
-      snapshotCodec: 'plain',
+      snapshotCodec: pick(random, ['plain', 'plain', 'gz', 'snappy'] as const),
       purge: chance(random, 0.7) ? { retainCount: between(random, 1, 4) } : undefined,
     },
   }
@@ -109,7 +126,9 @@ export function drawOptions(
       restartMs,
     },
     // Somebody must come to something between two faults: a client gives up after a time that is its timeout's.
-    meanFaultMs: restartMs + habits.sessionTimeoutMs * pick(random, [0.3, 1, 4]),
+    meanFaultMs:
+      (has('kill') || has('powerLoss') ? restartMs : 0) +
+      habits.sessionTimeoutMs * pick(random, [0.1, 0.5, 2]),
     maxStallMs: habits.sessionTimeoutMs * pick(random, [0.1, 0.5, 2]),
     config,
   }

@@ -65,7 +65,7 @@ describe('a run with faults drawn from its seed breaks no rule', () => {
 describe('a disk that breaks its word costs nothing in silence', () => {
   /** How these runs must end, of 16: the fault took effect, and the judge had to decide. */
   const classes: readonly [FaultClass, Partial<Record<string, number>>][] = [
-    ['lostSync', { lostSyncs: 100, endedBereft: 1, endedWhole: 2 }],
+    ['lostSync', { lostSyncs: 100, endedRefused: 2, endedWhole: 2 }],
     ['misdirectedWrite', { misdirected: 5, endedRefused: 1, endedWhole: 5 }],
     ['bitRot', { rotten: 16, endedRefused: 4, endedWhole: 2 }],
   ]

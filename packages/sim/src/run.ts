@@ -348,11 +348,14 @@ class Run {
       maxSessionTimeoutMs: this.#options.config.maxSessionTimeoutMs,
       clockRate: this.#options.driver.clockRate,
       superDigest,
+      isTtlEnabled: this.#options.config.isTtlEnabled,
+      isQuotaEnforced: this.#options.config.isQuotaEnforced,
+      isThrottled: this.#options.config.requestThrottle.throttledOpWaitTimeMs > 0,
       hasStrangers: this.#hostile.length > 0,
     }
     const replay = replayHistory({ history: this.#recorder, committed, settings })
     const watches = checkWatches({ history: this.#recorder, replay, superDigest })
-    const znodes = checkZnodes(this.#recorder, registerPaths, replay.written)
+    const znodes = checkZnodes(this.#recorder, registerPaths, replay.unanswered)
     this.#violations.push(...replay.violations, ...watches.violations, ...znodes.violations)
     this.#replay = replay
     this.#eventsJudged = watches.fired
@@ -418,7 +421,7 @@ class Run {
       storms: this.#storms,
       attacks: this.#hostile.reduce((sum, client) => sum + client.attacks, 0),
       snapshotsReplayed: this.#aftermath.snapshotsReplayed,
-      marks: counters.marks.size,
+      marks: this.#server.marks.size,
       events: this.#scheduler.executed,
     }
   }

@@ -4,7 +4,6 @@ import {
   cutFrames,
   FrameTail,
   noSession,
-  noZxid,
   opOf,
   Reader,
   type ReplyBody,
@@ -14,14 +13,14 @@ import {
   readReplyFrame,
   type SessionId,
   Writer,
-  writeConnectRequest,
   writeRequestFrame,
 } from '@corral/protocol'
 import { dial, type Line } from '../src/clients/dialer.ts'
+import { connectFrame } from '../src/clients/handshake.ts'
 import { CommitLog } from '../src/commit-log.ts'
 import { type DiskOptions, healthyDisk, SimDisk } from '../src/disk.ts'
 import { type DriverOptions, SimServer } from '../src/driver.ts'
-import { Network } from '../src/network.ts'
+import { instantNetwork, Network } from '../src/network.ts'
 import { Scheduler } from '../src/scheduler.ts'
 import { Trace } from '../src/trace.ts'
 
@@ -57,17 +56,7 @@ export class Bench {
     this.network = new Network({
       ...common,
       random: this.random.fork('network'),
-      options: {
-        minLatencyMs: 0,
-        meanLatencyMs: 0,
-        segmentation: 'whole',
-        windowBytes: 10_000_000,
-        clog: 0,
-        maxClogMs: 0,
-        break: 0,
-        halfOpen: 0,
-        refuse: 0,
-      },
+      options: instantNetwork,
     })
     this.disk = new SimDisk({ ...common, random: this.random.fork('disk'), options: constantDisk })
     this.log = new CommitLog(this.disk, () => this.scheduler.nowMs)
@@ -125,18 +114,7 @@ export class Hand {
   #xid = 0
 
   constructor(sessionTimeoutMs: number) {
-    const w = new Writer()
-    const start = w.beginFrame()
-    writeConnectRequest(w, {
-      protocolVersion: 0,
-      lastZxidSeen: noZxid,
-      timeoutMs: sessionTimeoutMs,
-      sessionId: noSession,
-      password: new Uint8Array(16),
-      readOnly: false,
-    })
-    w.endFrame(start)
-    this.#unsent.push(w.written())
+    this.#unsent.push(connectFrame({ timeoutMs: sessionTimeoutMs }))
   }
 
   ask(request: Request): void {

@@ -24,6 +24,9 @@ export const settings: WitnessSettings = {
   maxSessionTimeoutMs: 10_000,
   clockRate: 1,
   superDigest: undefined,
+  isTtlEnabled: true,
+  isQuotaEnforced: false,
+  isThrottled: false,
   hasStrangers: false,
 }
 

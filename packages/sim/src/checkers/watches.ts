@@ -145,6 +145,8 @@ class ConnectionJudge {
 
   #register(op: Op, err: number): void {
     const { request } = op
+    // It was never looked at.
+    if (err === ErrorCode.ThrottledOp) return
     switch (request.kind) {
       case 'exists':
         if (request.watch && (err === 0 || err === ErrorCode.NoNode))

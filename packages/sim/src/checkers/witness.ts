@@ -22,9 +22,11 @@ import {
   describe,
   type History,
   type Op,
+  type Reply,
   sessionOf,
   type Violation,
 } from '../history.ts'
+import { noQuotas, type QuotaRule, type QuotaView, quotaRule, unlimited } from '../model/quotas.ts'
 import {
   type Asker,
   digestIdentity,
@@ -52,6 +54,10 @@ export interface WitnessSettings {
   readonly clockRate: number
   /** `user:base64 sha1` that gives super rights. */
   readonly superDigest: string | undefined
+  readonly isTtlEnabled: boolean
+  readonly isQuotaEnforced: boolean
+  /** Requests that waited may be answered ThrottledOp. */
+  readonly isThrottled: boolean
   /** Sessions of which the history knows nothing may write (hostile clients ran). */
   readonly hasStrangers: boolean
 }
@@ -69,8 +75,11 @@ export interface Replay {
   /** Index = zxid; what each txn changed. */
   readonly changes: readonly (readonly Change[])[]
   readonly setWatches: ReadonlyMap<Op, SetWatchesOutcome>
-  /** Ops that are in the log, refused or not. */
-  readonly written: ReadonlySet<Op>
+  /**
+   * Of the writes that were never answered those that are in the log, refused or not, each with the moment at which
+   * somebody was told of a zxid that is not below its own.
+   */
+  readonly unanswered: ReadonlyMap<Op, number | undefined>
   /** How many replies were compared with the model. */
   readonly judged: number
 }
@@ -117,7 +126,12 @@ class Witness {
   readonly #ended: Set<SessionId> = new Set()
   /** Ops that are answered at this zxid and made no txn. */
   readonly #answeredAt: Map<bigint, Op[]> = new Map()
-  readonly #written: Set<Op> = new Set()
+  /** Ops in the log, with their zxids. */
+  readonly #written: Map<Op, bigint> = new Map()
+  /** Per op: the highest zxid that anybody had seen when it was sent. */
+  readonly #seenBefore: Map<Op, bigint> = new Map()
+  /** Index = zxid. */
+  readonly #quotas: QuotaView[] = [noQuotas]
   #judged = 0
 
   constructor(input: WitnessInput) {
@@ -139,7 +153,7 @@ class Witness {
       tree: this.#tree,
       changes: this.#changes,
       setWatches: this.#setWatches,
-      written: this.#written,
+      unanswered: this.#unanswered(),
       judged: this.#judged,
     }
   }
@@ -174,14 +188,13 @@ class Witness {
     }
     moments.sort((a, b) => a.order - b.order)
     let highest = 0n
-    const before = new Map<Op, bigint>()
     for (const { op, isReply } of moments) {
       if (!isReply) {
-        before.set(op, highest)
+        this.#seenBefore.set(op, highest)
         continue
       }
       const zxid = op.reply?.header.zxid ?? 0n
-      const bound = before.get(op) ?? 0n
+      const bound = this.#seenBefore.get(op) ?? 0n
       // Answers to auth and sasl name no zxid.
       if (op.request.kind === 'auth' || op.request.kind === 'sasl') continue
       if (zxid < bound || (zxid === bound && isWrite(op.request) && !isUnlogged(op))) {
@@ -201,14 +214,16 @@ class Witness {
       this.#violate('S4', `${nameOf(txn)} comes after the end of its session`)
     }
     const expected = this.#expectedOf(committed, op)
-    if (expected !== undefined && canonical(expected) !== canonical(comparable(body))) {
+    const actual = canonical(comparable(body))
+    if (expected.length > 0 && !expected.some(each => canonical(each) === actual)) {
       const from = op === undefined ? 'no request' : describe(op)
       this.#violate(
         'Z1',
-        `${nameOf(txn)} should be ${brief(expected)} after ${from}, and is ${brief(comparable(body))}`,
+        `${nameOf(txn)} should be ${expected.map(brief).join(' or ')} after ${from}, and is ${brief(comparable(body))}`,
       )
     }
     const applied = this.#apply(txn)
+    this.#quotas.push(this.#tree.quotas.view)
     if (txn.digest !== undefined && txn.digest.treeDigest !== this.#tree.digest) {
       this.#violate(
         'T1',
@@ -239,39 +254,50 @@ class Witness {
     const op =
       fitting.find(candidate => candidate.reply?.header.zxid === header.zxid) ??
       fitting.find(candidate => candidate.reply === undefined && candidate.invokedAt <= committed.writtenAt)
-    if (op !== undefined) this.#written.add(op)
+    if (op !== undefined) this.#written.set(op, header.zxid)
     return op
   }
 
-  /** @returns the body that the txn must have, or undefined if the history cannot say */
-  #expectedOf(committed: Committed, op: Op | undefined): unknown {
+  /** @returns the bodies of which the txn must have one; none if the history cannot say */
+  #expectedOf(committed: Committed, op: Op | undefined): readonly unknown[] {
     const { txn, writtenAt } = committed
     const { header, body } = txn
     if (body.kind === 'createSession') {
       this.#judgeNewSession(txn, body.timeoutMs)
-      return undefined
+      return []
     }
     if (body.kind === 'closeSession') {
       if (op === undefined) this.#judgeExpiry(header.session, writtenAt, nameOf(txn))
       this.#ended.add(header.session)
-      return { kind: 'closeSession', paths: [...this.#tree.ephemeralsOf(header.session)].sort() }
+      return [{ kind: 'closeSession', paths: [...this.#tree.ephemeralsOf(header.session)].sort() }]
     }
     if (body.kind === 'deleteContainer') {
       const znode = this.#tree.find(body.path)
       if (znode === undefined || !isContainerOver(znode, { nowMs: header.timeMs })) {
         this.#violate('reaper', `${nameOf(txn)} removes ${body.path}, whose time has not come`)
       }
-      return undefined
+      return []
     }
     if (op === undefined) {
       const isKnown = this.#bySession.has(header.session)
       if (isKnown || !(this.#input.settings.hasStrangers || this.#isReaperRefusal(txn))) {
         this.#violate('Z1', `${nameOf(txn)} was asked for by nobody: ${brief(body)}`)
       }
-      return undefined
+      return []
     }
-    const verdict = prepare(this.#tree, this.#askerOf(op), op.request)
-    return comparable(verdict.kind === 'txn' ? verdict.body : { kind: 'error', err: verdict.err })
+    const asker = this.#askerOf(op)
+    const { isTtlEnabled } = this.#input.settings
+    return this.#quotaRules(op, header.zxid).map(isOverQuota => {
+      const verdict = prepare(this.#tree, asker, op.request, { isTtlEnabled, isOverQuota })
+      return comparable(verdict.kind === 'txn' ? verdict.body : { kind: 'error', err: verdict.err })
+    })
+  }
+
+  /** Quotas are compared with what is applied when a request is looked at: any state since it was sent. */
+  #quotaRules(op: Op, zxid: bigint): readonly QuotaRule[] {
+    if (!this.#input.settings.isQuotaEnforced) return [unlimited]
+    const views = new Set(this.#quotas.slice(Number(this.#seenBefore.get(op) ?? 0n), Number(zxid)))
+    return [...views].flatMap(view => [quotaRule(view, false), quotaRule(view, true)])
   }
 
   #isReaperRefusal(txn: Txn): boolean {
@@ -372,7 +398,10 @@ class Witness {
     const end = BigInt(this.#input.committed.length)
     for (const op of this.#input.history.ops) {
       if (op.reply === undefined) continue
-      if (op.reply.header.zxid > end) {
+      if (op.reply.header.err === ErrorCode.ThrottledOp) {
+        if (!this.#input.settings.isThrottled)
+          this.#violate('C1', `${describe(op)}, and nothing is throttled`)
+      } else if (op.reply.header.zxid > end) {
         this.#violate(
           'P5',
           `${describe(op)} names a zxid that is not in the log, which ends at 0x${end.toString(16)}`,
@@ -383,10 +412,30 @@ class Witness {
     }
   }
 
+  #unanswered(): ReadonlyMap<Op, number | undefined> {
+    const replies = this.#input.history.ops.flatMap(({ reply }) => (reply === undefined ? [] : [reply]))
+    replies.sort((a, b) => (a.header.zxid > b.header.zxid ? -1 : 1))
+    const written = [...this.#written].filter(([op]) => op.reply === undefined)
+    written.sort(([, a], [, b]) => (a > b ? -1 : 1))
+    const unanswered = new Map<Op, number | undefined>()
+    let toldAt: number | undefined
+    let next = 0
+    for (const [op, zxid] of written) {
+      for (; next < replies.length && (replies[next] as Reply).header.zxid >= zxid; next++)
+        toldAt = Math.min(toldAt ?? Number.POSITIVE_INFINITY, (replies[next] as Reply).order)
+      unanswered.set(op, toldAt)
+    }
+    return unanswered
+  }
+
   // -- comparing
 
   #compare(rule: string, op: Op, err: number, body: ReplyBody): void {
     const { header, body: said } = op.reply as NonNullable<Op['reply']>
+    if (header.err === ErrorCode.ThrottledOp) return
+    // What servers may count differently is not compared.
+    const path = 'path' in op.request ? op.request.path : ''
+    if (path.endsWith('/zookeeper_stats') && !this.#tree.quotas.isExact(path)) return
     if (header.err !== err) this.#violate(rule, `${describe(op)} should be answered with err ${err}`)
     else if (err === 0 && canonical(unordered(said)) !== canonical(unordered(body))) {
       this.#violate(

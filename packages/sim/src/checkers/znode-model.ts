@@ -58,18 +58,18 @@ function agrees(expected: ZnodeOutput, said: ZnodeOutput): boolean {
 /**
  * Judges each path alone; it must have been touched by single operations only, and have begun absent.
  *
- * @param written - ops that are in the log: of a call without an answer it is only known from there that it never
- * happened, and every call that may happen at any time doubles the search
+ * @param unanswered - of the calls without an answer those that happened, and when they had at the latest: every call
+ * that may happen at any time, or never, doubles the search
  */
 export function checkZnodes(
   history: History,
   paths: readonly string[],
-  written?: ReadonlySet<Op>,
+  unanswered?: ReadonlyMap<Op, number | undefined>,
 ): { readonly violations: readonly Violation[]; readonly decided: number } {
   const violations: Violation[] = []
   let decided = 0
   for (const path of paths) {
-    const calls = callsOn(history, path, written)
+    const calls = callsOn(history, path, unanswered)
     const judgement = checkLinearizable(calls, znodeModel, { maxSteps: 2_000_000 })
     if (judgement.kind === 'linearizable') decided++
     else if (judgement.kind === 'impossible') {
@@ -87,7 +87,7 @@ export function checkZnodes(
 export function callsOn(
   history: History,
   path: string,
-  written?: ReadonlySet<Op>,
+  unanswered?: ReadonlyMap<Op, number | undefined>,
 ): readonly Call<ZnodeInput, ZnodeOutput>[] {
   const calls: Call<ZnodeInput, ZnodeOutput>[] = []
   for (const op of history.ops) {
@@ -95,10 +95,11 @@ export function callsOn(
     if (input === undefined) continue
     const isRead = input.kind === 'get' || input.kind === 'exists'
     // A read that nobody saw the answer of says nothing.
-    if (op.reply === undefined && (isRead || written?.has(op) === false)) continue
+    if (op.reply === undefined && (isRead || unanswered?.has(op) === false)) continue
+    if (op.reply?.header.err === ErrorCode.ThrottledOp) continue
     calls.push({
       invokedAt: op.invokedOrder,
-      returnedAt: op.reply?.order,
+      returnedAt: op.reply?.order ?? unanswered?.get(op),
       input,
       output: outputOf(op),
       line: op.connection,

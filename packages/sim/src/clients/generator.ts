@@ -35,6 +35,7 @@ export const works = [
   'acl',
   'container',
   'ttl',
+  'quota',
   'large',
   'reads',
   'wrong',
@@ -119,6 +120,8 @@ export class Generator {
         return this.#container()
       case 'ttl':
         return this.#ttl()
+      case 'quota':
+        return this.#quota()
       case 'large':
         return this.#large()
       case 'reads':
@@ -199,7 +202,11 @@ export class Generator {
           ops.push({ kind: 'check', path, version: this.#version(path) })
           break
         case 1:
-          ops.push({ kind: 'delete', path, version: this.#version(path) })
+          ops.push({
+            kind: 'delete',
+            path: chance(this.#random, 0.8) ? path : parentPath(path),
+            version: this.#version(path),
+          })
           break
         case 2:
           ops.push({ kind: 'setData', path, data: this.#value(), version: this.#version(path) })
@@ -227,7 +234,7 @@ export class Generator {
     if (choice === 3) return { kind: 'delete', path, version: -1 }
     if (choice === 4) return { kind: 'getEphemerals', path: '/' }
     // Below an ephemeral nothing may be.
-    return create(`${path}/x`, this.#value())
+    return create(`${path}/x`, this.#value(), { op: this.#createOp() })
   }
 
   #watchingRead(): Request {
@@ -264,15 +271,23 @@ export class Generator {
       case 1:
         return create(path, this.#value(), { acl: pick(this.#random, manySecrets), op: this.#createOp() })
       case 2:
-        return { kind: 'setAcl', path, acl: pick(this.#random, manySecrets), version: -1 }
+        return {
+          kind: 'setAcl',
+          path,
+          acl: pick(this.#random, manySecrets),
+          version: chance(this.#random, 0.7) ? -1 : between(this.#random, 0, 3),
+        }
       case 3:
         return { kind: 'getAcl', path }
       case 4:
-        return { kind: 'delete', path, version: -1 }
+        return { kind: 'delete', path: chance(this.#random, 0.5) ? path : `${path}/k`, version: -1 }
       case 5:
         return { kind: 'setData', path, data: this.#value(), version: -1 }
       case 6:
-        return create(`${path}/k`, this.#value(), { acl: pick(this.#random, manySecrets) })
+        return create(`${path}/k`, this.#value(), {
+          acl: pick(this.#random, manySecrets),
+          op: this.#createOp(),
+        })
       default:
         return { kind: 'getData', path, watch: chance(this.#random, 0.5) }
     }
@@ -304,11 +319,68 @@ export class Generator {
     }
   }
 
+  /** Two quotas, side by side; their texts are often ones that no tool would write. */
+  #quota(): Request {
+    const root = pick(this.#random, ['/q0', '/q0', '/q0', '/q1'])
+    const limits = `/zookeeper/quota${root}/zookeeper_limits`
+    const stats = `/zookeeper/quota${root}/zookeeper_stats`
+    const below = pick(this.#random, [root, `${root}/a`, `${root}/a/b`, `${root}/c`])
+    switch (between(this.#random, 0, 16)) {
+      case 0:
+      case 14:
+        return create(limits, this.#limits())
+      case 1:
+      case 15:
+        return create(stats, chance(this.#random, 0.8) ? encodeUtf8('count=0,bytes=0') : this.#limits())
+      case 2:
+        return { kind: 'setData', path: limits, data: this.#limits(), version: -1 }
+      case 3:
+        return chance(this.#random, 0.8)
+          ? { kind: 'getData', path: stats, watch: chance(this.#random, 0.2) }
+          : { kind: 'setData', path: stats, data: this.#limits(), version: -1 }
+      case 4:
+        return { kind: 'delete', path: pick(this.#random, [limits, stats]), version: -1 }
+      case 5:
+      case 6:
+        return { kind: 'delete', path: below, version: -1 }
+      case 7:
+      case 8:
+      case 9:
+        return { kind: 'setData', path: below, data: this.#bytes(60), version: this.#version(below) }
+      case 10:
+        return {
+          kind: 'multi',
+          ops: [create(`${root}/a`, this.#bytes(60)), create(`${root}/c`, this.#bytes(60))],
+        }
+      default:
+        return create(below, this.#bytes(60), { op: this.#createOp() })
+    }
+  }
+
+  #limits(): Uint8Array | null {
+    if (chance(this.#random, 0.3)) return this.#oddLimits()
+    const count = between(this.#random, 0, 4)
+    const bytes = between(this.#random, 0, 100)
+    return pick(this.#random, [
+      encodeUtf8(`count=${count},bytes=${bytes}`),
+      encodeUtf8(`count=-1,bytes=-1=;countHardLimit=${count}`),
+      encodeUtf8(`count=-1,bytes=-1=;byteHardLimit=${bytes}`),
+      encodeUtf8(`count=${count},bytes=-1=;byteHardLimit=${bytes};countHardLimit=${count}`),
+    ])
+  }
+
+  #oddLimits(): Uint8Array | null {
+    return pick(this.#random, [
+      encodeUtf8('count=x,bytes=99999999999999999999=;countHardLimit=;byteHardLimit=-'),
+      encodeUtf8(',,;;==\u0000'),
+      new Uint8Array(0),
+      null,
+    ])
+  }
+
   #large(): Request {
     const path = `/l${between(this.#random, 0, 1)}`
-    const data = new Uint8Array(between(this.#random, 0, this.#maxValueBytes)).fill(
-      between(this.#random, 0, 255),
-    )
+    const data = this.#bytes(this.#maxValueBytes)
     switch (between(this.#random, 0, 2)) {
       case 0:
         return create(path, data)
@@ -321,7 +393,9 @@ export class Generator {
 
   #read(): Request {
     const path = this.#anyPath()
-    switch (between(this.#random, 0, 8)) {
+    switch (between(this.#random, 0, 9)) {
+      case 9:
+        return { kind: 'whoAmI' }
       case 0:
         return { kind: 'getAllChildrenNumber', path }
       case 1:
@@ -353,13 +427,17 @@ export class Generator {
   #wrong(): Request {
     switch (between(this.#random, 0, 7)) {
       case 0:
-        return create(`/no/such/${this.#count}`, this.#value())
+        return create(`/no/such/${this.#count}`, this.#value(), {
+          ...(chance(this.#random, 0.3) ? { flags: CreateFlags.Container, op: OpCode.CreateContainer } : {}),
+        })
       case 1:
-        return create('/', this.#value())
+        return create('/', this.#value(), { op: this.#createOp() })
       case 2:
         return { kind: 'delete', path: '/zookeeper', version: -1 }
       case 3:
-        return create('/a//b', this.#value())
+        return create(pick(this.#random, ['/a//b', '/r0/', '/d0/.', '/d0/..', '/a\u0000']), this.#value(), {
+          op: this.#createOp(),
+        })
       case 4:
         return { kind: 'setData', path: '/r0/', data: this.#value(), version: -1 }
       case 5:
@@ -403,6 +481,10 @@ export class Generator {
     if (chance(this.#random, 0.4)) return -1
     const known = this.#versions.get(path) ?? 0
     return chance(this.#random, 0.7) ? known : known + 1
+  }
+
+  #bytes(most: number): Uint8Array {
+    return new Uint8Array(between(this.#random, 0, most)).fill(between(this.#random, 0, 255))
   }
 
   #value(): Uint8Array | null {

@@ -4,12 +4,13 @@
  * server lives and that everybody else is served.
  */
 import type { Random } from '@corral/core'
-import { OpCode, sessionId, Writer, writeConnectRequest, zxid } from '@corral/protocol'
+import { noSession, OpCode, type SessionId, sessionId, Writer } from '@corral/protocol'
 import { between, chance, exponential, pick } from '../chance.ts'
 import type { Recorder } from '../history.ts'
 import type { Network } from '../network.ts'
 import type { Scheduler } from '../scheduler.ts'
 import { dial, type Line } from './dialer.ts'
+import { connectFrame } from './handshake.ts'
 
 export class HostileClient {
   readonly name: string
@@ -78,20 +79,20 @@ export class HostileClient {
         return
       case 4:
         line.setReading(false)
-        line.send(handshake(this.#strangerSession()))
+        line.send(connectFrame({ timeoutMs: 4000, sessionId: this.#strangerSession() }))
         return
       default:
-        line.send(handshake(0n))
+        line.send(connectFrame({ timeoutMs: 4000 }))
         for (let i = between(random, 1, 10); i > 0; i--) line.send(this.#oddRequest())
     }
   }
 
   /** Sometimes the session of somebody real, with a wrong password. */
-  #strangerSession(): bigint {
-    const known = this.#recorder.connections.map(connection => connection.response?.sessionId ?? 0n)
+  #strangerSession(): SessionId {
+    const known = this.#recorder.connections.map(connection => connection.response?.sessionId ?? noSession)
     return known.length > 0 && chance(this.#random, 0.5)
       ? pick(this.#random, known)
-      : BigInt(this.#random.u32())
+      : sessionId(BigInt(this.#random.u32()))
   }
 
   #oddRequest(): Uint8Array {
@@ -130,18 +131,4 @@ function frame(length: number, body: Uint8Array): Uint8Array {
   new DataView(bytes.buffer).setInt32(0, length)
   bytes.set(body, 4)
   return bytes
-}
-
-function handshake(session: bigint): Uint8Array {
-  const w = new Writer()
-  writeConnectRequest(w, {
-    protocolVersion: 0,
-    lastZxidSeen: zxid(0n),
-    timeoutMs: 4000,
-    sessionId: sessionId(session),
-    password: new Uint8Array(16),
-    readOnly: false,
-  })
-  const body = w.written()
-  return frame(body.length, body)
 }

@@ -22,7 +22,6 @@ import {
   type SessionId,
   sessionPassword,
   Writer,
-  writeConnectRequest,
   writeRequestFrame,
   Xid,
   type Zxid,
@@ -33,6 +32,7 @@ import type { Network } from '../network.ts'
 import type { Appointment, Scheduler } from '../scheduler.ts'
 import { dial, type Line } from './dialer.ts'
 import { type Generator, secrets } from './generator.ts'
+import { connectFrame } from './handshake.ts'
 
 export interface ClientHabits {
   readonly sessionTimeoutMs: number
@@ -165,18 +165,13 @@ export class WireClient implements SimClient {
   #onOpened(line: Line): void {
     this.#line = line
     this.#tail = new FrameTail()
-    const w = new Writer()
-    const start = w.beginFrame()
-    writeConnectRequest(w, {
-      protocolVersion: 0,
-      lastZxidSeen: this.#lastZxid,
+    const frame = connectFrame({
       timeoutMs: this.#habits.sessionTimeoutMs,
       sessionId: this.#session,
       password: this.#password,
-      readOnly: false,
+      lastZxidSeen: this.#lastZxid,
     })
-    w.endFrame(start)
-    line.send(w.written())
+    line.send(frame)
     this.#heard()
   }
 
@@ -245,6 +240,10 @@ export class WireClient implements SimClient {
       this.#send(Xid.Auth, { kind: 'auth', scheme: 'digest', auth: encodeUtf8(this.#auth) })
     }
     this.#restoreWatches()
+    if (chance(this.#random, 0.01)) {
+      // Nobody knows this scheme: it costs the connection.
+      this.#send(Xid.Auth, { kind: 'auth', scheme: 'kerberos', auth: encodeUtf8('ann') })
+    }
     this.#goOn()
   }
 

@@ -20,6 +20,7 @@ import {
   type TxnBody,
   toBase64,
 } from '@corral/protocol'
+import { type QuotaRule, unlimited } from './quotas.ts'
 import { kindOf, type ModelTree, statOf, type Znode } from './znodes.ts'
 
 /** What a connection has proved to be. */
@@ -32,6 +33,14 @@ export type Verdict =
   | { readonly kind: 'txn'; readonly body: TxnBody }
   /** Refused by prepare: the refusal is logged. */
   | { readonly kind: 'refused'; readonly err: number }
+
+/** What of the configuration decides, and the quotas as they stood when the request was looked at. */
+export interface Rules {
+  readonly isTtlEnabled: boolean
+  readonly isOverQuota: QuotaRule
+}
+
+export const plainRules: Rules = { isTtlEnabled: true, isOverQuota: unlimited }
 
 export interface Asker {
   readonly session: SessionId
@@ -67,18 +76,18 @@ export function isPermitted(acl: readonly Acl[], wanted: number, identities: rea
 }
 
 /** The txn that a write must become on this tree, or why not. */
-export function prepare(tree: ModelTree, asker: Asker, request: Request): Verdict {
-  if (request.kind === 'multi') return prepareMulti(tree, asker, request.ops)
+export function prepare(tree: ModelTree, asker: Asker, request: Request, rules: Rules = plainRules): Verdict {
+  const draft = new Draft(tree, rules)
+  if (request.kind === 'multi') return prepareMulti(draft, asker, request.ops)
   try {
-    return { kind: 'txn', body: prepareOne(new Draft(tree), asker, request) }
+    return { kind: 'txn', body: prepareOne(draft, asker, request) }
   } catch (error) {
     if (error instanceof Refusal) return { kind: 'refused', err: error.err }
     throw error
   }
 }
 
-function prepareMulti(tree: ModelTree, asker: Asker, ops: readonly MultiOp[]): Verdict {
-  const draft = new Draft(tree)
+function prepareMulti(draft: Draft, asker: Asker, ops: readonly MultiOp[]): Verdict {
   const txns: TxnBody[] = []
   for (const [i, op] of ops.entries()) {
     try {
@@ -103,15 +112,18 @@ interface DraftNode {
   aversion: number
   childCount: number
   isEphemeral: boolean
+  dataLength: number
   acl: readonly Acl[]
 }
 
 class Draft {
   readonly #tree: ModelTree
+  readonly rules: Rules
   readonly #changed: Map<string, DraftNode | undefined> = new Map()
 
-  constructor(tree: ModelTree) {
+  constructor(tree: ModelTree, rules: Rules) {
     this.#tree = tree
+    this.rules = rules
   }
 
   find(path: string): DraftNode | undefined {
@@ -125,6 +137,7 @@ class Draft {
       aversion: znode.aversion,
       childCount: znode.children.size,
       isEphemeral: kindOf(znode) === 'ephemeral',
+      dataLength: znode.data?.length ?? 0,
       acl: znode.acl,
     }
     this.#changed.set(key, node)
@@ -156,6 +169,9 @@ function prepareOne(draft: Draft, asker: Asker, request: Request): TxnBody {
     case 'setData': {
       const node = existing(draft, request.path)
       demand(node.acl, Perm.Write, asker)
+      const dataLength = request.data?.length ?? 0
+      demandRoom(draft, request.path, { count: 0, bytes: dataLength - node.dataLength })
+      node.dataLength = dataLength
       node.version = matchVersion(request.version, node.version)
       return { kind: 'setData', path: request.path, data: request.data, version: node.version }
     }
@@ -187,6 +203,7 @@ function prepareCreate(
   const { flags } = request
   if (flags < 0 || flags > 6) refuse(ErrorCode.BadArguments)
   const isTtl = flags === CreateFlags.PersistentWithTtl || flags === CreateFlags.PersistentSequentialWithTtl
+  if (isTtl && !draft.rules.isTtlEnabled) refuse(ErrorCode.Unimplemented)
   if (request.kind === 'createTtl') checkTtl(isTtl, request.ttlMs)
   else if (isTtl) refuse(ErrorCode.BadArguments)
   if (!request.path.includes('/') || request.path.includes('\0')) refuse(ErrorCode.BadArguments)
@@ -198,10 +215,12 @@ function prepareCreate(
   if (pathProblem(path) !== undefined) refuse(ErrorCode.BadArguments)
   if (draft.find(path) !== undefined) refuse(ErrorCode.NodeExists)
   if (parent.isEphemeral) refuse(ErrorCode.NoChildrenForEphemerals)
+  const dataLength = request.data?.length ?? 0
+  demandRoom(draft, path, { count: 1, bytes: dataLength })
   const isEphemeral = flags === CreateFlags.Ephemeral || flags === CreateFlags.EphemeralSequential
   parent.cversion++
   parent.childCount++
-  draft.set(path, { version: 0, cversion: 0, aversion: 0, childCount: 0, isEphemeral, acl })
+  draft.set(path, { version: 0, cversion: 0, aversion: 0, childCount: 0, isEphemeral, dataLength, acl })
   const common = { path, data: request.data, acl, parentCversion: parent.cversion }
   if (isTtl && request.kind === 'createTtl') return { kind: 'createTtl', ...common, ttlMs: request.ttlMs }
   if (flags === CreateFlags.Container) return { kind: 'createContainer', ...common }
@@ -230,6 +249,14 @@ function existing(draft: Draft, path: string): DraftNode {
 
 function demand(acl: readonly Acl[], wanted: number, asker: Asker): void {
   if (!isPermitted(acl, wanted, asker.identities)) refuse(ErrorCode.NoAuth)
+}
+
+function demandRoom(
+  draft: Draft,
+  path: string,
+  change: { readonly count: number; readonly bytes: number },
+): void {
+  if (draft.rules.isOverQuota(path, change)) refuse(ErrorCode.QuotaExceeded)
 }
 
 /** @returns the version after the change */
@@ -382,6 +409,10 @@ export function read(tree: ModelTree, asker: Asker, request: Request): ReadVerdi
       }
     case 'sync':
       return { err: 0, body: { kind: 'path', path: request.path } }
+    case 'whoAmI': {
+      const infos = asker.identities.map(({ scheme, id }) => ({ scheme, user: id.split(':', 1)[0] ?? '' }))
+      return { err: 0, body: { kind: 'clientInfo', infos } }
+    }
     case 'multiRead':
       return { err: 0, body: { kind: 'results', results: request.ops.map(op => subRead(tree, asker, op)) } }
     default:

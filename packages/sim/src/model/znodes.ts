@@ -21,6 +21,7 @@ import {
   type Zxid,
   zxid,
 } from '@corral/protocol'
+import { ModelQuotas } from './quotas.ts'
 
 export const containerOwner: SessionId = sessionId(-0x8000000000000000n)
 const ttlMark = 0xff00_0000_0000_0000n
@@ -90,6 +91,7 @@ export class ModelTree {
   readonly #znodes: Map<string, Znode> = new Map()
   readonly #ephemerals: Map<SessionId, Set<string>> = new Map()
   readonly sessions: Map<SessionId, number> = new Map()
+  readonly quotas: ModelQuotas = new ModelQuotas(this)
   #digest = 0n
   lastZxid: Zxid = zxid(0n)
 
@@ -164,12 +166,14 @@ export class ModelTree {
       case 'setData':
       case 'reconfig': {
         const znode = this.#known(body.path)
+        const lengthBefore = znode.data?.length ?? 0
         this.#change(znode, () => {
           znode.data = body.data
           znode.version = body.version
           znode.mzxid = header.zxid
           znode.mtime = header.timeMs
         })
+        this.quotas.changed(znode, (body.data?.length ?? 0) - lengthBefore)
         changes.push({ kind: 'dataChanged', path: znode.path, acl: znode.acl, parentAcl: openAcl })
         return statOf(znode)
       }
@@ -231,6 +235,7 @@ export class ModelTree {
       owner,
     }
     this.#add(znode)
+    this.quotas.created(znode)
     changes.push({ kind: 'created', path: body.path, acl: znode.acl, parentAcl: parent.acl })
     return statOf(znode)
   }
@@ -239,6 +244,7 @@ export class ModelTree {
     const znode = this.#known(path)
     const parent = this.#known(parentPath(path))
     assert(znode.children.size === 0, `${path} has no children when it is deleted`)
+    this.quotas.deleting(znode)
     this.#digest -= digestOf(znode)
     this.#znodes.delete(path)
     if (kindOf(znode) === 'ephemeral') this.#ephemerals.get(znode.owner)?.delete(path)
