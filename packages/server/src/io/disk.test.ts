@@ -111,6 +111,29 @@ describe.each([
     expect(await contentOf(asked, 'a')).toBe('yx')
   })
 
+  test('small writes without a sync are there with what is asked next, whatever it is, and by themselves', async () => {
+    const asked = make()
+    const file = await asked.open('a', 'create')
+    const small = (at: number, bytes: string): Promise<DiskResult> =>
+      asked.do({ call: 'write', file, at, pieces: [text(bytes)], sync: false })
+    const ended: string[] = []
+    const noted = (name: string, call: Promise<DiskResult>): Promise<unknown> =>
+      call.then(result => ended.push(`${name} ${result.ok}`))
+
+    await Promise.all([
+      noted('mark', small(0, 'mark')),
+      noted('batch', asked.do({ call: 'write', file, at: 4, pieces: [text('B'.repeat(5000))], sync: true })),
+      noted('one', small(0, 'one')),
+      noted('two, on one', small(2, 'TWO')),
+      noted('cut', asked.do({ call: 'truncate', file, lengthBytes: 8 })),
+      noted('late', small(7, 'late')),
+    ])
+
+    expect(ended).toEqual(['mark', 'batch', 'one', 'two, on one', 'cut', 'late'].map(name => `${name} true`))
+    expect(await contentOf(asked, 'a')).toBe('onTWOBBlate')
+    await asked.do({ call: 'close', file })
+  })
+
   test('create replaces, update keeps, read and update want a file', async () => {
     const asked = make()
     const first = await asked.open('a', 'create')

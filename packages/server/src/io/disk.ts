@@ -4,6 +4,8 @@
  * Calls on one file run one after another in the order given, except `fill`, which may run beside a write. A small
  * batch is written and synced right here in the loop's thread while syncs are quick, which saves two hops to the
  * thread pool; a synchronous sync stops everything, so the first slow one sends the next hundred through the pool.
+ * Nothing else is written in the loop's thread: even a few bytes for the page cache may wait there for the file
+ * system's journal. A small write without a sync is held until the turn ends, so that it leaves together with a batch.
  * What the caller sees is the same both ways.
  */
 import {
@@ -48,17 +50,24 @@ type FileCall = Extract<DiskCall, { readonly file: FileId }>
 type WriteCall = CallOf<'write'>
 type Callback = (result: DiskResult) => void
 
+interface HeldWrite {
+  readonly op: OpId
+  readonly call: WriteCall
+}
+
 interface OpenFile {
   readonly fd: number
   readonly path: string
   readonly encoder: Encoder | undefined
   readonly reader: PlainReader | undefined
   readonly waiting: { readonly op: OpId; readonly call: FileCall }[]
+  /** Small writes without a sync, of this turn: they come after what runs, and before what is asked next. */
+  held: HeldWrite[]
   isBusy: boolean
   fillsRunning: number
 }
 
-/** A batch up to this size may be synced in the loop's thread. */
+/** A batch up to this size may be synced in the loop's thread, a write without a sync is held. */
 const smallBatchBytes = 4096
 const quickSyncMs = 1
 /** Quick syncs in a row before the loop's thread is trusted with one. */
@@ -131,6 +140,7 @@ export class FileDisk implements Disk {
           encoder: isCoded && call.mode === 'create' ? makeEncoder(call.codec, fd) : undefined,
           reader: isCoded && call.mode === 'read' ? new PlainReader(call.codec, path) : undefined,
           waiting: [],
+          held: [],
           isBusy: false,
           fillsRunning: 0,
         })
@@ -144,6 +154,7 @@ export class FileDisk implements Disk {
     if (file === undefined)
       return this.#later(op, { ok: false, errno: 'EBADF', message: `file ${call.file} is not open` })
     if (call.call === 'fill') return this.#fill(file, op, call)
+    if (isHeld(file, call)) return this.#hold(file, { op, call })
     if (file.isBusy || (call.call === 'close' && file.fillsRunning > 0)) {
       file.waiting.push({ op, call })
       return
@@ -151,7 +162,18 @@ export class FileDisk implements Disk {
     this.#run(file, op, call)
   }
 
+  #hold(file: OpenFile, write: HeldWrite): void {
+    if (file.held.push(write) > 1) return
+    setImmediate(() => {
+      if (!file.isBusy) this.#goOn(file)
+    })
+  }
+
   #run(file: OpenFile, op: OpId, call: Exclude<FileCall, CallOf<'fill'>>): void {
+    if (file.held.length > 0 && !isJoinable(file.held, call)) {
+      file.waiting.unshift({ op, call })
+      return this.#writeHeld(file)
+    }
     file.isBusy = true
     const ended: Callback = result => {
       this.#goOn(file)
@@ -191,6 +213,7 @@ export class FileDisk implements Disk {
   #goOn(file: OpenFile): void {
     file.isBusy = false
     const next = file.waiting[0]
+    if (next === undefined && file.held.length > 0) return this.#writeHeld(file)
     if (next === undefined || (next.call.call === 'close' && file.fillsRunning > 0)) return
     file.waiting.shift()
     // Fills never wait.
@@ -202,20 +225,44 @@ export class FileDisk implements Disk {
     { op, call, ended }: { readonly op: OpId; readonly call: WriteCall; readonly ended: Callback },
   ): void {
     if (file.encoder !== undefined) return settle(file.encoder.write(call.pieces), () => ok, ended)
-    const lengthBytes = call.pieces.reduce((sum, piece) => sum + piece.length, 0)
-    const isQuick = lengthBytes <= smallBatchBytes && (!call.sync || this.#quickSyncs >= quickStreak)
-    if (isQuick) {
+    if (call.sync && lengthOf(call) <= smallBatchBytes && this.#quickSyncs >= quickStreak) {
+      for (const held of takeHeld(file)) this.#later(held.op, this.#writeHere(file, held.call))
       const result = this.#writeHere(file, call)
       this.#goOn(file)
       return this.#later(op, result)
     }
     const from = this.#nowMs()
-    writeAll(file.fd, call.pieces, call.at, result => {
+    this.#writeTogether(file, { op, call }, result => {
       if (!result.ok || !call.sync) return ended(result)
       fdatasync(file.fd, error => {
         this.#noteSync(this.#nowMs() - from)
         ended(resultOf(error))
       })
+    })
+  }
+
+  /** Beside the held writes, which lie elsewhere. @param written - told the result of this one, when all have ended */
+  #writeTogether(file: OpenFile, write: HeldWrite, written: Callback): void {
+    const held = takeHeld(file)
+    const results = new Map<OpId, DiskResult>()
+    for (const { op, call } of [...held, write]) {
+      writeAll(file.fd, call.pieces, call.at, result => {
+        results.set(op, result)
+        if (results.size <= held.length) return
+        for (const each of held) this.#done(each.op, results.get(each.op) ?? ok)
+        written(results.get(write.op) ?? ok)
+      })
+    }
+  }
+
+  /** Alone: nothing came to leave with them. */
+  #writeHeld(file: OpenFile): void {
+    const last = file.held.pop()
+    if (last === undefined) return
+    file.isBusy = true
+    this.#writeTogether(file, last, result => {
+      this.#goOn(file)
+      this.#done(last.op, result)
     })
   }
 
@@ -269,7 +316,35 @@ export class FileDisk implements Disk {
   }
 }
 
+function lengthOf(call: WriteCall): number {
+  return call.pieces.reduce((sum, piece) => sum + piece.length, 0)
+}
+
+function isHeld(file: OpenFile, call: FileCall): call is WriteCall {
+  if (call.call !== 'write' || call.sync || file.encoder !== undefined) return false
+  return file.waiting.length === 0 && lengthOf(call) <= smallBatchBytes && isApart(file.held, call)
+}
+
+/** Can the held writes leave with this call, in any order? */
+function isJoinable(held: readonly HeldWrite[], call: FileCall): call is WriteCall {
+  return call.call === 'write' && isApart(held, call)
+}
+
+function isApart(held: readonly HeldWrite[], write: WriteCall): boolean {
+  const to = write.at + lengthOf(write)
+  return held.every(({ call }) => call.at >= to || call.at + lengthOf(call) <= write.at)
+}
+
+function takeHeld(file: OpenFile): readonly HeldWrite[] {
+  const { held } = file
+  file.held = []
+  return held
+}
+
+/** What waits is given up: its file number may be another file's soon. */
 async function closeQuietly(file: OpenFile): Promise<void> {
+  file.waiting.length = 0
+  file.held = []
   await file.encoder?.abandon()
   await new Promise<void>(closed => close(file.fd, () => closed()))
 }
