@@ -31,11 +31,6 @@ export class ChunkPool implements Chunks {
     chunk.bytes.fill(poison, 0, lengthBytes)
     this.#free.push({ chunk, poisonedBytes: lengthBytes })
   }
-
-  /** Chunks that core holds now. */
-  get outsideCount(): number {
-    return this.#outside.size
-  }
 }
 
 function makeChunk(lengthBytes: number): Chunk {

@@ -11,8 +11,6 @@ export interface Committed {
   readonly payload: Uint8Array
   /** Virtual time at which it reached the page cache for the first time. */
   readonly writtenAt: number
-  /** Which start of the server wrote it. */
-  readonly boot: number
 }
 
 /** Where in the log a txn was written. */
@@ -26,8 +24,6 @@ const logName = /^log\.[0-9a-f]+$/
 
 export class CommitLog implements DiskObserver {
   readonly violations: Violation[] = []
-  /** The boot that writes now. */
-  boot = 0
   readonly #disk: SimDisk
   readonly #nowMs: () => number
   readonly #byZxid: Map<bigint, Committed> = new Map()
@@ -55,10 +51,6 @@ export class CommitLog implements DiskObserver {
     return this.#places.get(zxid)
   }
 
-  get(zxid: bigint): Committed | undefined {
-    return this.#byZxid.get(zxid)
-  }
-
   /** All txns from zxid 1, in order, up to the first that is missing. */
   inOrder(): readonly Committed[] {
     const txns: Committed[] = []
@@ -79,11 +71,7 @@ export class CommitLog implements DiskObserver {
     this.#scan(name)
   }
 
-  /**
-   * A recovery ended at `lastZxid`: what is above it never happened.
-   *
-   * @returns the highest zxid that was written before
-   */
+  /** A recovery ended at `lastZxid`: what is above it never happened. */
   recovered(lastZxid: bigint): void {
     for (const zxid of this.#byZxid.keys()) if (zxid > lastZxid) this.#byZxid.delete(zxid)
     this.#promisedZxid = lastZxid
@@ -126,7 +114,7 @@ export class CommitLog implements DiskObserver {
     this.#places.set(zxid, place)
     const known = this.#byZxid.get(zxid)
     if (known === undefined) {
-      this.#byZxid.set(zxid, { txn, payload, writtenAt: this.#nowMs(), boot: this.boot })
+      this.#byZxid.set(zxid, { txn, payload, writtenAt: this.#nowMs() })
       return
     }
     if (known.payload.length === payload.length && known.payload.every((byte, i) => byte === payload[i]))

@@ -55,9 +55,7 @@ export const healthyDisk: DiskOptions = {
 }
 
 export interface DiskCounters {
-  calls: number
   syncs: number
-  writes: number
   writeErrors: number
   syncErrors: number
   readErrors: number
@@ -112,9 +110,7 @@ type FileCall = Exclude<DiskCall, { call: 'open' | 'list' | 'syncDir' | 'rename'
 
 export class SimDisk {
   readonly counters: DiskCounters = {
-    calls: 0,
     syncs: 0,
-    writes: 0,
     writeErrors: 0,
     syncErrors: 0,
     readErrors: 0,
@@ -161,7 +157,6 @@ export class SimDisk {
 
   /** Carries out one call; `done` is called once, later, unless the process dies first. */
   submit(call: DiskCall, done: (result: DiskResult) => void): void {
-    this.counters.calls++
     const lent = call.call === 'write' ? { ...call, pieces: [join(call.pieces)] } : call
     const handle = 'file' in lent ? this.#handles.get(lent.file) : undefined
     const durationMs = this.#duration(lent)
@@ -366,7 +361,6 @@ export class SimDisk {
   }
 
   #write(call: DiskCall & { call: 'write' }, handle: Handle): DiskResult {
-    this.counters.writes++
     const bytes = call.pieces[0] as Uint8Array
     if (this.#strikes('noSpace')) {
       this.#putPart(handle, call.at, bytes)

@@ -63,10 +63,7 @@ export interface DriverOptions {
 export interface DriverCounters {
   boots: number
   recoveries: number
-  crashes: number
   fatals: number
-  stops: number
-  events: number
   effects: number
   stalls: number
   longestStallMs: number
@@ -77,22 +74,25 @@ export interface DriverCounters {
 /** As many crashes in a row are no plan any more: something keeps the server from starting. */
 const mostVainBoots = 50
 
-export interface PlannedCrash {
+interface Crash {
   readonly kind: CrashKind
-  /** Still to be carried out before the process dies. */
-  effects: number
   /** Draws what a power loss leaves, if not the disk's own. */
   readonly random?: Random
+}
+
+export interface PlannedCrash extends Crash {
+  /** Still to be carried out before the process dies. */
+  effects: number
 }
 
 type End = 'refused' | 'bereft'
 
 /** Thrown between two effects to leave a turn: the process is no more. */
 class Death {
-  readonly crash: { readonly kind: CrashKind; readonly random?: Random }
+  readonly crash: Crash
   /** It is not started again. */
   readonly end: End | undefined
-  constructor(crash: { readonly kind: CrashKind; readonly random?: Random }, end?: End) {
+  constructor(crash: Crash, end?: End) {
     this.crash = crash
     this.end = end
   }
@@ -103,8 +103,6 @@ interface Socket {
   readonly end: SocketEnd
   /** Of what leaves: to see which zxids are let out. */
   readonly sent: FrameTail
-  /** Of what comes in: to know when a session was last heard. */
-  readonly heard: FrameTail
   isGreeted: boolean
 }
 
@@ -118,10 +116,7 @@ export class SimServer {
   readonly counters: DriverCounters = {
     boots: 0,
     recoveries: 0,
-    crashes: 0,
     fatals: 0,
-    stops: 0,
-    events: 0,
     effects: 0,
     stalls: 0,
     longestStallMs: 0,
@@ -229,10 +224,7 @@ export class SimServer {
     this.#isTurnAsked = false
     this.#isStalledUntilMs = 0
     this.fatalReason = undefined
-    if (this.#log !== undefined) {
-      this.#log.boot = this.counters.boots
-      this.#judge = new RecoveryJudge(this.#disk, this.#log)
-    }
+    if (this.#log !== undefined) this.#judge = new RecoveryJudge(this.#disk, this.#log)
     this.#machine = this.#makeMachine({
       config: this.#config,
       random: this.#random.fork(`boot ${this.counters.boots}`),
@@ -289,7 +281,7 @@ export class SimServer {
   #accept(end: SocketEnd): EndHandler | undefined {
     if (this.#state !== 'up') return undefined
     const conn = ++this.#lastConn
-    const socket: Socket = { conn, end, sent: new FrameTail(), heard: new FrameTail(), isGreeted: false }
+    const socket: Socket = { conn, end, sent: new FrameTail(), isGreeted: false }
     this.#sockets.set(conn, socket)
     this.#post({ kind: 'opened', conn, peer: { address: '10.0.0.1', port: 1024 + (conn % 60_000) } })
     return {
@@ -376,7 +368,6 @@ export class SimServer {
     if (machine === undefined) return
     // A connection that core has closed tells it nothing more.
     if ('conn' in event && event.kind !== 'closed' && !this.#sockets.has(event.conn)) return
-    this.counters.events++
     const now: Now = { monotonicMs: this.#monotonicMs(), wallMs: this.wallMs }
     this.#noteEvent(event)
     const effects = machine.step(now, event)
@@ -537,14 +528,12 @@ export class SimServer {
   }
 
   #end(state: State): void {
-    this.counters.stops++
     for (const socket of this.#sockets.values()) socket.end.abort()
     this.#silence(state)
     this.#disk.crash('kill')
   }
 
   #die({ crash: { kind, random }, end }: Death): void {
-    this.counters.crashes++
     this.#trace.text(kind)
     const sockets = [...this.#sockets.values()]
     this.#silence(end ?? 'down')

@@ -121,6 +121,24 @@ test('a crash after any effect loses nothing that was told', async () => {
   }
 })
 
+test('a power loss at one place leaves one of many things, and the same one again', async () => {
+  const hashes: string[] = []
+  for (const outcome of [1, 2, 3, 4, 5, 6, 1]) {
+    const wanted: Wanted = {
+      seed: 7,
+      operations: 40,
+      faults: [],
+      crashAt: { effect: 150, kind: 'powerLoss', outcome },
+    }
+    const result = await run(wanted)
+    expect(complaints(wanted, result)).toBe('')
+    hashes.push(result.traceHash)
+  }
+
+  expect(hashes.at(-1)).toBe(hashes[0])
+  expect(new Set(hashes).size).toBeGreaterThan(2)
+})
+
 describe('a mistake put back is found', () => {
   /** Faults under which the mistake can show at all. */
   const faultsFor: Partial<Record<Bug, readonly FaultClass[]>> = {

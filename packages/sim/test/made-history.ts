@@ -102,7 +102,7 @@ export class MadeHistory implements History {
   commit(body: TxnBody, session: SessionId, cxid: number, timeMs = 1_700_000_000_000): bigint {
     const id = zxid(BigInt(this.committed.length + 1))
     const txn = { header: { session, cxid, zxid: id, timeMs, type: txnType(body) }, body, digest: undefined }
-    this.committed.push({ txn, payload: encodeTxn(txn), writtenAt: this.#order++, boot: 1 })
+    this.committed.push({ txn, payload: encodeTxn(txn), writtenAt: this.#order++ })
     return id
   }
 

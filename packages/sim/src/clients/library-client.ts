@@ -24,15 +24,12 @@ import type { ClientHabits, SimClient } from './wire-client.ts'
 export interface LibraryCounters {
   calls: number
   settled: number
-  losses: number
   clients: number
-  /** One-shot listeners that were called, and persistent events taken. */
-  heard: number
 }
 
 export class LibraryClient implements SimClient {
   readonly name: string
-  readonly counters: LibraryCounters = { calls: 0, settled: 0, losses: 0, clients: 0, heard: 0 }
+  readonly counters: LibraryCounters = { calls: 0, settled: 0, clients: 0 }
   readonly #scheduler: Scheduler
   readonly #network: Network
   readonly #recorder: Recorder
@@ -246,9 +243,7 @@ export class LibraryClient implements SimClient {
     client: Client,
     request: Request,
   ): Promise<{ readonly body: ObservedReply['body'] } | undefined> {
-    const listener = (): void => {
-      this.counters.heard++
-    }
+    const listener = (): void => undefined
     switch (request.kind) {
       case 'exists':
         await client.exists(request.path, request.watch ? { watch: listener } : {})
@@ -275,8 +270,7 @@ export class LibraryClient implements SimClient {
   }
 
   #onRejected(error: unknown): void {
-    if (error instanceof ConnectionLossError) this.counters.losses++
-    else if (!(error instanceof ZkError)) {
+    if (!(error instanceof ZkError || error instanceof ConnectionLossError)) {
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
       this.#recorder.violate('client', `${this.name}: a call failed with ${text}`)
     }

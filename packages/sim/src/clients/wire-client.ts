@@ -45,14 +45,6 @@ export interface ClientHabits {
   readonly readSlowly: number
 }
 
-export interface ClientCounters {
-  sessions: number
-  reconnects: number
-  expiries: number
-  replies: number
-  events: number
-}
-
 /** What the run needs of any client. */
 export interface SimClient {
   readonly name: string
@@ -80,7 +72,6 @@ interface Pending {
 
 export class WireClient implements SimClient {
   readonly name: string
-  readonly counters: ClientCounters = { sessions: 0, reconnects: 0, expiries: 0, replies: 0, events: 0 }
   readonly #scheduler: Scheduler
   readonly #network: Network
   readonly #recorder: Recorder
@@ -116,7 +107,6 @@ export class WireClient implements SimClient {
     random: Random
     generator: Generator
     habits: ClientHabits
-    auth?: string | undefined
   }) {
     this.name = given.name
     this.#scheduler = given.scheduler
@@ -126,7 +116,7 @@ export class WireClient implements SimClient {
     this.#generator = given.generator
     this.#habits = given.habits
     this.#timeoutMs = given.habits.sessionTimeoutMs
-    this.#auth = given.auth ?? (chance(given.random, 0.5) ? pick(given.random, secrets) : undefined)
+    this.#auth = chance(given.random, 0.5) ? pick(given.random, secrets) : undefined
   }
 
   get isQuiet(): boolean {
@@ -225,13 +215,10 @@ export class WireClient implements SimClient {
   #onHandshake(r: Reader): void {
     const response = readConnectResponse(r)
     if (response.timeoutMs <= 0) {
-      this.counters.expiries++
       this.#forgetSession()
       this.#onClosed()
       return
     }
-    if (this.#session === noSession) this.counters.sessions++
-    else this.counters.reconnects++
     this.#isConnected = true
     this.#session = response.sessionId
     this.#password = sessionPassword(response.sessionId)
@@ -352,7 +339,6 @@ export class WireClient implements SimClient {
     const r = new Reader(bytes, from, to)
     const header = readReplyHeader(r)
     if (header.xid === Xid.Notification) {
-      this.counters.events++
       const event = readWatcherEvent(r)
       this.#onEvent(event.type, event.path)
       return
@@ -360,7 +346,6 @@ export class WireClient implements SimClient {
     const pending = this.#pending.shift()
     // The recorder has already said what is wrong here.
     if (pending === undefined || pending.xid !== header.xid) return this.#onClosed()
-    this.counters.replies++
     if (header.zxid > this.#lastZxid && pending.request.kind !== 'auth') this.#lastZxid = header.zxid
     if (pending.request.kind === 'closeSession') {
       this.#forgetSession()

@@ -7,7 +7,6 @@ import {
   assert,
   crc32,
   encodeUtf8,
-  joinPath,
   lastComponent,
   openAcl,
   parentPath,
@@ -50,10 +49,6 @@ export function kindOf(znode: Znode): ZnodeKind {
   if (znode.owner === 0n) return 'persistent'
   if (znode.owner === containerOwner) return 'container'
   return BigInt.asUintN(64, znode.owner) >> 56n === 0xffn ? 'ttl' : 'ephemeral'
-}
-
-export function ttlOf(znode: Znode): number {
-  return Number(BigInt.asUintN(40, znode.owner))
 }
 
 export function statOf(znode: Znode): Stat {
@@ -121,10 +116,6 @@ export class ModelTree {
 
   get digest(): bigint {
     return this.#digest
-  }
-
-  get size(): number {
-    return this.#znodes.size
   }
 
   /** '' is the root, as the server has it. */
@@ -299,9 +290,4 @@ function digestOf(znode: Znode): bigint {
   }
   view.setBigInt64(at, znode.owner)
   return BigInt(crc32(bytes, view, 0, bytes.length) >>> 0)
-}
-
-/** Paths of the subtree, parents first. */
-export function childPaths(znode: Znode): readonly string[] {
-  return [...znode.children].map(name => joinPath(znode.path, name))
 }
