@@ -45,7 +45,7 @@ type Life = 'new' | 'recovering' | 'serving' | 'stopping' | 'ended'
 
 /** Txns applied and answered in one step; more when the next batch is durable already and waits for them. */
 const txnsPerPiece = 256
-const txnsPerHurriedPiece = 1024
+const txnsPerHurriedPiece = 512
 /** Watches of a connection that is gone, forgotten in one step. */
 const watchesPerPiece = 20_000
 
