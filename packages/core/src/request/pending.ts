@@ -31,6 +31,9 @@ export const StatWord = {
 const statWords = 15
 const slash = 0x2f
 
+const noPath: Space = makeSpace(0)
+const smallestPathBytes = 64
+
 /** A znode as it will be, or that it will not be. */
 export class PendingZnode {
   readonly index: number
@@ -38,7 +41,7 @@ export class PendingZnode {
   /** In the tree; 0: the record hangs on its path. */
   id: ZnodeId = 0
   /** Only of a record that hangs on it. */
-  path: Space = makeSpace(64)
+  path: Space = noPath
   pathBytes = 0
   exists = false
   childCount = 0
@@ -119,6 +122,15 @@ export class Pending {
       if (index >= 0) return this.#records[index] as PendingZnode
     }
     return id === 0 ? this.#absent(source, from, to) : this.#load(id)
+  }
+
+  /** What will be at the path of a znode that the tree has. Only for looking, too. */
+  at(id: ZnodeId): PendingZnode {
+    const known = this.#byId[id] ?? 0
+    if (known !== 0) return this.#records[known - 1] as PendingZnode
+    if (this.#byPath.count === 0) return this.#load(id)
+    const path = this.#tree.pathOf(id)
+    return this.get(path, 0, path.bytes.length)
   }
 
   /** The record will stay until the present write is applied. */
@@ -318,7 +330,7 @@ function keepPath(znode: PendingZnode, source: Space, from: number, to: number):
   const start = to - from === 1 && source.bytes[from] === slash ? to : from // '/' and '' are the root
   const { bytes } = source
   const length = to - start
-  if (znode.path.bytes.length < length) znode.path = makeSpace(2 * length)
+  if (znode.path.bytes.length < length) znode.path = makeSpace(Math.max(smallestPathBytes, 2 * length))
   for (let i = 0; i < length; i++) znode.path.bytes[i] = bytes[start + i] as number
   znode.pathBytes = length
 }

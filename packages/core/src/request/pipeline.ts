@@ -363,12 +363,9 @@ export class Pipeline {
 
   #submitClose(now: Now, asked: Submission): void {
     const session = asked.session as Session
-    const paths: Space[] = []
-    for (const znode of this.#tree.ephemeralsOf(session.high, session.low))
-      paths.push(this.#tree.pathOf(znode))
     const w = this.#begin(now, asked, OpCode.CloseSession)
     const bodyFrom = w.at
-    this.#preparer.prepareClose(w, session, paths)
+    this.#preparer.prepareClose(w, session, this.#tree.ephemeralsOf(session.high, session.low))
     // A list that no reader would accept is left out: whoever applies the txn then finds the ephemerals itself.
     const mostAt = this.#txnStart + longestTxnBytes(this.#config) - txnDigestBytes
     if (w.at > mostAt) w.at = bodyFrom

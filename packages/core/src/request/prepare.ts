@@ -13,10 +13,8 @@ import {
   isLegalPath,
   makeSpace,
   OpCode,
-  pathKey,
   type RequestView,
   type Space,
-  spaceOf,
   type Writer,
 } from '@corral/protocol'
 import { longestTxnBytes, type ServerConfig } from '../config.ts'
@@ -286,27 +284,30 @@ export class Preparer {
    *
    * @param ephemerals - of the committed tree
    */
-  prepareClose(w: Writer, session: Session, ephemerals: readonly Space[]): void {
+  prepareClose(w: Writer, session: Session, ephemerals: readonly ZnodeId[]): void {
     const pending = this.#pending
-    const paths: Space[] = []
-    for (const path of ephemerals) {
-      const znode = pending.get(path, 0, path.bytes.length)
-      if (znode.exists && isOwner(znode, session)) paths.push(path)
+    const tree = this.#tree
+    const countAt = w.at
+    let count = 0
+    w.int32(0)
+    for (const id of ephemerals) {
+      const znode = pending.at(id)
+      if (!znode.exists || !isOwner(znode, session)) continue
+      this.#remove(pending.at(tree.parent(id)), znode)
+      tree.pathInto(id, w)
+      count++
     }
-    const known = new Set(paths.map(path => pathKey(path.bytes)))
+    const fresh: PendingZnode[] = []
     pending.forEachNew(znode => {
-      if (!isOwner(znode, session)) return
-      const bytes = znode.path.bytes.slice(0, znode.pathBytes)
-      if (!known.has(pathKey(bytes))) paths.push(spaceOf(bytes))
+      if (isOwner(znode, session)) fresh.push(znode)
     })
-    w.int32(paths.length)
-    for (const path of paths) {
-      const length = path.bytes.length
-      const parent = pending.get(path, 0, lastSlash(path.bytes, 0, length))
-      this.#remove(parent, pending.get(path, 0, length))
-      w.int32(length)
-      w.raw(path, 0, length)
+    for (const znode of fresh) {
+      const { path, pathBytes } = znode
+      this.#remove(pending.get(path, 0, lastSlash(path.bytes, 0, pathBytes)), znode)
+      w.int32(pathBytes)
+      w.raw(path, 0, pathBytes)
     }
+    w.view.setInt32(countAt, count + fresh.length)
   }
 
   #remove(parent: PendingZnode, znode: PendingZnode): void {
