@@ -4,6 +4,7 @@ import { CreateFlags, encodeUtf8, openAcl, type Request } from '@corral/protocol
 import { describe, expect, test } from 'vitest'
 import { Bench, syncMs } from '../test/bench.ts'
 import { create } from './clients/generator.ts'
+import { zxidIn } from './recovery-judge.ts'
 
 const value = encodeUtf8('x')
 
@@ -164,6 +165,19 @@ describe('damage to acknowledged bytes', () => {
     expect(restart(bench)).toBe('serves')
     expect(bench.server.inspect()?.lastZxid()).toBe(BigInt(written))
     expect(bench.server.counters.said.get('a snapshot cannot be used')).toBe(1)
+  })
+
+  test('a damaged newest snapshot is missed where the logs behind an older one do not reach it', () => {
+    const { bench } = aWrittenDisk(10)
+    const snapshots = bench.disk.names('data').filter(name => name.startsWith('snapshot.'))
+    snapshots.sort((a, b) => Number(zxidIn(a) - zxidIn(b)))
+    for (const name of bench.disk.names('log').filter(each => each.startsWith('log.'))) {
+      bench.disk.destroy('log', name)
+    }
+    const newest = snapshots.at(-1) ?? ''
+    bench.disk.damage('data', newest, 200, new Uint8Array(64).fill(0xff))
+
+    expect(restart(bench)).toContain(newest)
   })
 
   test('a log file that is gone from the middle is refused', () => {

@@ -92,6 +92,7 @@ export function* recover(given: RecoveryGiven): Script<Recovered> {
   const start = yield* chooseStart(given, snapshots, logs)
   const replay = new Replay(given, start)
   const end = yield* replayLogs(given, { replay, logs, lastRun })
+  refuseBelow(snapshots.at(-1), replay.last)
   yield* makeDurable({ logs: end.read, newest: end.newest, lastRun, snapshot: start.file })
 
   const orphans = removeOrphans(start.tree, replay.sessions, replay.last)
@@ -247,6 +248,15 @@ interface ReplayEnd {
   readonly newest:
     | { readonly name: string; readonly validBytes: number; readonly isTorn: boolean }
     | undefined
+}
+
+/** A snapshot holds nothing that was not durable in the log before: its name alone tells how far replay must come. */
+function refuseBelow(newest: SnapshotFile | undefined, last: Zxid): void {
+  if (newest === undefined || newest.zxid <= last) return
+  throw refusal(
+    `no usable snapshot reaches as far as ${newest.name}: with the logs behind an older one the last ` +
+      `zxid is ${zxidText(last)}. To start there nevertheless, move that file out of the directory`,
+  )
 }
 
 function* replayLogs(
