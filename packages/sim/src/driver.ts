@@ -20,7 +20,7 @@ import type {
   Random,
   ServerConfig,
 } from '@corral/core'
-import { cutFrames, FrameTail, highWord, lowWord, Reader, unreachable } from '@corral/protocol'
+import { highWord, lowWord, unreachable } from '@corral/protocol'
 import { type Bug, spoilOutput, submitSpoiled } from './bugs.ts'
 import { between, chance } from './chance.ts'
 import { ChunkPool, poisoned } from './chunk-pool.ts'
@@ -28,6 +28,7 @@ import type { CommitLog } from './commit-log.ts'
 import type { CrashKind, SimDisk } from './disk.ts'
 import type { Violation } from './history.ts'
 import type { EndHandler, Network, End as SocketEnd } from './network.ts'
+import { Outgoing } from './outgoing.ts'
 import { RareMarks } from './rare-marks.ts'
 import { RecoveryJudge } from './recovery-judge.ts'
 import type { Appointment, Scheduler } from './scheduler.ts'
@@ -101,9 +102,7 @@ class Death {
 interface Socket {
   readonly conn: ConnId
   readonly end: SocketEnd
-  /** Of what leaves: to see which zxids are let out. */
-  readonly sent: FrameTail
-  isGreeted: boolean
+  readonly outgoing: Outgoing
 }
 
 /**
@@ -253,10 +252,9 @@ export class SimServer {
     if (this.#state === 'up') this.#plannedCrash = { ...crash }
   }
 
-  /** No crash that was planned comes any more, and no stall goes on. */
+  /** A crash that was planned comes no more. */
   calm(): void {
     this.#plannedCrash = undefined
-    this.#isStalledUntilMs = 0
   }
 
   stall(forMs: number): void {
@@ -281,7 +279,7 @@ export class SimServer {
   #accept(end: SocketEnd): EndHandler | undefined {
     if (this.#state !== 'up') return undefined
     const conn = ++this.#lastConn
-    const socket: Socket = { conn, end, sent: new FrameTail(), isGreeted: false }
+    const socket: Socket = { conn, end, outgoing: new Outgoing() }
     this.#sockets.set(conn, socket)
     this.#post({ kind: 'opened', conn, peer: { address: '10.0.0.1', port: 1024 + (conn % 60_000) } })
     return {
@@ -480,18 +478,12 @@ export class SimServer {
     if (socket === undefined) return
     const bytes =
       this.#bug === undefined ? given : spoilOutput(this.#bug, given, () => chance(this.#random, 0.05))
-    cutFrames(socket.sent, { bytes, from: 0, to: bytes.length }, 2 ** 30, (space, from, to) => {
-      if (socket.isGreeted && to - from >= 16) this.#checkTold(new Reader(space.bytes, from, to))
-      socket.isGreeted = true
-      return true
-    })
+    for (const zxid of socket.outgoing.zxidsIn(bytes)) this.#tell(zxid)
     socket.end.send(bytes)
   }
 
   /** L1 and P6: nothing leaves the server that a power loss could still take back. */
-  #checkTold(r: Reader): void {
-    r.skip(4)
-    const zxid = r.int64()
+  #tell(zxid: bigint): void {
     if (zxid <= this.highestToldZxid) return
     this.highestToldZxid = zxid
     if (this.#log === undefined || this.#log.promisedZxid >= zxid) return

@@ -5,13 +5,23 @@
  * model only knows that it does not know.
  */
 import { encodeUtf8 } from '@corral/protocol'
-import type { ModelTree, Znode } from './znodes.ts'
 
 const quotaPath = '/zookeeper/quota'
 const limitsName = '/zookeeper_limits'
 const statsName = '/zookeeper_stats'
 const keys = ['count', 'bytes', 'countHardLimit', 'byteHardLimit'] as const
 type Text = Record<(typeof keys)[number], number>
+
+/** What of a znode counts. */
+interface Counted {
+  readonly path: string
+  data: Uint8Array | null
+  readonly children: ReadonlySet<string>
+}
+
+interface Tree {
+  find(path: string): Counted | undefined
+}
 
 export interface Change {
   readonly count: number
@@ -36,12 +46,12 @@ export type QuotaRule = (path: string, change: Change) => boolean
 export const unlimited: QuotaRule = () => false
 
 export class ModelQuotas {
-  readonly #tree: ModelTree
+  readonly #tree: Tree
   readonly #roots: Set<string> = new Set()
   readonly #exact: Set<string> = new Set()
   #view: QuotaView | undefined = noQuotas
 
-  constructor(tree: ModelTree) {
+  constructor(tree: Tree) {
     this.#tree = tree
   }
 
@@ -55,7 +65,7 @@ export class ModelQuotas {
     return this.#exact.has(rootOf(stats, statsName) ?? '')
   }
 
-  created(znode: Znode): void {
+  created(znode: Counted): void {
     const limited = rootOf(znode.path, limitsName)
     const counted = rootOf(znode.path, statsName)
     if (limited !== undefined) {
@@ -68,7 +78,7 @@ export class ModelQuotas {
   }
 
   /** Before the znode is gone. */
-  deleting(znode: Znode): void {
+  deleting(znode: Counted): void {
     this.#add(znode.path, { count: -1, bytes: -lengthOf(znode) })
     const limited = rootOf(znode.path, limitsName)
     const counted = rootOf(znode.path, statsName)
@@ -78,14 +88,14 @@ export class ModelQuotas {
   }
 
   /** After its data were set by a txn. */
-  changed(znode: Znode, grownBytes: number): void {
+  changed(znode: Counted, grownBytes: number): void {
     const counted = rootOf(znode.path, statsName)
     if (counted !== undefined) this.#exact.delete(counted)
     if (znode.path.startsWith(quotaPath)) this.#view = undefined
     this.#add(znode.path, { count: 0, bytes: grownBytes })
   }
 
-  #recount(root: string, stats: Znode): void {
+  #recount(root: string, stats: Counted): void {
     const todo = [root]
     const usage = { count: 0, bytes: 0 }
     for (let path = todo.pop(); path !== undefined; path = todo.pop()) {
@@ -149,7 +159,7 @@ function deepest(roots: { has(path: string): boolean }, path: string): string | 
   return undefined
 }
 
-function lengthOf(znode: Znode): number {
+function lengthOf(znode: Counted): number {
   return znode.data?.length ?? 0
 }
 
