@@ -234,7 +234,7 @@ export class FileDisk implements Disk {
   ): void {
     const ended: Callback = result => (result.ok ? this.#limitDirt(file, call, reported) : reported(result))
     if (file.encoder !== undefined) return settle(file.encoder.write(call.pieces), () => ok, ended)
-    if (call.sync && lengthOf(call) <= smallBatchBytes && this.#quickSyncs >= quickStreak) {
+    if (call.sync && lengthOf(call) <= smallBatchBytes && this.#isSyncQuick(file)) {
       for (const held of takeHeld(file)) this.#later(held.op, this.#writeHere(file, held.call))
       const result = this.#writeHere(file, call)
       this.#goOn(file)
@@ -280,6 +280,13 @@ export class FileDisk implements Disk {
       this.#goOn(file)
       this.#done(last.op, result)
     })
+  }
+
+  /** Lately it was; and no other write is on its way, whose journal commit this sync would wait for. */
+  #isSyncQuick(file: OpenFile): boolean {
+    if (this.#quickSyncs < quickStreak || file.fillsRunning > 0) return false
+    for (const other of this.#files.values()) if (other !== file && other.isBusy) return false
+    return true
   }
 
   #writeHere(file: OpenFile, call: WriteCall): DiskResult {
