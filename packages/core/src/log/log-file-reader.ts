@@ -104,7 +104,8 @@ export class LogFileReader {
   isMissingSector(found: Found): boolean {
     const extent = found === 'bad length' || found === 'zeros' ? 12 : this.#records.end - this.#from
     const to = Math.min(this.#from + extent, this.#to)
-    return hasMissingSector(this.#space.bytes, { from: this.#from, to, fileAt: this.#windowAt })
+    const known = this.#space.bytes.subarray(0, this.#to)
+    return hasMissingSector(known, { from: this.#from, to, fileAt: this.#windowAt })
   }
 
   /**

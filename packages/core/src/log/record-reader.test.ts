@@ -127,11 +127,18 @@ describe('a missing sector', () => {
     { what: 'a whole one', from: 500, to: 1600, zeros: [512, 1024], missing: true },
     { what: 'the rest of the first', from: 500, to: 1600, zeros: [500, 512], missing: true },
     {
-      what: 'the start of the last, with the end mark',
+      what: 'the last, in which the record ends',
+      from: 500,
+      to: 1026,
+      zeros: [1024, 1536],
+      missing: true,
+    },
+    {
+      what: "the record's end in the last, which holds what follows",
       from: 500,
       to: 1026,
       zeros: [1024, 1026],
-      missing: true,
+      missing: false,
     },
     { what: 'zeros inside one', from: 500, to: 1600, zeros: [600, 1000], missing: false },
     {

@@ -147,9 +147,9 @@ export function firstNonZero(bytes: Uint8Array, from: number, to: number): numbe
 const sectorBytes = 512
 
 /**
- * Whether missing sectors explain what stands at `from` … `to`: a part of it that lies in one sector is zero. A
- * device writes sectors whole, and before the write they held zeros, since a log file is only ever filled with zeros
- * ahead of its end.
+ * Whether missing sectors explain what stands at `from` … `to`: a part of it that lies in one sector is zero, and so
+ * is the rest of that sector. A device writes sectors whole, and before the write they held zeros, since a log file is
+ * only ever filled with zeros ahead of its end.
  *
  * @param fileAt - where in the file the space begins
  */
@@ -159,9 +159,10 @@ export function hasMissingSector(
 ): boolean {
   const { from, to, fileAt } = range
   for (let at = from; at < to; ) {
-    const end = Math.min(to, at + sectorBytes - ((fileAt + at) % sectorBytes))
+    const sectorTo = Math.min(bytes.length, at + sectorBytes - ((fileAt + at) % sectorBytes))
+    const end = Math.min(to, sectorTo)
     // The first four bytes of a record are always zero: they prove nothing, and without them nothing is missing.
-    if ((end - at > 4 || end === to) && isZero(bytes, at, end)) return true
+    if ((end - at > 4 || end === to) && isZero(bytes, at, sectorTo)) return true
     at = end
   }
   return false
