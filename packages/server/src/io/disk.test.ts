@@ -1,5 +1,5 @@
 /** Both disks answer the same calls in the same way; what is special to real files comes after. */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
@@ -241,6 +241,20 @@ describe('files', () => {
     expect(disk?.syncsInLoop).toBe(2)
     await syncOnce()
     expect(disk?.syncsInLoop).toBe(3)
+  })
+
+  test('closed, it has ended what was under way, and does nothing more', async () => {
+    const asked = fileDisk()
+    const openFile = (name: string): unknown =>
+      asked.do({ call: 'open', dir: 'data', name, mode: 'create', codec: 'plain' })
+    openFile('late')
+    await asked.disk.close()
+    expect(readdirSync(join(root, 'data'))).toEqual(['late'])
+    openFile('later')
+    await asked.disk.close()
+
+    expect(readdirSync(join(root, 'data'))).toEqual(['late'])
+    expect(asked.results).toEqual([])
   })
 
   test('a call on a file that is not open is refused', async () => {

@@ -33,7 +33,10 @@ import { type Encoder, makeEncoder, PlainReader } from './disk-codecs.ts'
 export interface Disk {
   /** Begins a call. Its end is reported once, never before this returned. */
   perform(op: OpId, call: DiskCall): void
-  /** Closes what is open, without a word to the log: after a server ended without closing its files. */
+  /**
+   * Closes what is open, without a word to the log: after a server ended without closing its files. What is under way
+   * ends first, what waits is given up.
+   */
   close(): Promise<void>
 }
 
@@ -88,6 +91,9 @@ export class FileDisk implements Disk {
   readonly #done: DiskGiven['report']
   readonly #files: Map<FileId, OpenFile> = new Map()
   #lastFile: FileId = 0
+  /** Calls that were begun, or wait, and were not reported. */
+  #unreported = 0
+  #tellIdle: (() => void) | undefined
   #finished: { readonly op: OpId; readonly result: DiskResult }[] = []
   readonly #nowMs: () => number
   #quickSyncs = 0
@@ -100,10 +106,16 @@ export class FileDisk implements Disk {
   ) {
     this.#paths = given.paths
     this.#nowMs = given.clock?.nowMs ?? (() => performance.now())
-    this.#done = (op, result) => given.report(op, result)
+    this.#done = (op, result) => {
+      this.#unreported--
+      if (this.#tellIdle === undefined) given.report(op, result)
+      else if (this.#unreported === 0) this.#tellIdle()
+    }
   }
 
   perform(op: OpId, call: DiskCall): void {
+    if (this.#tellIdle !== undefined) return
+    this.#unreported++
     const report: Callback = result => this.#done(op, result)
     switch (call.call) {
       case 'open':
@@ -124,6 +136,15 @@ export class FileDisk implements Disk {
   }
 
   async close(): Promise<void> {
+    for (const file of this.#files.values()) {
+      this.#unreported -= file.waiting.length + file.held.length
+      file.waiting.length = 0
+      file.held = []
+    }
+    await new Promise<void>(idle => {
+      this.#tellIdle = idle
+      if (this.#unreported === 0) idle()
+    })
     const files = [...this.#files.values()]
     this.#files.clear()
     await Promise.all(files.map(closeQuietly))
@@ -364,10 +385,7 @@ function takeHeld(file: OpenFile): readonly HeldWrite[] {
   return held
 }
 
-/** What waits is given up: its file number may be another file's soon. */
 async function closeQuietly(file: OpenFile): Promise<void> {
-  file.waiting.length = 0
-  file.held = []
   await file.encoder?.abandon()
   await new Promise<void>(closed => close(file.fd, () => closed()))
 }
