@@ -73,6 +73,16 @@ describe('an empty directory', () => {
   })
 })
 
+test('a directory that has held data and is empty now is refused, unless it is declared new', () => {
+  const { disk } = started()
+  for (const name of disk.namesIn('data')) disk.drop('data', name)
+  const again = (): LogRun => new LogRun(disk, { storage: {}, seed: 1 }).untilIdle()
+
+  expect(again().fatal).toMatchObject({ exitCode: 10, reason: expect.stringContaining('corral.state') })
+  disk.put('dataRoot', 'initialize', new Uint8Array(0))
+  expect(again().recovered).toMatchObject({ lastZxid: 0n })
+})
+
 describe('group commit', () => {
   test('the first txn of a turn asks for its end; all of the turn go in one write with one sync', () => {
     const { run, disk } = started()

@@ -196,7 +196,7 @@ export class Log {
       say: (level, what, fields) => this.#given.emit({ kind: 'say', level, what, fields }),
     })
     const isDeclaredNew = yield* hasInitializeMarker()
-    if (recovered.isNew) refuseUndeclared({ config, isDeclaredNew })
+    if (recovered.isNew) refuseUndeclared({ config, isDeclaredNew, wasUsed: recovered.wasUsed })
     this.#given.replaceTree(recovered.tree)
     sessions.clear()
     for (const [id, timeoutMs] of recovered.sessions) sessions.set(id, timeoutMs)

@@ -73,8 +73,9 @@ export interface Recovered {
   readonly digestMismatches: number
   /** The snapshot that was loaded. */
   readonly loaded: SnapshotFile | undefined
-  /** There was nothing at all. */
+  /** There was nothing at all: never, as far as one can tell, or no more. */
   readonly isNew: boolean
+  readonly wasUsed: boolean
   /** now: nothing may be logged before it is durable. soon: saves time at the next start. */
   readonly snapshot: 'now' | 'soon' | 'none'
 }
@@ -108,6 +109,7 @@ export function* recover(given: RecoveryGiven): Script<Recovered> {
     digestMismatches: replay.digestMismatches,
     loaded: start.file,
     isNew: start.file === undefined && logs.length === 0,
+    wasUsed: lastRun.end !== 'unknown',
     snapshot:
       start.file === undefined || orphans > 0 ? 'now' : start.isFallback || isManyReplayed ? 'soon' : 'none',
   }
@@ -390,12 +392,20 @@ function refusal(reason: string): StorageRefusal {
   return new StorageRefusal({ exitCode: exitStorage, reason })
 }
 
-/** Refuses an empty directory where one must be expressly declared new. */
+/** Refuses an empty directory that has held data, and any where one must be expressly declared new. */
 export function refuseUndeclared(given: {
   readonly config: ServerConfig
   readonly isDeclaredNew: boolean
+  readonly wasUsed: boolean
 }): void {
-  if (given.config.storage.isDbAutocreated || given.isDeclaredNew) return
+  if (given.isDeclaredNew) return
+  if (given.wasUsed) {
+    throw refusal(
+      'there is neither a snapshot nor a txn log, but corral.state says that this server has served from here: ' +
+        'starting empty would lose that. Create the file "initialize" in the data directory if it is meant to be new',
+    )
+  }
+  if (given.config.storage.isDbAutocreated) return
   throw new StorageRefusal({
     exitCode: exitNoData,
     reason:
