@@ -38,8 +38,13 @@ import { Reads } from './read.ts'
 import { beginReply, endReply, refuse, writeErrorResult, writeResultHead, writeResultsEnd } from './reply.ts'
 import { isReplay, Watching } from './watching.ts'
 
-/** Replies and events made in one step; the txn that reaches it is still applied whole. */
+/**
+ * Replies and events made in one step; the txn that reaches it is still applied whole. A process that has just begun runs
+ * code that is not compiled yet, twenty times slower: it begins with short pieces, which grow with what it has sent.
+ */
 const packetsPerPiece = 32_768
+const packetsPerFirstPiece = 64
+const sentPerPacketMore = 64
 
 const requestHeadBytes = 8
 const txnHeadBytes = 32
@@ -263,7 +268,9 @@ export class Pipeline {
    */
   apply(now: Now, most: number): boolean {
     const { view } = this.#records
-    const mostSent = this.#counters.packetsSent + packetsPerPiece
+    const sent = this.#counters.packetsSent
+    const mostSent =
+      sent + Math.min(packetsPerPiece, packetsPerFirstPiece + Math.floor(sent / sentPerPacketMore))
     for (let left = most; left > 0 && this.#unapplied > 0; left--) {
       if (this.#counters.packetsSent >= mostSent) break
       // What waits behind its last write must not see this one.

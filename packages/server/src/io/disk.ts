@@ -303,11 +303,9 @@ export class FileDisk implements Disk {
     })
   }
 
-  /** Lately it was; and no other write is on its way, whose journal commit this sync would wait for. */
+  /** Lately it was; and nothing else is being written, a snapshot or zeros, that keeps the journal busy. */
   #isSyncQuick(file: OpenFile): boolean {
-    if (this.#quickSyncs < quickStreak || file.fillsRunning > 0) return false
-    for (const other of this.#files.values()) if (other !== file && other.isBusy) return false
-    return true
+    return this.#quickSyncs >= quickStreak && this.#files.size === 1 && file.fillsRunning === 0
   }
 
   #writeHere(file: OpenFile, call: WriteCall): DiskResult {
