@@ -153,7 +153,7 @@ export class Driver implements SocketEvents {
     const { sockets, disk, say } = this.#parts
     switch (effect.kind) {
       case 'send':
-        return sockets.send(effect.conn, effect.chunk, effect.lengthBytes, this)
+        return sockets.send(effect.conn, effect.chunk, effect.lengthBytes)
       case 'setReading':
         return sockets.setReading(effect.conn, effect.to)
       case 'close':
@@ -183,6 +183,7 @@ export class Driver implements SocketEvents {
     setImmediate(() => {
       this.#isTurnAsked = false
       this.#happen({ kind: 'turnEnded' })
+      this.#parts.sockets.flush()
     })
   }
 
@@ -219,7 +220,7 @@ export class Driver implements SocketEvents {
     const encoded = encodeUtf8(answer)
     const chunk = pool.take(encoded.length)
     chunk.bytes.set(encoded)
-    sockets.send(conn, chunk, encoded.length, this)
+    sockets.send(conn, chunk, encoded.length)
     sockets.close(conn, 'flush')
     this.closed(conn)
   }

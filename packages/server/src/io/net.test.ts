@@ -74,10 +74,10 @@ async function listening(readPath: ReadPath = 'onread', mostConnections?: number
   return { sockets, pool, recorder, port }
 }
 
-function send({ sockets, pool, recorder }: Listening, conn: number, text: string): void {
+function send({ sockets, pool }: Listening, conn: number, text: string): void {
   const chunk = pool.take(text.length)
   const lengthBytes = Buffer.from(chunk.bytes.buffer).write(text, 'latin1')
-  sockets.send(conn, chunk, lengthBytes, recorder)
+  sockets.send(conn, chunk, lengthBytes)
 }
 
 function textFrom(socket: Socket): Promise<string> {
@@ -176,14 +176,15 @@ describe('writing', () => {
     client.pause()
     await at.recorder.until(event => event.kind === 'opened')
     const first = at.pool.take(10)
-    at.sockets.send(1, first, 10, at.recorder)
+    at.sockets.send(1, first, 10)
+    at.sockets.flush()
     const again = at.pool.take(10)
 
     expect(again === first).toBe(true)
     const isKernelFull = () => at.recorder.events.some(({ kind }) => kind === 'unsent')
-    while (!isKernelFull()) at.sockets.send(1, at.pool.take(1024 * 1024), 1024 * 1024, at.recorder)
+    while (!isKernelFull()) at.sockets.send(1, at.pool.take(1024 * 1024), 1024 * 1024)
     const waiting = at.pool.take(1024 * 1024)
-    at.sockets.send(1, waiting, 1024 * 1024, at.recorder)
+    at.sockets.send(1, waiting, 1024 * 1024)
     expect(at.pool.take(1024 * 1024) === waiting).toBe(false)
     at.sockets.close(1, 'abort')
     client.destroy()
