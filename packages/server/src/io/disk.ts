@@ -16,18 +16,25 @@ import {
   fsync,
   ftruncate,
   open,
-  read,
-  readdir,
   rename,
-  stat,
   unlink,
-  write,
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
-import type { Dir, DirEntry, DiskCall, DiskResult, FileId, OpId } from '@corral/core'
+import type { Dir, DiskCall, DiskResult, FileId, OpId } from '@corral/core'
 import { type Encoder, makeEncoder, PlainReader } from './disk-codecs.ts'
+import {
+  type Callback,
+  failureOf,
+  list,
+  ok,
+  readAll,
+  resultOf,
+  settle,
+  syncDir,
+  writeAll,
+} from './file-calls.ts'
 
 /** A disk as the driver sees it: real files, or memory. */
 export interface Disk {
@@ -51,7 +58,6 @@ export type DirPaths = Readonly<Record<Dir, string>>
 type CallOf<Kind extends DiskCall['call']> = Extract<DiskCall, { readonly call: Kind }>
 type FileCall = Extract<DiskCall, { readonly file: FileId }>
 type WriteCall = CallOf<'write'>
-type Callback = (result: DiskResult) => void
 
 interface HeldWrite {
   readonly op: OpId
@@ -83,7 +89,6 @@ const quickSyncMs = 1
 /** Quick syncs in a row before the loop's thread is trusted with one. */
 const quickStreak = 100
 
-const ok: DiskResult = { ok: true }
 const zeros: Uint8Array = new Uint8Array(128 * 1024)
 
 export class FileDisk implements Disk {
@@ -389,76 +394,3 @@ async function closeQuietly(file: OpenFile): Promise<void> {
 }
 
 const openFlags = { create: 'w+', update: 'r+', read: 'r' } as const
-
-function resultOf(error: NodeJS.ErrnoException | null): DiskResult {
-  return error === null ? ok : failureOf(error)
-}
-
-/** @param error - of the file system or of zlib, whose codes mean a damaged stream; anything else is thrown on */
-function failureOf(error: unknown): DiskResult {
-  if (!(error instanceof Error)) throw error
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
-  if (code === undefined) throw error
-  return { ok: false, errno: code.startsWith('Z_') ? 'EBADMSG' : code, message: error.message }
-}
-
-function settle<T>(promise: Promise<T>, value: (from: T) => DiskResult, ended: Callback): void {
-  promise.then(value, failureOf).then(ended)
-}
-
-function readAll(
-  fd: number,
-  to: { readonly at: number; readonly into: Uint8Array; readonly filled: number },
-  ended: Callback,
-): void {
-  const { at, into, filled } = to
-  read(fd, into, filled, into.length - filled, at + filled, (error, count) => {
-    if (error !== null) return ended(resultOf(error))
-    const now = filled + count
-    if (count === 0 || now === into.length) return ended({ ok: true, count: now })
-    readAll(fd, { at, into, filled: now }, ended)
-  })
-}
-
-/** One piece after another: a short write is continued. */
-function writeAll(fd: number, pieces: readonly Uint8Array[], at: number, ended: Callback): void {
-  const [piece, ...rest] = pieces
-  if (piece === undefined) return ended(ok)
-  write(fd, piece, 0, piece.length, at, (error, count) => {
-    if (error !== null) return ended(resultOf(error))
-    const left = count < piece.length ? [piece.subarray(count), ...rest] : rest
-    if (left.length === 0) return ended(ok)
-    writeAll(fd, left, at + count, ended)
-  })
-}
-
-function syncDir(path: string, ended: Callback): void {
-  open(path, 'r', (error, fd) => {
-    if (error !== null) return ended(resultOf(error))
-    fsync(fd, syncError => close(fd, closeError => ended(resultOf(syncError ?? closeError))))
-  })
-}
-
-/** Plain files only. */
-function list(path: string, ended: Callback): void {
-  readdir(path, { withFileTypes: true }, (error, found) => {
-    if (error !== null) return ended(resultOf(error))
-    const names = found.filter(entry => entry.isFile()).map(entry => entry.name)
-    settle(
-      Promise.all(names.map(name => entryOf(path, name))),
-      entries => ({ ok: true, entries: entries.flat() }),
-      ended,
-    )
-  })
-}
-
-/** @returns nothing for a file that went away meanwhile */
-function entryOf(path: string, name: string): Promise<DirEntry[]> {
-  return new Promise((found, failed) => {
-    stat(join(path, name), (error, stats) => {
-      if (error === null) found([{ name, sizeBytes: stats.size }])
-      else if (error.code === 'ENOENT') found([])
-      else failed(error)
-    })
-  })
-}
