@@ -26,7 +26,7 @@ import {
   stallRows,
   startRow,
 } from './rows.ts'
-import { type Memory, type Programs, RunningServer, type Side } from './servers.ts'
+import { type Memory, type Programs, RunningServer, type Side, type StartOptions } from './servers.ts'
 
 export interface Plan {
   readonly sides: readonly Side[]
@@ -82,7 +82,7 @@ async function inTurn(
 
 async function withServer<T>(
   bench: Bench,
-  options: { readonly side: Side; readonly name: string; readonly snapCount?: number },
+  options: Omit<StartOptions, 'home'> & { readonly name: string },
   use: (server: RunningServer) => Promise<T>,
 ): Promise<{ value: T; stallMs: number | undefined }> {
   const { side, name, ...rest } = options
@@ -260,7 +260,7 @@ async function measureLists({ generator, results }: Bench, side: Side, port: num
 /** A process of its own for each window: the server's own figure covers its whole life. */
 async function measureStall(bench: Bench, side: Side, rate: number): Promise<void> {
   const { plan, generator, results } = bench
-  const options = { side, name: 'tree', snapCount: stallSnapCount }
+  const options = { side, name: 'tree', snapCount: stallSnapCount, reportsStalls: true }
   const { value, stallMs } = await withServer(bench, options, async server => {
     const { port } = server
     const load = { port, connections: 50, 'in-flight': 16, tree: plan.znodes, rate }
