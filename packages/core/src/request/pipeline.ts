@@ -118,6 +118,8 @@ export class Pipeline {
   #records: Space = makeSpace(0)
   #recordAt = 0
   #unapplied = 0
+  /** Replies and events made since the start; the counters can be reset by an operator. */
+  #sent = 0
   /** Bytes of large requests that are not answered yet. */
   #largeBytes = 0
   readonly #digests: { readonly zxid: bigint; readonly digest: bigint }[] = []
@@ -268,11 +270,10 @@ export class Pipeline {
    */
   apply(now: Now, most: number): boolean {
     const { view } = this.#records
-    const sent = this.#counters.packetsSent
-    const mostSent =
-      sent + Math.min(packetsPerPiece, packetsPerFirstPiece + Math.floor(sent / sentPerPacketMore))
+    const share = Math.min(packetsPerPiece, packetsPerFirstPiece + Math.floor(this.#sent / sentPerPacketMore))
+    const mostSent = this.#sent + share
     for (let left = most; left > 0 && this.#unapplied > 0; left--) {
-      if (this.#counters.packetsSent >= mostSent) break
+      if (this.#sent >= mostSent) break
       // What waits behind its last write must not see this one.
       const { connection } = this.#writes[this.#head] as Write
       if (connection !== undefined && !this.#answerBacklog(now, connection)) break
@@ -664,6 +665,7 @@ export class Pipeline {
   }
 
   #countSent(connection: Connection): void {
+    this.#sent++
     this.#counters.packetsSent++
     connection.sent++
     this.#outbox.written(connection)
