@@ -13,7 +13,7 @@ function byZlib(bytes: Uint8Array): { readonly adler: number; readonly crc: numb
 
 function ours(bytes: Uint8Array): { readonly adler: number; readonly crc: number } {
   const space = spaceOf(bytes)
-  return { adler: adler32(space, 0, bytes.length), crc: crc32(bytes, space.view, 0, bytes.length) }
+  return { adler: adler32(space, 0, bytes.length), crc: crc32(space, 0, bytes.length) }
 }
 
 test('known values', () => {
@@ -43,13 +43,12 @@ test('random bytes agree with zlib, in one part or two', () => {
     fc.property(fc.uint8Array({ maxLength: 9000 }), fc.nat(9000), (raw, cut) => {
       const bytes = Uint8Array.from(raw)
       const at = Math.min(cut, bytes.length)
-      const view = new DataView(bytes.buffer)
       const expected = byZlib(bytes)
 
       expect(ours(bytes)).toEqual(expected)
       const space = spaceOf(bytes)
       expect(adler32(space, at, bytes.length, adler32(space, 0, at))).toBe(expected.adler)
-      expect(crc32(bytes, view, at, bytes.length, crc32(bytes, view, 0, at))).toBe(expected.crc)
+      expect(crc32(space, at, bytes.length, crc32(space, 0, at))).toBe(expected.crc)
     }),
     { numRuns: 300 },
   )
@@ -58,12 +57,12 @@ test('random bytes agree with zlib, in one part or two', () => {
 test('the CRC of words is that of their bytes', () => {
   fc.assert(
     fc.property(fc.integer(), fc.integer(), fc.integer(), (high, low, seed) => {
-      const { bytes, view } = makeSpace(8)
-      view.setInt32(0, high)
-      view.setInt32(4, low)
+      const space = makeSpace(8)
+      space.view.setInt32(0, high)
+      space.view.setInt32(4, low)
 
-      expect(crc32OfWords(high, low, seed)).toBe(crc32(bytes, view, 0, 8, seed))
-      expect(crc32OfWord(high, seed)).toBe(crc32(bytes, view, 0, 4, seed))
+      expect(crc32OfWords(high, low, seed)).toBe(crc32(space, 0, 8, seed))
+      expect(crc32OfWord(high, seed)).toBe(crc32(space, 0, 4, seed))
     }),
   )
 })

@@ -71,11 +71,10 @@ function makeCrcTables(): Int32Array {
 }
 
 /**
- * @param view - over the same memory as `bytes`, offset for offset
  * @param seed - the checksum so far, 0 to begin with: crc(ab) = crc(b, seed crc(a))
  * @returns the checksum as a signed 32-bit number
  */
-export function crc32(bytes: Uint8Array, view: DataView, from: number, to: number, seed = 0): number {
+export function crc32({ bytes, view }: Space, from: number, to: number, seed = 0): number {
   const t = crcTables
   let c = ~seed
   let at = from

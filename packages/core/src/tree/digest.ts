@@ -25,7 +25,7 @@ export function isDigestedPath(source: Space, from: number, to: number): boolean
 /** The CRC over a path: the seed for {@link contentCrcOf}. */
 export function pathCrc(source: Space, from: number, to: number): number {
   const isRoot = to - from === 1 && source.bytes[from] === slash
-  return isRoot ? 0 : crc32(source.bytes, source.view, from, to)
+  return isRoot ? 0 : crc32(source, from, to)
 }
 
 /**
@@ -34,7 +34,7 @@ export function pathCrc(source: Space, from: number, to: number): number {
  * @returns the CRC over path and data, signed
  */
 export function contentCrcOf(ofPath: number, data: Space, from: number, to: number): number {
-  return from < 0 || from === to ? ofPath : crc32(data.bytes, data.view, from, to, ofPath)
+  return from < 0 || from === to ? ofPath : crc32(data, from, to, ofPath)
 }
 
 /**
@@ -56,10 +56,9 @@ function crcOfPair(words: Int32Array, at: number, seed: number): number {
 
 /** {@link nodeDigest} of a row. */
 export function rowDigest(row: Space, at: number): number {
-  const { bytes, view } = row
-  const zxids = crc32(bytes, view, at + Row.czxid, at + Row.ctime, view.getInt32(at + Row.contentCrc))
-  const pzxid = crc32(bytes, view, at + Row.pzxid, at + rowBytes, zxids)
-  return crc32(bytes, view, at + Row.ctime, at + Row.dataLength, pzxid) >>> 0
+  const zxids = crc32(row, at + Row.czxid, at + Row.ctime, row.view.getInt32(at + Row.contentCrc))
+  const pzxid = crc32(row, at + Row.pzxid, at + rowBytes, zxids)
+  return crc32(row, at + Row.ctime, at + Row.dataLength, pzxid) >>> 0
 }
 
 /** A sum modulo 2^64, as two unsigned words. */

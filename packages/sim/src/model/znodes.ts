@@ -289,5 +289,5 @@ function digestOf(znode: Znode): bigint {
     at += 4
   }
   view.setBigInt64(at, znode.owner)
-  return BigInt(crc32(bytes, view, 0, bytes.length) >>> 0)
+  return BigInt(crc32({ bytes, view }, 0, bytes.length) >>> 0)
 }
