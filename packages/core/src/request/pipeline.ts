@@ -35,7 +35,8 @@ import { countOps, isMultiWrite, prepareMulti } from './multi.ts'
 import { Pending } from './pending.ts'
 import { type Asker, Preparer } from './prepare.ts'
 import { Reads } from './read.ts'
-import { beginReply, endReply, refuse, writeErrorResult, writeResultHead, writeResultsEnd } from './reply.ts'
+import { beginReply, endReply, refuse } from './reply.ts'
+import { writeTxnResult } from './txn-result.ts'
 import { isReplay, Watching } from './watching.ts'
 
 /**
@@ -507,51 +508,11 @@ export class Pipeline {
     const start = beginReply(w, write.xid, write.zxidHigh, write.zxidLow)
     if (write.err !== ErrorCode.Ok) refuse(w, start, write.err)
     else {
-      this.#replyBody(w, write.op, space, from + txnHeadBytes)
+      writeTxnResult(w, this.#tree, write.op, space, from + txnHeadBytes)
       endReply(w, start)
     }
     this.#finish(now, connection, { op: write.op, xid: write.xid, arrivedMs: write.arrivedMs })
     if (write.op === OpCode.CloseSession) this.#host.closeAfterReply(connection)
-  }
-
-  /** @param body - where the txn's body starts */
-  #replyBody(w: Writer, op: number, space: Space, body: number): void {
-    const tree = this.#tree
-    switch (op) {
-      case OpCode.Create:
-        return writePathAt(w, space, body)
-      case OpCode.Create2:
-      case OpCode.CreateContainer:
-      case OpCode.CreateTtl:
-        writePathAt(w, space, body)
-        return tree.statInto(tree.lastPathId, w)
-      case OpCode.SetData:
-      case OpCode.SetAcl:
-        return tree.statInto(tree.lastPathId, w)
-      case OpCode.Multi:
-        return this.#multiResults(w, space)
-      default:
-        return // delete, closeSession: the header says it all
-    }
-  }
-
-  #multiResults(w: Writer, space: Space): void {
-    const tree = this.#tree
-    for (let i = 0; i < tree.resultCount; i++) {
-      const type = tree.resultType(i)
-      if (type === OpCode.Error) {
-        writeErrorResult(w, tree.resultCode(i))
-        continue
-      }
-      writeResultHead(w, type, ErrorCode.Ok)
-      if (type === OpCode.Create || type === OpCode.Create2) {
-        const from = tree.resultPathFrom(i)
-        w.int32(tree.resultPathTo(i) - from)
-        w.raw(space, from, tree.resultPathTo(i))
-      }
-      if (type === OpCode.Create2 || type === OpCode.SetData) tree.resultStatInto(i, w)
-    }
-    writeResultsEnd(w)
   }
 
   /** Goes on with the requests that are due and were left because the connection had had its share of the step. */
@@ -717,9 +678,4 @@ function isCreateOp(op: number): boolean {
   return (
     op === OpCode.Create || op === OpCode.Create2 || op === OpCode.CreateContainer || op === OpCode.CreateTtl
   )
-}
-
-/** A string of a txn, length included. */
-function writePathAt(w: Writer, space: Space, at: number): void {
-  w.raw(space, at, at + 4 + space.view.getInt32(at))
 }
