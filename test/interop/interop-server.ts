@@ -49,7 +49,8 @@ export const superDigest = 'super:0bX78nEegDzJM3ju0iLBEJdWzjg='
 /** Children run without it: reading the certificates costs each start 90 ms. */
 export function childEnvironment(): NodeJS.ProcessEnv {
   const { NODE_EXTRA_CA_CERTS: _, ...environment } = process.env
-  return environment
+  // Java 17 encodes names by the locale, and digests what it encoded.
+  return { ...environment, LC_ALL: 'C.UTF-8' }
 }
 
 const firstPort = 20_000

@@ -1,9 +1,11 @@
 /** What of Apache ZooKeeper must be installed for a suite, and what happens where it is not. */
 import { existsSync } from 'node:fs'
+import { basename, delimiter, dirname, join } from 'node:path'
 import { describe, test } from 'vitest'
 
 export interface Software {
   readonly name: string
+  /** Programs must be found by their names too: scripts and compilers start one another so. */
   readonly files: readonly string[]
   /** The line that installs it on Debian. */
   readonly apt: string
@@ -17,7 +19,7 @@ export const java: Software = {
 
 export const javaZooKeeper: Software = {
   name: 'Apache ZooKeeper (Java)',
-  files: ['/usr/share/java/zookeeper.jar', '/usr/share/zookeeper/bin/zkCli.sh'],
+  files: ['/usr/share/java/zookeeper.jar', '/usr/share/zookeeper/bin/zkCli.sh', '/usr/bin/bash'],
   apt: 'apt-get install zookeeper',
 }
 
@@ -35,7 +37,7 @@ export const cliMt: Software = {
 
 export const cLibrary: Software = {
   name: 'the C client library and a C compiler',
-  files: ['/usr/bin/gcc', '/usr/include/zookeeper/zookeeper.h'],
+  files: ['/usr/bin/gcc', '/usr/bin/as', '/usr/bin/ld', '/usr/include/zookeeper/zookeeper.h'],
   apt: 'apt-get install gcc libc6-dev libzookeeper-mt-dev',
 }
 
@@ -44,7 +46,7 @@ export const cLibrary: Software = {
  * and both the report and the terminal say which line installs it.
  */
 export function describeWith(needs: readonly Software[], name: string, body: () => void): void {
-  const missing = needs.filter(need => !need.files.every(file => existsSync(file)))
+  const missing = needs.filter(need => !need.files.every(isThere))
   if (missing.length === 0) {
     describe(name, body)
     return
@@ -58,4 +60,11 @@ export function describeWith(needs: readonly Software[], name: string, body: () 
   }
   process.stderr.write(`\n  NOT RUN: ${name}\n  ${reason}\n\n`)
   test(`${name} — not run: ${reason}`, context => context.skip(reason))
+}
+
+function isThere(file: string): boolean {
+  if (!existsSync(file)) return false
+  if (dirname(file) !== '/usr/bin') return true
+  const path = process.env['PATH']?.split(delimiter) ?? []
+  return path.some(dir => existsSync(join(dir, basename(file))))
 }
