@@ -45,7 +45,7 @@ export class Aftermath {
   /** @param due - where recovery must end, at least */
   async start(log: CommitLog | undefined, due: bigint): Promise<Started> {
     const started = this.#boot(this.#given.disk, 'last', log)
-    started.server.highestToldZxid = due
+    started.server.promises.highestToldZxid = due
     await this.#untilUp(started.server)
     this.violations.push(...started.server.violations)
     return started

@@ -1,10 +1,7 @@
 /**
- * The simulated process around core's server: turns what happened into events, carries out effects, dies at any
- * boundary between two effects, and starts again on what its disk kept. The counterpart of the server package's
+ * The simulated process around core's server: hands it what happened, carries out effects one by one, dies at any
+ * boundary between two of them, and starts again on what its disk kept. The counterpart of the server package's
  * driver; the only caller of `step` here.
- *
- * A turn of the loop is as Node's: what the sockets and the disk had to say, in the order it came; then the tick if
- * one is due; then `turnEnded` if it was asked for. A stalled process takes no turn, while its inbox fills.
  */
 import { createHash } from 'node:crypto'
 import type {
@@ -20,18 +17,21 @@ import type {
   Random,
   ServerConfig,
 } from '@corral/core'
-import { highWord, lowWord, unreachable } from '@corral/protocol'
+import { unreachable } from '@corral/protocol'
 import { type Bug, spoilOutput, submitSpoiled } from './bugs.ts'
 import { between, chance } from './chance.ts'
 import { ChunkPool, poisoned } from './chunk-pool.ts'
 import type { CommitLog } from './commit-log.ts'
 import type { CrashKind, SimDisk } from './disk.ts'
+import { inWords } from './event-text.ts'
 import type { Violation } from './history.ts'
-import type { EndHandler, Network, End as SocketEnd } from './network.ts'
-import { Outgoing } from './outgoing.ts'
+import { Loop } from './loop.ts'
+import type { Network } from './network.ts'
+import { ProcessClock } from './process-clock.ts'
+import { PromiseJudge, type RightfulEnd } from './promise-judge.ts'
 import { RareMarks } from './rare-marks.ts'
-import { RecoveryJudge } from './recovery-judge.ts'
-import type { Appointment, Scheduler } from './scheduler.ts'
+import type { Scheduler } from './scheduler.ts'
+import { Sockets } from './sockets.ts'
 import type { Trace } from './trace.ts'
 
 /** What the driver needs of core's `Server`. */
@@ -86,23 +86,15 @@ export interface PlannedCrash extends Crash {
   effects: number
 }
 
-type End = 'refused' | 'bereft'
-
 /** Thrown between two effects to leave a turn: the process is no more. */
 class Death {
   readonly crash: Crash
   /** It is not started again. */
-  readonly end: End | undefined
-  constructor(crash: Crash, end?: End) {
+  readonly end: RightfulEnd | undefined
+  constructor(crash: Crash, end?: RightfulEnd) {
     this.crash = crash
     this.end = end
   }
-}
-
-interface Socket {
-  readonly conn: ConnId
-  readonly end: SocketEnd
-  readonly outgoing: Outgoing
 }
 
 /**
@@ -122,19 +114,14 @@ export class SimServer {
     clockSteps: 0,
     said: new Map(),
   }
-  readonly violations: Violation[] = []
-  /** Zxids a client may have learned of: nothing above the durable end may ever be among them. */
-  highestToldZxid = 0n
   fatalReason: string | undefined
   /** Restarts after a crash or a fatal end; the plan switches it off at its end. */
   isRestarting = true
-  /** Where the last recovery ended. */
-  recoveredZxid = 0n
+  /** What clients were told, and whether it comes back. */
+  readonly promises: PromiseJudge
   readonly #scheduler: Scheduler
   readonly #trace: Trace
-  readonly #network: Network
   readonly #disk: SimDisk
-  readonly #log: CommitLog | undefined
   readonly #random: Random
   readonly #config: ServerConfig
   readonly #makeMachine: MakeMachine
@@ -143,23 +130,15 @@ export class SimServer {
   #state: State = 'down'
   #machine: Machine | undefined
   #pool: ChunkPool = new ChunkPool()
-  #inbox: Event[] = []
-  readonly #sockets: Map<ConnId, Socket> = new Map()
-  #lastConn = 0
-  #turn: Appointment | undefined
-  #tick: Appointment | undefined
-  #isTickDue = false
-  #lastTickMs = 0
-  #isTurnAsked = false
+  #loop: Loop | undefined
+  readonly #sockets: Sockets
+  readonly #clock: ProcessClock
   #isServing = false
-  #isStalledUntilMs = 0
-  #wallStepMs = 0
-  #bootedAtMs = 0
   /** Effects still to be carried out before the process dies. */
   #plannedCrash: PlannedCrash | undefined
   readonly #marks: RareMarks
+  readonly #broken: Violation[] = []
   #generation = 0
-  #judge: RecoveryJudge | undefined
   /** Starts that did not come to serve, one after the other. */
   #vainBoots = 0
 
@@ -177,15 +156,24 @@ export class SimServer {
   }) {
     this.#scheduler = given.scheduler
     this.#trace = given.trace
-    this.#network = given.network
     this.#disk = given.disk
-    this.#log = given.log
+    this.promises = new PromiseJudge(given.disk, given.log)
+    this.#sockets = new Sockets({ network: given.network, post: event => this.#post(event) })
     this.#random = given.random
     this.#config = given.config
     this.#makeMachine = given.makeMachine
     this.#options = given.options
     this.#bug = given.bug
+    this.#clock = new ProcessClock({
+      scheduler: given.scheduler,
+      rate: given.bug === 'early-expiry' ? 3 : given.options.clockRate,
+      wallOffsetMs: given.options.wallOffsetMs,
+    })
     this.#marks = new RareMarks(given.options.hasMarks ? given.random.fork('marks') : undefined)
+  }
+
+  get violations(): readonly Violation[] {
+    return [...this.promises.violations, ...this.#broken]
   }
 
   /** How often each rare-event mark fired. */
@@ -205,25 +193,15 @@ export class SimServer {
     return this.#machine?.inspect()
   }
 
-  /** The process's wall clock, ms since 1970. */
-  get wallMs(): number {
-    return Math.floor(
-      1_700_000_000_000 + this.#options.wallOffsetMs + this.#wallStepMs + this.#scheduler.nowMs,
-    )
-  }
-
   boot(): void {
     this.#generation++
     this.counters.boots++
     this.#state = 'up'
-    this.#bootedAtMs = this.#scheduler.nowMs
+    this.#clock.restart()
     this.#pool = new ChunkPool()
-    this.#inbox = []
     this.#isServing = false
-    this.#isTurnAsked = false
-    this.#isStalledUntilMs = 0
     this.fatalReason = undefined
-    if (this.#log !== undefined) this.#judge = new RecoveryJudge(this.#disk, this.#log)
+    this.promises.starts()
     this.#machine = this.#makeMachine({
       config: this.#config,
       random: this.#random.fork(`boot ${this.counters.boots}`),
@@ -231,10 +209,16 @@ export class SimServer {
       sha1: bytes => new Uint8Array(createHash('sha1').update(bytes).digest()),
       maybe: label => this.#marks.maybe(label),
     })
-    if (this.#options.isPortOpenEarly) this.#network.listen(end => this.#accept(end))
-    this.#post({ kind: 'start' })
-    this.#lastTickMs = this.#monotonicMs()
-    this.#scheduleTick()
+    if (this.#options.isPortOpenEarly) this.#sockets.listen()
+    this.#loop = new Loop({
+      scheduler: this.#scheduler,
+      random: this.#random,
+      clock: this.#clock,
+      turnMs: this.#options.turnMs,
+      tickPeriodMs: this.#bug === 'no-ticks' ? undefined : Math.min(this.#config.tickTimeMs, 100),
+      takeTurn: events => this.#takeTurn(events),
+    })
+    this.#loop.start()
   }
 
   /** An ordered stop; ends in state 'stopped'. */
@@ -261,100 +245,23 @@ export class SimServer {
     if (this.#state !== 'up') return
     this.counters.stalls++
     this.counters.longestStallMs = Math.max(this.counters.longestStallMs, forMs)
-    this.#isStalledUntilMs = Math.max(this.#isStalledUntilMs, this.#scheduler.nowMs + forMs)
+    this.#loop?.stall(forMs)
   }
 
   stepWallClock(byMs: number): void {
     this.counters.clockSteps++
-    this.#wallStepMs += byMs
-  }
-
-  #monotonicMs(): number {
-    const rate = this.#bug === 'early-expiry' ? 3 : this.#options.clockRate
-    return (this.#scheduler.nowMs - this.#bootedAtMs) * rate + 1000
+    this.#clock.stepWall(byMs)
   }
 
   // -- what happens
 
-  #accept(end: SocketEnd): EndHandler | undefined {
-    if (this.#state !== 'up') return undefined
-    const conn = ++this.#lastConn
-    const socket: Socket = { conn, end, outgoing: new Outgoing() }
-    this.#sockets.set(conn, socket)
-    this.#post({ kind: 'opened', conn, peer: { address: '10.0.0.1', port: 1024 + (conn % 60_000) } })
-    return {
-      received: bytes => {
-        const copy = new Uint8Array(bytes)
-        this.#post({
-          kind: 'received',
-          conn,
-          bytes: copy,
-          view: new DataView(copy.buffer),
-          from: 0,
-          to: copy.length,
-        })
-      },
-      closed: () => {
-        if (this.#sockets.delete(conn)) this.#post({ kind: 'closed', conn })
-      },
-      unsent: lengthBytes => {
-        if (this.#sockets.has(conn)) this.#post({ kind: 'unsent', conn, lengthBytes })
-      },
-    }
-  }
-
   #post(event: Event): void {
-    if (this.#state !== 'up') return
-    this.#inbox.push(event)
-    this.#scheduleTurn()
+    if (this.#state === 'up') this.#loop?.post(event)
   }
 
-  #scheduleTurn(): void {
-    if (this.#turn !== undefined) return
-    const delayMs =
-      this.#options.turnMs === 0 ? 0 : between(this.#random, 0, 1000 * this.#options.turnMs) / 1000
-    this.#turn = this.#scheduler.after(delayMs, 'turn', () => {
-      this.#turn = undefined
-      const leftMs = this.#isStalledUntilMs - this.#scheduler.nowMs
-      if (leftMs > 0) {
-        this.#turn = this.#scheduler.after(leftMs, 'turn after a stall', () => {
-          this.#turn = undefined
-          this.#takeTurn()
-        })
-        return
-      }
-      this.#takeTurn()
-    })
-  }
-
-  #scheduleTick(): void {
-    if (this.#bug === 'no-ticks') return
-    const periodMs = Math.min(this.#config.tickTimeMs, 100)
-    this.#tick = this.#scheduler.after(periodMs, 'tick', () => {
-      this.#isTickDue = true
-      this.#scheduleTurn()
-      this.#scheduleTick()
-    })
-  }
-
-  #takeTurn(): void {
-    if (this.#state !== 'up') return
+  #takeTurn(events: Iterable<Event>): void {
     try {
-      const inbox = this.#inbox
-      this.#inbox = []
-      for (const event of inbox) this.#step(event)
-      if (this.#isTickDue) {
-        this.#isTickDue = false
-        const nowMs = this.#monotonicMs()
-        const periodMs = Math.min(this.#config.tickTimeMs, 100)
-        const stalledMs = Math.max(0, nowMs - this.#lastTickMs - periodMs)
-        this.#lastTickMs = nowMs
-        this.#step({ kind: 'tick', stalledMs: stalledMs < 5 ? 0 : stalledMs })
-      }
-      if (this.#isTurnAsked) {
-        this.#isTurnAsked = false
-        this.#step({ kind: 'turnEnded' })
-      }
+      for (const event of events) this.#step(event)
     } catch (error) {
       if (error instanceof Death) this.#die(error)
       else this.#collapse(error)
@@ -365,8 +272,8 @@ export class SimServer {
     const machine = this.#machine
     if (machine === undefined) return
     // A connection that core has closed tells it nothing more.
-    if ('conn' in event && event.kind !== 'closed' && !this.#sockets.has(event.conn)) return
-    const now: Now = { monotonicMs: this.#monotonicMs(), wallMs: this.wallMs }
+    if ('conn' in event && event.kind !== 'closed' && this.#sockets.get(event.conn) === undefined) return
+    const now: Now = { monotonicMs: this.#clock.monotonicMs(), wallMs: this.#clock.wallMs() }
     this.#noteEvent(event)
     const effects = machine.step(now, event)
     for (const effect of effects) {
@@ -384,7 +291,7 @@ export class SimServer {
     const atMs = this.#scheduler.nowMs
     if ('conn' in event) this.#trace.number(event.conn)
     if (event.kind === 'received') this.#trace.bytes(event.bytes)
-    this.#trace.event(() => `${atMs.toFixed(3)} event ${brief(event)}`)
+    this.#trace.event(() => `${atMs.toFixed(3)} event ${inWords(event)}`)
   }
 
   // -- what is done
@@ -404,26 +311,19 @@ export class SimServer {
       case 'setReading':
         this.#sockets.get(effect.conn)?.end.setReading(effect.to === 'on')
         break
-      case 'close': {
-        const socket = this.#sockets.get(effect.conn)
-        this.#sockets.delete(effect.conn)
-        if (effect.how === 'flush') socket?.end.finish()
-        else socket?.end.abort()
+      case 'close':
+        this.#sockets.close(effect.conn, effect.how)
         break
-      }
       case 'askTurn':
-        this.#isTurnAsked = true
+        this.#loop?.askTurn()
         return
       case 'disk':
         this.#onDisk(effect.op, effect.do)
         return
-      case 'command': {
-        const socket = this.#sockets.get(effect.conn)
-        this.#sockets.delete(effect.conn)
-        socket?.end.send(Uint8Array.of(0x69, 0x6d, 0x6f, 0x6b))
-        socket?.end.finish()
+      case 'command':
+        this.#sockets.get(effect.conn)?.end.send(Uint8Array.of(0x69, 0x6d, 0x6f, 0x6b))
+        this.#sockets.close(effect.conn, 'flush')
         break
-      }
       case 'say':
         this.counters.said.set(effect.what, (this.counters.said.get(effect.what) ?? 0) + 1)
         this.#trace.text(effect.what)
@@ -438,39 +338,20 @@ export class SimServer {
         this.fatalReason = effect.reason
         this.#trace.event(() => `${atMs.toFixed(3)} effect fatal ${effect.exitCode}: ${effect.reason}`)
         this.counters.fatals++
-        throw new Death({ kind: 'kill' }, this.#refusal(effect.reason))
+        throw new Death({ kind: 'kill' }, this.#isServing ? undefined : this.promises.refuses(effect.reason))
       default:
         unreachable(effect)
     }
-    this.#trace.event(() => `${atMs.toFixed(3)} effect ${brief(effect)}`)
+    this.#trace.event(() => `${atMs.toFixed(3)} effect ${inWords(effect)}`)
   }
 
   #onServing(): void {
     this.#isServing = true
     this.#vainBoots = 0
     this.counters.recoveries++
-    this.recoveredZxid = (this.#machine as Machine).inspect().lastZxid()
-    if (this.recoveredZxid < this.highestToldZxid) this.#onLoss()
-    this.#log?.recovered(this.recoveredZxid)
-    if (!this.#options.isPortOpenEarly) this.#network.listen(end => this.#accept(end))
-  }
-
-  /** On a damaged disk a server may end its start, saying why; unless a call of that start failed. */
-  #refusal(reason: string): End | undefined {
-    if (this.#isServing || this.#judge?.isDamaged !== true || /\bE[A-Z]{2,}:/.test(reason)) return undefined
-    const problem = this.#judge.problemOfRefusal(reason)
-    if (problem !== undefined) this.violations.push({ rule: 'D-08', message: `${problem}: ${reason}` })
-    return 'refused'
-  }
-
-  #onLoss(): void {
-    const [last, told] = [this.recoveredZxid, this.highestToldZxid]
-    const problem = this.#judge?.problemOfLoss(last, told)
-    if (this.#judge?.isDamaged === true && problem === undefined) throw new Death({ kind: 'kill' }, 'bereft')
-    this.violations.push({
-      rule: 'L4',
-      message: `start ${this.counters.boots} recovered up to zxid 0x${last.toString(16)}, but clients were told of 0x${told.toString(16)}; ${problem}`,
-    })
+    const end = this.promises.serves((this.#machine as Machine).inspect().lastZxid())
+    if (end !== undefined) throw new Death({ kind: 'kill' }, end)
+    if (!this.#options.isPortOpenEarly) this.#sockets.listen()
   }
 
   #send(conn: ConnId, given: Uint8Array): void {
@@ -478,19 +359,8 @@ export class SimServer {
     if (socket === undefined) return
     const bytes =
       this.#bug === undefined ? given : spoilOutput(this.#bug, given, () => chance(this.#random, 0.05))
-    for (const zxid of socket.outgoing.zxidsIn(bytes)) this.#tell(zxid)
+    for (const zxid of socket.outgoing.zxidsIn(bytes)) this.promises.tells(zxid, this.#scheduler.nowMs)
     socket.end.send(bytes)
-  }
-
-  /** L1 and P6: nothing leaves the server that a power loss could still take back. */
-  #tell(zxid: bigint): void {
-    if (zxid <= this.highestToldZxid) return
-    this.highestToldZxid = zxid
-    if (this.#log === undefined || this.#log.promisedZxid >= zxid) return
-    this.violations.push({
-      rule: 'L1',
-      message: `zxid 0x${zxid.toString(16)} leaves the server at ${this.#scheduler.nowMs} ms, and only 0x${this.#log.promisedZxid.toString(16)} is durable`,
-    })
   }
 
   #onDisk(op: OpId, call: DiskCall): void {
@@ -513,30 +383,24 @@ export class SimServer {
 
   #collapse(error: unknown): void {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    this.violations.push({ rule: 'throw', message: `the server threw: ${text}` })
+    this.#broken.push({ rule: 'throw', message: `the server threw: ${text}` })
     this.isRestarting = false
     this.#die(new Death({ kind: 'kill' }))
     this.#state = 'failed'
   }
 
   #end(state: State): void {
-    for (const socket of this.#sockets.values()) socket.end.abort()
-    this.#silence(state)
+    this.#silence(state, 'abort')
     this.#disk.crash('kill')
   }
 
   #die({ crash: { kind, random }, end }: Death): void {
     this.#trace.text(kind)
-    const sockets = [...this.#sockets.values()]
-    this.#silence(end ?? 'down')
-    for (const socket of sockets) {
-      if (kind === 'powerLoss') socket.end.vanish()
-      else socket.end.abort()
-    }
+    this.#silence(end ?? 'down', kind === 'powerLoss' ? 'vanish' : 'abort')
     this.#disk.crash(kind, random)
     if (!this.isRestarting || end !== undefined) return
     if (this.fatalReason !== undefined && ++this.#vainBoots > mostVainBoots) {
-      this.violations.push({ rule: 'V2', message: `the server does not start any more: ${this.fatalReason}` })
+      this.#broken.push({ rule: 'V2', message: `the server does not start any more: ${this.fatalReason}` })
       this.isRestarting = false
       this.#state = 'failed'
       return
@@ -547,31 +411,13 @@ export class SimServer {
     })
   }
 
-  #silence(state: State): void {
+  #silence(state: State, how: 'abort' | 'vanish'): void {
     this.#state = state
     this.#generation++
     this.#isServing = false
     this.#machine = undefined
-    this.#inbox = []
     this.#plannedCrash = undefined
-    this.#sockets.clear()
-    this.#network.listen(undefined)
-    for (const appointment of [this.#turn, this.#tick])
-      if (appointment !== undefined) appointment.isCancelled = true
-    this.#turn = undefined
-    this.#isTickDue = false
+    this.#loop?.end()
+    this.#sockets.leaveAll(how)
   }
-}
-
-function brief(what: object): string {
-  return Object.entries(what)
-    .map(([key, value]) => {
-      if (value instanceof Uint8Array) return `${key} ${value.length} bytes`
-      if (value instanceof DataView) return ''
-      if (typeof value === 'bigint') return `${key} ${highWord(value)}:${lowWord(value)}`
-      if (typeof value === 'object') return `${key} ${brief(value as object)}`
-      return `${key === 'kind' ? '' : key} ${String(value)}`
-    })
-    .join(' ')
-    .trim()
 }

@@ -332,7 +332,7 @@ class Run {
       return
     }
     // What is left must be right, up to where it ends.
-    const tree = treeAfter(this.#log.inOrder().slice(0, Number(server.recoveredZxid)))
+    const tree = treeAfter(this.#log.inOrder().slice(0, Number(server.promises.recoveredZxid)))
     // From here on zxids mean something else.
     this.#disk.observer = undefined
     const again = await this.#aftermath.start(undefined, 0n)
