@@ -3,9 +3,9 @@
  * them at once. The file wins over definitions, as in the original; options win over the file.
  */
 import type { ServerConfig } from '@corral/core'
+import { type Property, parseProperties } from '@corral/protocol'
 import { aliases, type Key, keys } from './keys.ts'
 import { nearest } from './nearest.ts'
-import { type Property, parseProperties } from './properties.ts'
 import {
   coreConfig,
   crossProblems,
