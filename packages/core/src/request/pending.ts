@@ -4,11 +4,12 @@
  * is predicted from it. A record goes when the last write that touched it is applied.
  *
  * A record hangs on the id of a znode that the tree has, or on the path of one that it does not have. One that is
- * deleted and made again while both are outstanding moves to its path: the id may be another znode's by then.
+ * deleted and made again while both are outstanding moves to its path: the id may be another znode's by then. The end
+ * of a session deletes what it owns, which may be much: of what no record speaks, none is made, the owner says enough.
  *
  * Source: outstandingChanges of PrepRequestProcessor in the Java server.
  */
-import { makeSpace, type Space } from '@corral/protocol'
+import { fromWords, makeSpace, type Space } from '@corral/protocol'
 import type { Random } from '../random.ts'
 import type { AclIndex } from '../tree/acl-table.ts'
 import type { DataTree } from '../tree/data-tree.ts'
@@ -91,6 +92,8 @@ export class Pending {
   #touchedBy: number[] = []
   #touchedHead = 0
   #write = 0
+  /** Sessions that outstanding writes end, in order, and the write of each: their znodes in the tree will be gone. */
+  readonly #ended: Map<bigint, number> = new Map()
   /** The tree digest after all outstanding writes. */
   readonly digest: DigestSum = new DigestSum()
   /** What to put back if the multi that is being prepared fails; undefined outside a multi. */
@@ -124,13 +127,18 @@ export class Pending {
     return id === 0 ? this.#absent(source, from, to) : this.#load(id)
   }
 
-  /** What will be at the path of a znode that the tree has. Only for looking, too. */
-  at(id: ZnodeId): PendingZnode {
-    const known = this.#byId[id] ?? 0
-    if (known !== 0) return this.#records[known - 1] as PendingZnode
-    if (this.#byPath.count === 0) return this.#load(id)
-    const path = this.#tree.pathOf(id)
-    return this.get(path, 0, path.bytes.length)
+  /**
+   * The present write ends a session: what it owns in the tree is gone, but for the records that are there already.
+   * Parents, and the digest, are the caller's.
+   */
+  endSession(high: number, low: number): void {
+    this.#ended.set(fromWords(high, low), this.#write)
+  }
+
+  /** Whether an outstanding write touched a znode that the tree has at this path. */
+  isRecorded(id: ZnodeId, path: Space, from: number, to: number): boolean {
+    if ((this.#byId[id] ?? 0) !== 0) return true
+    return this.#byPath.count > 0 && this.#byPath.get(path, from, to) >= 0
   }
 
   /** The record will stay until the present write is applied. */
@@ -192,6 +200,7 @@ export class Pending {
 
   /** The write was applied: the tree now says what its records said. */
   applied(write: number): void {
+    if (this.#ended.size > 0) this.#forgetEnded(write)
     const touchedBy = this.#touchedBy
     while (this.#touchedHead < touchedBy.length && (touchedBy[this.#touchedHead] as number) <= write) {
       const znode = this.#touched[this.#touchedHead] as PendingZnode
@@ -247,18 +256,31 @@ export class Pending {
     this.#touchedBy.length = this.#undoTouched
   }
 
+  #forgetEnded(write: number): void {
+    for (const [session, endedBy] of this.#ended) {
+      if (endedBy > write) return
+      this.#ended.delete(session)
+    }
+  }
+
+  #isEnded(id: ZnodeId): boolean {
+    const high = this.#tree.ownerHigh(id)
+    const low = this.#tree.ownerLow(id)
+    return (high | low) !== 0 && this.#ended.has(fromWords(high, low))
+  }
+
   #load(id: ZnodeId): PendingZnode {
     const tree = this.#tree
     const znode = this.#spare()
     znode.id = id
-    znode.exists = true
+    znode.exists = this.#ended.size === 0 || !this.#isEnded(id)
     tree.persistedInto(id, znode.stat)
     znode.childCount = tree.childCount(id)
     this.setAcl(znode, tree.acl(id))
     znode.contentCrc = tree.contentCrc(id)
     znode.dataBytes = tree.dataLength(id)
     znode.isDigested = tree.isDigested(id)
-    znode.digest = znode.isDigested ? nodeDigest(znode.contentCrc, znode.stat) : 0
+    znode.digest = znode.exists && znode.isDigested ? nodeDigest(znode.contentCrc, znode.stat) : 0
     return znode
   }
 

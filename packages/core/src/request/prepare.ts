@@ -286,28 +286,63 @@ export class Preparer {
    */
   prepareClose(w: Writer, session: Session, ephemerals: readonly ZnodeId[]): void {
     const pending = this.#pending
-    const tree = this.#tree
     const countAt = w.at
-    let count = 0
     w.int32(0)
-    for (const id of ephemerals) {
-      const znode = pending.at(id)
-      if (!znode.exists || !isOwner(znode, session)) continue
-      this.#remove(pending.at(tree.parent(id)), znode)
-      tree.pathInto(id, w)
-      count++
-    }
+    const recorded: Space[] = []
+    let count = this.#removeOwned(w, ephemerals, recorded)
+    for (const path of recorded) count += this.#removeRecorded(w, session, path, path.bytes.length)
     const fresh: PendingZnode[] = []
     pending.forEachNew(znode => {
       if (isOwner(znode, session)) fresh.push(znode)
     })
-    for (const znode of fresh) {
-      const { path, pathBytes } = znode
-      this.#remove(pending.get(path, 0, lastSlash(path.bytes, 0, pathBytes)), znode)
-      w.int32(pathBytes)
-      w.raw(path, 0, pathBytes)
+    for (const { path, pathBytes } of fresh) count += this.#removeRecorded(w, session, path, pathBytes)
+    pending.endSession(session.high, session.low)
+    w.view.setInt32(countAt, count)
+  }
+
+  /**
+   * Those that no outstanding write has touched: their siblings, which come together, change the parent once.
+   *
+   * @param recorded - gets the paths of the others
+   */
+  #removeOwned(w: Writer, ephemerals: readonly ZnodeId[], recorded: Space[]): number {
+    const pending = this.#pending
+    const tree = this.#tree
+    let count = 0
+    let parentId: ZnodeId = 0
+    let parent: PendingZnode | undefined
+    for (const id of ephemerals) {
+      const from = w.at
+      tree.pathInto(id, w)
+      if (pending.isRecorded(id, w, from + 4, w.at)) {
+        w.at = from
+        recorded.push(tree.pathOf(id))
+        continue
+      }
+      if (parent === undefined || tree.parent(id) !== parentId) {
+        if (parent !== undefined) pending.rehash(parent)
+        parentId = tree.parent(id)
+        parent = pending.get(w, from + 4, lastSlash(w.bytes, from + 4, w.at))
+        pending.touch(parent)
+        this.#stamp(parent, StatWord.Pzxid)
+      }
+      parent.childCount--
+      pending.digest.subtract(tree.digestOf(id))
+      count++
     }
-    w.view.setInt32(countAt, count + fresh.length)
+    if (parent !== undefined) pending.rehash(parent)
+    return count
+  }
+
+  /** @returns 1, or 0 if there will be no such znode of the session's */
+  #removeRecorded(w: Writer, session: Session, path: Space, pathBytes: number): number {
+    const pending = this.#pending
+    const znode = pending.get(path, 0, pathBytes)
+    if (!znode.exists || !isOwner(znode, session)) return 0
+    this.#remove(pending.get(path, 0, lastSlash(path.bytes, 0, pathBytes)), znode)
+    w.int32(pathBytes)
+    w.raw(path, 0, pathBytes)
+    return 1
   }
 
   #remove(parent: PendingZnode, znode: PendingZnode): void {

@@ -171,6 +171,11 @@ export class DataTree implements TreeReader {
     return !this.#parts.znodes.rows.hasFlag(id, Flag.Undigested)
   }
 
+  /** What the znode contributes to the tree digest, unsigned. */
+  digestOf(id: ZnodeId): number {
+    return this.#parts.digestOf(id)
+  }
+
   statInto(id: ZnodeId, out: Writer): void {
     this.#parts.znodes.statInto(id, out)
   }
