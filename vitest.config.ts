@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { NotRunReport } from './scripts/not-run-report.ts'
 
 // Only the tests see the packages' sources; everything else goes through `dist`, as a user of them does.
 const conditions = ['corral-source', 'module', 'node', 'development|production']
@@ -8,6 +9,7 @@ export default defineConfig({
   ssr: { resolve: { conditions, externalConditions: ['corral-source', 'node'] } },
   test: {
     environment: 'node',
+    reporters: ['default', new NotRunReport()],
     include: ['packages/**/*.test.ts', 'test/**/*.test.ts', 'scripts/**/*.test.ts', 'bench/**/*.test.ts'],
     exclude: ['**/node_modules/**', '**/dist/**'],
     pool: 'forks',

@@ -6,9 +6,10 @@ import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { OpCode, openAcl, Xid } from '@corral/protocol'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type CorralProcess, runCorral } from '../interop/corral-server.ts'
 import { RawClient } from '../interop/raw-client.ts'
+import { describeUnless } from '../interop/software.ts'
 
 let root: string
 const running: CorralProcess[] = []
@@ -107,14 +108,11 @@ test('a zoo.cfg that is not there ends it with 2 and is named', async () => {
 })
 
 /** File systems of a kind of their own can be had by whoever may mount: root, but not in every container. */
-const canMount = tryMount()
-if (!canMount) {
-  process.stderr.write(
-    '\n  NOT RUN: full and read-only file systems\n  nothing can be mounted here; run the tests as root (in a container: --cap-add SYS_ADMIN)\n\n',
-  )
-}
+const missing = canMount()
+  ? []
+  : ['nothing can be mounted here: run the tests as root (in a container: --cap-add SYS_ADMIN)']
 
-describe.runIf(canMount || process.env['CI'] === 'true')('on a file system of its own', () => {
+describeUnless(missing, 'on a file system of its own', () => {
   let mounted: string | undefined
 
   afterEach(() => {
@@ -178,7 +176,7 @@ describe.runIf(canMount || process.env['CI'] === 'true')('on a file system of it
   })
 })
 
-function tryMount(): boolean {
+function canMount(): boolean {
   if (process.platform !== 'linux') return false
   const dir = mkdtempSync(join(tmpdir(), 'corral-mount-'))
   try {
