@@ -128,6 +128,39 @@ describe('a server process', () => {
     expect(JSON.parse(stderr)).toEqual({ stall: { maxMs: expect.any(Number), p999Ms: expect.any(Number) } })
   })
 
+  test('a second signal during the stop changes nothing: Ctrl-C under npm arrives twice', async () => {
+    const preload = `${aDir()}.cjs`
+    writeFileSync(
+      preload,
+      `const fs = require('node:fs')
+for (const name of ['fsync', 'fdatasync']) fs[name] = (_, ended) => setTimeout(ended, 200, null)\n`,
+    )
+    const environment = { NODE_OPTIONS: `--require ${preload}` }
+    const server = run(['server', '--client-port', '0', '--data-dir', aDir()], environment)
+    await server.line('serving')
+    const stopping = server.line('stopping')
+
+    server.child.kill('SIGINT')
+    await stopping
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGINT'] as const) server.child.kill(signal)
+    const { exitCode, stdout } = await server.ended
+
+    expect(exitCode).toBe(0)
+    expect(stdout.match(/"what":"stopp\w+"/g)).toEqual(['"what":"stopping"', '"what":"stopped"'])
+  })
+
+  test('SIGHUP, which would reload other servers, is said to mean nothing', async () => {
+    const server = run(['server', '--client-port', '0', '--data-dir', aDir()])
+    await server.line('serving')
+    const ignored = server.line('SIGHUP is ignored')
+
+    server.child.kill('SIGHUP')
+
+    expect(await ignored).toMatchObject({ level: 'warn', reason: expect.stringContaining('start anew') })
+    server.child.kill('SIGTERM')
+    expect((await server.ended).exitCode).toBe(0)
+  })
+
   test('a file, and options over it; what it does not do is said with the line', async () => {
     const config = aConfig(
       `dataDir=${aDir()}\nclientPort=1\nclientPortAddress=127.0.0.1\naudit.enable=true\nfoo=bar\n`,

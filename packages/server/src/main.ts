@@ -103,14 +103,11 @@ async function run({ core, process: settings, notices }: Configuration): Promise
     onLog({ wallMs: Date.now(), level, what: 'configuration', fields })
   }
   let server: RunningServer | undefined
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => {
-      onLog({ wallMs: Date.now(), level: 'info', what: 'stopping', fields: { signal } })
-      if (server === undefined)
-        endWith(ExitCode.Ok) // nothing was accepted yet
-      else void server.stop()
-    })
-  }
+  obeySignals(onLog, () => {
+    if (server === undefined)
+      endWith(ExitCode.Ok) // nothing was accepted yet
+    else void server.stop()
+  })
   try {
     server = await launch({
       core,
@@ -140,6 +137,27 @@ async function run({ core, process: settings, notices }: Configuration): Promise
   }
   onLog({ wallMs: Date.now(), level: 'info', what: 'stopped', fields: {} })
   return endWith(ExitCode.Ok)
+}
+
+/** @param stop - called once: a second signal, as Ctrl-C under npm is, changes nothing about a stop that has begun */
+function obeySignals(onLog: (line: LogLine) => void, stop: () => void): void {
+  let isStopping = false
+  const stopFor = (signal: string): void => {
+    if (isStopping) return
+    isStopping = true
+    onLog({ wallMs: Date.now(), level: 'info', what: 'stopping', fields: { signal } })
+    stop()
+  }
+  process.on('SIGTERM', stopFor)
+  process.on('SIGINT', stopFor)
+  process.on('SIGHUP', signal => {
+    if (process.stdout.isTTY) {
+      stopFor(signal) // the terminal it runs in is gone
+      return
+    }
+    const reason = 'nothing is read again while the server runs; to change a setting, start anew'
+    onLog({ wallMs: Date.now(), level: 'warn', what: 'SIGHUP is ignored', fields: { reason } })
+  })
 }
 
 /**
