@@ -1,5 +1,14 @@
 /** Both disks answer the same calls in the same way; what is special to real files comes after. */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
@@ -259,6 +268,29 @@ describe('files', () => {
 
   test('a call on a file that is not open is refused', async () => {
     expect(await fileDisk().do({ call: 'sync', file: 77 })).toMatchObject({ ok: false, errno: 'EBADF' })
+  })
+
+  test('lists the files that symbolic links lead to, and refuses to list past one that leads nowhere', async () => {
+    const asked = fileDisk()
+    writeFileSync(join(root, 'elsewhere'), '12345')
+    symlinkSync(join(root, 'elsewhere'), join(root, 'log', 'log.1'))
+    symlinkSync(root, join(root, 'log', 'directory'))
+
+    expect(await asked.do({ call: 'list', dir: 'log' })).toEqual({
+      ok: true,
+      entries: [{ name: 'log.1', sizeBytes: 5 }],
+    })
+    symlinkSync(join(root, 'unmounted'), join(root, 'log', 'log.9'))
+    symlinkSync(join(root, 'unmounted'), join(root, 'myid'))
+    expect(await asked.do({ call: 'list', dir: 'log' })).toMatchObject({
+      ok: false,
+      errno: 'ENOENT',
+      message: expect.stringContaining('log.9'),
+    })
+    expect(await asked.do({ call: 'list', dir: 'logRoot' })).toEqual({
+      ok: true,
+      entries: [{ name: 'elsewhere', sizeBytes: 5 }],
+    })
   })
 
   test('lists plain files only', async () => {

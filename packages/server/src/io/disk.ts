@@ -126,7 +126,7 @@ export class FileDisk implements Disk {
       case 'open':
         return this.#open(call, report)
       case 'list':
-        return list(this.#paths[call.dir], report)
+        return list(this.#paths[call.dir], { areLostLinksAllowed: isShared(call.dir) }, report)
       case 'syncDir':
         return syncDir(this.#paths[call.dir], report)
       case 'rename':
@@ -361,6 +361,11 @@ export class FileDisk implements Disk {
       for (const end of finished) this.#done(end.op, end.result)
     })
   }
+}
+
+/** The directories above `version-2` hold other things as well. */
+function isShared(dir: Dir): boolean {
+  return dir === 'dataRoot' || dir === 'logRoot'
 }
 
 function lengthOf(call: WriteCall): number {

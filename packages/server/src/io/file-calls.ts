@@ -56,25 +56,37 @@ export function syncDir(path: string, ended: Callback): void {
   })
 }
 
-/** Plain files only. */
-export function list(path: string, ended: Callback): void {
+/**
+ * Plain files, and what symbolic links lead to if it is one: an operator may have moved a log to another disk. A link
+ * that leads nowhere fails the call unless that is allowed: where that disk is not mounted, the log must not count as
+ * absent.
+ */
+export function list(
+  path: string,
+  { areLostLinksAllowed }: { readonly areLostLinksAllowed: boolean },
+  ended: Callback,
+): void {
   readdir(path, { withFileTypes: true }, (error, found) => {
     if (error !== null) return ended(resultOf(error))
-    const names = found.filter(entry => entry.isFile()).map(entry => entry.name)
     settle(
-      Promise.all(names.map(name => entryOf(path, name))),
+      Promise.all(
+        found.map(entry => {
+          const mayBeGone = areLostLinksAllowed || !entry.isSymbolicLink()
+          return entry.isFile() || entry.isSymbolicLink() ? entryOf(path, entry.name, mayBeGone) : []
+        }),
+      ),
       entries => ({ ok: true, entries: entries.flat() }),
       ended,
     )
   })
 }
 
-/** @returns nothing for a file that went away meanwhile */
-function entryOf(path: string, name: string): Promise<DirEntry[]> {
+/** @returns nothing for what is no file, or is not there if it may be gone */
+function entryOf(path: string, name: string, mayBeGone: boolean): Promise<DirEntry[]> {
   return new Promise((found, failed) => {
     stat(join(path, name), (error, stats) => {
-      if (error === null) found([{ name, sizeBytes: stats.size }])
-      else if (error.code === 'ENOENT') found([])
+      if (error === null) found(stats.isFile() ? [{ name, sizeBytes: stats.size }] : [])
+      else if (error.code === 'ENOENT' && mayBeGone) found([])
       else failed(error)
     })
   })
