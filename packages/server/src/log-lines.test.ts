@@ -3,7 +3,7 @@ import { isAtLeast, jsonLine, type LogLine, textLine } from './log-lines.ts'
 
 function aLine(more: Partial<LogLine> = {}): LogLine {
   return {
-    wallMs: Date.UTC(2026, 10, 21, 11, 9, 5, 123),
+    wallMs: new Date(2026, 10, 21, 11, 9, 5, 123).getTime(),
     level: 'info',
     what: 'a thing',
     fields: {},
@@ -19,6 +19,13 @@ test('the ready line is a sentence on a terminal and has its port in JSON', () =
     '2026-11-21 11:09:05,123 INFO  corral 0.1.0 serves 127.0.0.1:2181 (data in ./data, started in 41 ms)\n',
   )
   expect(JSON.parse(jsonLine(line))).toMatchObject({ what: 'serving', port: 2181, level: 'info' })
+})
+
+test('the time on a terminal is that of its place, in JSON that of the world', () => {
+  const line = aLine({ wallMs: new Date(2026, 0, 2, 3, 4, 5, 6).getTime() })
+
+  expect(textLine(line)).toBe('2026-01-02 03:04:05,006 INFO  a thing\n')
+  expect(JSON.parse(jsonLine(line)).time).toBe(new Date(line.wallMs).toISOString())
 })
 
 test('an IPv6 address is set apart from its port', () => {

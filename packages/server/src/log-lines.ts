@@ -25,11 +25,21 @@ export function jsonLine({ wallMs, level, what, fields }: LogLine): string {
   return `${escapeUnprintable(JSON.stringify(line))}\n`
 }
 
-/** @returns one line with its end: `2026-11-21 11:09:05,123 INFO  what happened  name=value …` */
+/** @returns one line with its end: `2026-11-21 11:09:05,123 INFO  what happened name=value …`, in local time */
 export function textLine({ wallMs, level, what, fields }: LogLine): string {
-  const time = new Date(wallMs).toISOString().replace('T', ' ').replace('.', ',').slice(0, -1)
+  const time = localTime(new Date(wallMs))
   const sentence = sentences[what]?.(fields) ?? [what, ...Object.entries(fields).map(textField)].join(' ')
   return `${time} ${level.toUpperCase().padEnd(5)} ${escapeUnprintable(sentence)}\n`
+}
+
+function localTime(date: Date): string {
+  const day = [date.getFullYear(), twoDigits(date.getMonth() + 1), twoDigits(date.getDate())].join('-')
+  const time = [date.getHours(), date.getMinutes(), date.getSeconds()].map(twoDigits).join(':')
+  return `${day} ${time},${String(date.getMilliseconds()).padStart(3, '0')}`
+}
+
+function twoDigits(value: number): string {
+  return String(value).padStart(2, '0')
 }
 
 /** Lines whose fields read better as a sentence. */
