@@ -167,7 +167,8 @@ export class Znodes {
   remove(id: ZnodeId, hash: number, pathLength: number): void {
     const { rows, arena } = this
     let slot = this.#index.first(hash)
-    while (this.#index.valueAt(slot) !== id) slot = this.#index.next(slot, hash)
+    while (slot >= 0 && this.#index.valueAt(slot) !== id) slot = this.#index.next(slot, hash)
+    assert(slot >= 0, 'what is removed is in the index')
     this.#index.removeAt(slot)
 
     const parent = rows.get(id, Row.parent)
