@@ -6,7 +6,8 @@ import { defaultConfig, type Random, type ServerConfig } from '@corral/core'
 import { chance } from './chance.ts'
 import { Auditor, compareWithModel } from './clients/auditor.ts'
 import type { CommitLog } from './commit-log.ts'
-import { healthyDisk, type SimDisk } from './disk.ts'
+import { SimDisk } from './disk.ts'
+import { healthyDisk } from './disk-options.ts'
 import { type DriverOptions, type MakeMachine, SimServer } from './driver.ts'
 import type { Violation } from './history.ts'
 import type { ModelTree } from './model/znodes.ts'
@@ -63,7 +64,7 @@ export class Aftermath {
   /** L3: from every retained snapshot the logs lead to the same tree; on a disk that was damaged, perhaps nowhere. */
   async replayOlderSnapshots(tree: ModelTree): Promise<void> {
     const { disk, scheduler, trace, random } = this.#given
-    const snapshots = disk.names('data').filter(name => name.startsWith('snapshot.'))
+    const snapshots = disk.volume.names('data').filter(name => name.startsWith('snapshot.'))
     snapshots.sort((a, b) => (zxidIn(a) > zxidIn(b) ? -1 : 1))
     const { rotten, lostSyncs, misdirected } = disk.counters
     const wasDamaged = rotten + lostSyncs + misdirected > 0
@@ -71,13 +72,14 @@ export class Aftermath {
     for (const [i, snapshot] of snapshots.slice(1).entries()) {
       const isChosen = snapshots.length <= mostSnapshots || chance(draws, 4 / snapshots.length)
       if (!isChosen || this.#isPurged(snapshot)) continue
-      const twin = disk.clone({
+      const twin = new SimDisk({
         scheduler,
         trace,
         random: random.fork(`disk older ${i}`),
         options: healthyDisk,
+        volume: disk.volume.copy(),
       })
-      for (const newer of snapshots.slice(0, i + 1)) twin.destroy('data', newer)
+      for (const newer of snapshots.slice(0, i + 1)) twin.volume.destroy('data', newer)
       const { server, network } = this.#boot(twin, `older ${i}`, undefined)
       await this.#untilUp(server)
       const when = `replayed from ${snapshot}`
@@ -91,7 +93,7 @@ export class Aftermath {
 
   /** A purge that a crash cut short has removed the logs and not yet the snapshots. */
   #isPurged(snapshot: string): boolean {
-    const logs = this.#given.disk.names('log').filter(name => name.startsWith('log.'))
+    const logs = this.#given.disk.volume.names('log').filter(name => name.startsWith('log.'))
     return logs.length > 0 && logs.every(name => zxidIn(name) > zxidIn(snapshot) + 1n)
   }
 

@@ -88,11 +88,11 @@ export class CommitLog implements DiskObserver {
     }
     if (newest === undefined) return
     const last = this.#lastIn.get(newest) ?? 0n
-    if (last > this.#promisedZxid && this.#disk.isPromised('log', newest)) this.#promisedZxid = last
+    if (last > this.#promisedZxid && this.#disk.volume.isPromised('log', newest)) this.#promisedZxid = last
   }
 
   #scan(name: string): void {
-    const content = this.#disk.content('log', name)
+    const content = this.#disk.volume.content('log', name)
     if (content === undefined) return
     const view = new DataView(content.buffer, content.byteOffset, content.byteLength)
     let at = this.#scanned.get(name) ?? 0

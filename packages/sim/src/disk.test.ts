@@ -1,6 +1,7 @@
 import { type DiskCall, type DiskResult, type FileId, seededRandom } from '@corral/core'
 import { describe, expect, test } from 'vitest'
-import { type DiskOptions, healthyDisk, SimDisk } from './disk.ts'
+import { SimDisk } from './disk.ts'
+import { type DiskOptions, healthyDisk } from './disk-options.ts'
 import { Scheduler } from './scheduler.ts'
 import { Trace } from './trace.ts'
 
@@ -32,7 +33,7 @@ function aDisk(options: Partial<DiskOptions> = {}, seed = 1) {
   const write = (file: FileId, at: number, text: string, sync = false): DiskResult =>
     call({ call: 'write', file, at, pieces: [Buffer.from(text)], sync })
   const text = (name: string): string | undefined => {
-    const content = disk.content('log', name)
+    const content = disk.volume.content('log', name)
     return content === undefined ? undefined : Buffer.from(content).toString()
   }
   return { disk, scheduler, call, create, write, text, run }
@@ -151,7 +152,7 @@ describe('after a power loss', () => {
 
       disk.crash('powerLoss')
 
-      outcomes.add(disk.names('log').join())
+      outcomes.add(disk.volume.names('log').join())
     }
     expect(outcomes).toEqual(new Set(['a.tmp', 'a']))
   })
@@ -247,11 +248,18 @@ describe('faults', () => {
 test('a clone goes its own way', () => {
   const { disk, create, write, text, scheduler } = aDisk()
   write(create('a'), 0, 'same', true)
-  const twin = disk.clone({ scheduler, trace: new Trace(), random: seededRandom(9), options: healthyDisk })
+  const volume = disk.volume.copy()
+  const twin = new SimDisk({
+    scheduler,
+    trace: new Trace(),
+    random: seededRandom(9),
+    options: healthyDisk,
+    volume,
+  })
 
-  disk.damage('log', 'a', 0, Buffer.from('XXXX'))
-  twin.destroy('log', 'a')
+  disk.volume.spoil({ dir: 'log', name: 'a' }, { how: 'wrong', at: 0, lengthBytes: 4 }, Buffer.from('XXXX'))
+  twin.volume.destroy('log', 'a')
 
   expect(text('a')).toBe('XXXX')
-  expect(twin.names('log')).toEqual([])
+  expect(twin.volume.names('log')).toEqual([])
 })

@@ -13,63 +13,14 @@
  * file with a codec holds plain bytes, and does not open any more once they are damaged.
  */
 import type { Dir, DirEntry, DiskCall, DiskResult, FileCodec, FileId, Random } from '@corral/core'
-import { assert, unreachable } from '@corral/protocol'
+import { unreachable } from '@corral/protocol'
 import { between, chance, exponential, pick } from './chance.ts'
-import { type Damage, Directory, type Inode, sectorBytes } from './disk-image.ts'
+import { rot } from './decay.ts'
+import { type Inode, sectorBytes } from './disk-image.ts'
+import { type DiskCounters, type DiskOptions, noCounts } from './disk-options.ts'
 import type { Appointment, Scheduler } from './scheduler.ts'
 import type { Trace } from './trace.ts'
-
-export interface DiskOptions {
-  readonly meanLatencyMs: number
-  readonly meanSyncMs: number
-  /** Probability that a sync takes {@link slowSyncMs}. */
-  readonly slowSync: number
-  readonly slowSyncMs: number
-  /** Probability per call of the kind, while the budget lasts. */
-  readonly writeError: number
-  readonly syncError: number
-  readonly readError: number
-  readonly noSpace: number
-  /** Of a change of names, or of an open: read-only, no permission, too many files. */
-  readonly nameError: number
-  readonly errorBudget: number
-  /** A sync that says yes and does nothing. */
-  readonly lostSync: number
-  /** Probability that a write reaches the platter elsewhere, whole, and says yes. */
-  readonly misdirected: number
-}
-
-export const healthyDisk: DiskOptions = {
-  meanLatencyMs: 0.05,
-  meanSyncMs: 1,
-  slowSync: 0,
-  slowSyncMs: 0,
-  writeError: 0,
-  syncError: 0,
-  readError: 0,
-  noSpace: 0,
-  nameError: 0,
-  errorBudget: 0,
-  lostSync: 0,
-  misdirected: 0,
-}
-
-export interface DiskCounters {
-  syncs: number
-  writeErrors: number
-  syncErrors: number
-  readErrors: number
-  noSpace: number
-  nameErrors: number
-  lostSyncs: number
-  misdirected: number
-  /** Places that rotted. */
-  rotten: number
-  kills: number
-  powerLosses: number
-  /** Pending operations that a power loss took back, wholly or partly. */
-  takenBack: number
-}
+import { Volume } from './volume.ts'
 
 interface Handle {
   readonly inode: Inode
@@ -97,43 +48,16 @@ export interface DiskObserver {
 
 export type CrashKind = 'kill' | 'powerLoss'
 
-/** Files and names that are not what the server was promised. */
-export interface DamagedFile {
-  readonly dir: Dir
-  readonly name: string
-  readonly places: readonly Damage[]
-  /** What a sync of the directory said of this name is not so. */
-  readonly isNameLost: boolean
-}
-
 type FileCall = Exclude<DiskCall, { call: 'open' | 'list' | 'syncDir' | 'rename' | 'remove' }>
 
 export class SimDisk {
-  readonly counters: DiskCounters = {
-    syncs: 0,
-    writeErrors: 0,
-    syncErrors: 0,
-    readErrors: 0,
-    noSpace: 0,
-    nameErrors: 0,
-    lostSyncs: 0,
-    misdirected: 0,
-    rotten: 0,
-    kills: 0,
-    powerLosses: 0,
-    takenBack: 0,
-  }
+  readonly counters: DiskCounters = noCounts()
+  readonly volume: Volume
   observer: DiskObserver | undefined
   options: DiskOptions
   readonly scheduler: Scheduler
   readonly #trace: Trace
   readonly #random: Random
-  readonly #directories: Record<Dir, Directory> = {
-    data: new Directory(),
-    log: new Directory(),
-    dataRoot: new Directory(),
-    logRoot: new Directory(),
-  }
   readonly #handles: Map<FileId, Handle> = new Map()
   #lastFile = 0
   #errorsLeft: number
@@ -141,12 +65,20 @@ export class SimDisk {
   #rotDue = 0
   readonly #running: Set<Running> = new Set()
 
-  constructor(given: { scheduler: Scheduler; trace: Trace; random: Random; options: DiskOptions }) {
+  /** @param given - volume: what lies on it already; it is this disk's from now on */
+  constructor(given: {
+    scheduler: Scheduler
+    trace: Trace
+    random: Random
+    options: DiskOptions
+    volume?: Volume
+  }) {
     this.scheduler = given.scheduler
     this.#trace = given.trace
     this.#random = given.random
     this.options = given.options
     this.#errorsLeft = given.options.errorBudget
+    this.volume = given.volume ?? new Volume()
   }
 
   /** No more errors, and no slowness. A device that lies goes on lying. */
@@ -191,7 +123,7 @@ export class SimDisk {
     if (kind === 'kill') this.counters.kills++
     else {
       this.counters.powerLosses++
-      for (const dir of dirs) this.counters.takenBack += this.#directories[dir].losePower(random)
+      this.counters.takenBack += this.volume.losePower(random)
     }
     for (; this.#rotDue > 0; this.#rotDue--) this.#rot(random)
   }
@@ -201,87 +133,11 @@ export class SimDisk {
     this.#rotDue = places
   }
 
-  /** Bits flip, or sectors become zeros, in some file. */
   #rot(random: Random): void {
-    const files = dirs.flatMap(dir => this.names(dir).map(name => ({ dir, name })))
-    if (files.length === 0) return
-    const { dir, name } = pick(random, files)
-    const content = this.content(dir, name) as Uint8Array
-    // Zeros that nothing was written over yet seldom matter.
-    const used = chance(random, 0.1) ? content.length : content.findLastIndex(byte => byte !== 0) + 1
-    if (used === 0) return
-    const at = between(random, 0, used - 1)
-    const unit = pick(random, [1, 1, 1, sectorBytes, 8 * sectorBytes])
-    const from = at - (at % unit)
-    const bytes =
-      unit === 1
-        ? Uint8Array.of((content[at] as number) ^ (1 << between(random, 0, 7)))
-        : new Uint8Array(unit)
-    const rotten = bytes.subarray(0, Math.min(unit, content.length - from))
-    if (rotten.every((byte, i) => byte === content[from + i])) return
+    const place = rot(this.volume, random)
+    if (place === undefined) return
     this.counters.rotten++
-    this.#trace.event(() => `disk: ${rotten.length} bytes rot in ${name} at ${from}`)
-    const how = unit === 1 ? 'wrong' : 'missing'
-    this.#inodeOf(dir, name).spoil({ how, at: from, lengthBytes: rotten.length }, rotten)
-  }
-
-  /** What the server was promised and does not have, as of now. */
-  damagedFiles(): readonly DamagedFile[] {
-    const damaged: DamagedFile[] = []
-    for (const dir of dirs) {
-      const { current, lostNames } = this.#directories[dir]
-      for (const name of new Set([...current.keys(), ...lostNames])) {
-        const places = current.get(name)?.damage ?? []
-        const isNameLost = lostNames.has(name)
-        if (places.length > 0 || isNameLost) damaged.push({ dir, name, places: [...places], isNameLost })
-      }
-    }
-    return damaged
-  }
-
-  /** A disk with the same content, in other hands. It shares nothing that changes. */
-  clone(given: { scheduler: Scheduler; trace: Trace; random: Random; options: DiskOptions }): SimDisk {
-    const twin = new SimDisk(given)
-    const copies = new Map<Inode, Inode>()
-    const copyOf = (inode: Inode): Inode => {
-      const copy = copies.get(inode) ?? inode.copy()
-      copies.set(inode, copy)
-      return copy
-    }
-    for (const dir of dirs) this.#directories[dir].copyInto(twin.#directories[dir], copyOf)
-    return twin
-  }
-
-  /** Names as a running process sees them, sorted. */
-  names(dir: Dir): readonly string[] {
-    return [...this.#directories[dir].current.keys()].sort()
-  }
-
-  /** The page-cache content of a file, a view until the next change. */
-  content(dir: Dir, name: string): Uint8Array | undefined {
-    const inode = this.#directories[dir].current.get(name)
-    return inode?.current.slice(0, inode.current.length)
-  }
-
-  /** Is this file, name and content, safe from a power loss, as far as syncs have said? */
-  isPromised(dir: Dir, name: string): boolean {
-    return this.#directories[dir].isPromised(name)
-  }
-
-  /** Removes a file for good: an operator's, or a test's, hand. */
-  destroy(dir: Dir, name: string): void {
-    this.#directories[dir].destroy(name)
-  }
-
-  /** Overwrites bytes where they lie, durably: a test's hand. */
-  damage(dir: Dir, name: string, at: number, bytes: Uint8Array): void {
-    this.#inodeOf(dir, name).spoil({ how: 'wrong', at, lengthBytes: bytes.length }, bytes)
-  }
-
-  #inodeOf(dir: Dir, name: string): Inode {
-    const inode = this.#directories[dir].current.get(name)
-    assert(inode !== undefined, `there is a file ${dir}/${name}`)
-    return inode
+    this.#trace.event(() => `disk: ${place.lengthBytes} bytes rot in ${place.name} at ${place.at}`)
   }
 
   #duration(call: DiskCall): number {
@@ -344,7 +200,7 @@ export class SimDisk {
       if (this.#strikes('noSpace')) return failed('ENOSPC', `no space left on device, open '${call.name}'`)
       this.#create(call.dir, call.name)
     }
-    const inode = this.#directories[call.dir].current.get(call.name)
+    const inode = this.volume.directories[call.dir].current.get(call.name)
     if (inode === undefined) return failed('ENOENT', `no such file, open '${call.name}'`)
     const file = ++this.#lastFile
     const { dir, name, codec } = call
@@ -392,7 +248,7 @@ export class SimDisk {
   #landing(meant: Inode): { readonly inode: Inode; readonly at: number } | undefined {
     if (!chance(this.#random, this.options.misdirected)) return undefined
     this.counters.misdirected++
-    const others = dirs.flatMap(dir => [...this.#directories[dir].current.values()])
+    const others = this.volume.inodes()
     const inode = chance(this.#random, 0.7) ? meant : pick(this.#random, others)
     return { inode, at: between(this.#random, 0, inode.durable.length) }
   }
@@ -416,8 +272,8 @@ export class SimDisk {
 
   #syncDir(dir: Dir): DiskResult {
     if (this.#strikes('syncError')) return failed('EIO', 'i/o error, fsync of a directory')
-    if (this.#isSyncLost()) this.#directories[dir].pretendSync()
-    else this.#directories[dir].sync()
+    if (this.#isSyncLost()) this.volume.directories[dir].pretendSync()
+    else this.volume.directories[dir].sync()
     this.observer?.synced(dir)
     return { ok: true }
   }
@@ -429,14 +285,14 @@ export class SimDisk {
   }
 
   #create(dir: Dir, name: string): void {
-    this.#directories[dir].link(name)
+    this.volume.directories[dir].link(name)
     this.observer?.truncated(dir, name, 0)
   }
 
   #rename({ dir, from, to }: DiskCall & { call: 'rename' }): DiskResult {
-    const inode = this.#directories[dir].current.get(from)
+    const inode = this.volume.directories[dir].current.get(from)
     if (inode === undefined) return failed('ENOENT', `no such file, rename '${from}'`)
-    this.#directories[dir].rename(from, to, inode)
+    this.volume.directories[dir].rename(from, to, inode)
     for (const handle of this.#handles.values()) if (handle.inode === inode) handle.name = to
     // What is read under the new name has to be read from its start.
     this.observer?.truncated(dir, to, 0)
@@ -444,14 +300,15 @@ export class SimDisk {
   }
 
   #remove({ dir, name }: DiskCall & { call: 'remove' }): DiskResult {
-    if (!this.#directories[dir].current.has(name)) return failed('ENOENT', `no such file, remove '${name}'`)
-    this.#directories[dir].unlink(name)
+    if (!this.volume.directories[dir].current.has(name))
+      return failed('ENOENT', `no such file, remove '${name}'`)
+    this.volume.directories[dir].unlink(name)
     return { ok: true }
   }
 
   #list(dir: Dir): readonly DirEntry[] {
     const entries: DirEntry[] = []
-    for (const [name, inode] of this.#directories[dir].current) {
+    for (const [name, inode] of this.volume.directories[dir].current) {
       entries.push({ name, sizeBytes: inode.current.length })
     }
     // "Any order": turned by the seed, so that nobody comes to rely on one.
@@ -531,8 +388,6 @@ const countedAs = {
   noSpace: 'noSpace',
   nameError: 'nameErrors',
 } as const
-
-const dirs: readonly Dir[] = ['data', 'log', 'dataRoot', 'logRoot']
 
 function failed(errno: string, message: string): DiskResult {
   return { ok: false, errno, message: `${errno}: ${message}` }

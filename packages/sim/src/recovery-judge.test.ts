@@ -1,7 +1,7 @@
 import { defaultConfig } from '@corral/core'
 import { encodeUtf8 } from '@corral/protocol'
 import { expect, test } from 'vitest'
-import { Bench } from '../test/bench.ts'
+import { Bench, damage } from '../test/bench.ts'
 import { create } from './clients/generator.ts'
 import { RecoveryJudge, zxidIn } from './recovery-judge.ts'
 
@@ -31,16 +31,16 @@ function spoil(bench: Bench, zxid: bigint, what: 'bit' | 'sector' = 'bit'): void
   if (place === undefined) throw new Error(`zxid ${zxid} was not written`)
   const { name, from } = place
   if (what === 'sector') {
-    bench.disk.damage('log', name, from - (from % 512), new Uint8Array(512))
+    damage(bench.disk, { dir: 'log', name, at: from - (from % 512) }, new Uint8Array(512))
     return
   }
-  const byte = bench.disk.content('log', name)?.[from + 20] ?? 0
-  bench.disk.damage('log', name, from + 20, Uint8Array.of(byte ^ 1))
+  const byte = bench.disk.volume.content('log', name)?.[from + 20] ?? 0
+  damage(bench.disk, { dir: 'log', name, at: from + 20 }, Uint8Array.of(byte ^ 1))
 }
 
 /** As if so much of the log had been marked durable. */
 function mark(bench: Bench, durableBytes: number): void {
-  const content = bench.disk.content('log', 'log.1') as Uint8Array
+  const content = bench.disk.volume.content('log', 'log.1') as Uint8Array
   new DataView(content.buffer, content.byteOffset).setBigUint64(8, BigInt(durableBytes))
 }
 
@@ -110,12 +110,12 @@ test('a refusal names file and place', () => {
 
 test('a start may not be refused while a whole snapshot and all logs behind it are there', () => {
   const bench = aWrittenDisk({ snapCount: 4, writes: 30 })
-  const snapshots = bench.disk.names('data').filter(name => name.startsWith('snapshot.'))
+  const snapshots = bench.disk.volume.names('data').filter(name => name.startsWith('snapshot.'))
   snapshots.sort((a, b) => Number(zxidIn(a) - zxidIn(b)))
   expect(snapshots.length).toBeGreaterThan(2)
-  bench.disk.damage('data', snapshots.at(-1) ?? '', 100, Uint8Array.of(0xff, 0xff))
+  damage(bench.disk, { dir: 'data', name: snapshots.at(-1) ?? '', at: 100 }, Uint8Array.of(0xff, 0xff))
 
   expect(judgeOf(bench).problemOfRefusal('no usable snapshot, but there are txn logs')).toMatch(/are whole/)
-  for (const name of snapshots) bench.disk.damage('data', name, 100, Uint8Array.of(0xff, 0xff))
+  for (const name of snapshots) damage(bench.disk, { dir: 'data', name, at: 100 }, Uint8Array.of(0xff, 0xff))
   expect(judgeOf(bench).problemOfRefusal('no usable snapshot, but there are txn logs')).toBeUndefined()
 })

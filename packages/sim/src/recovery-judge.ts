@@ -10,8 +10,9 @@
  * The disk knows the truth; the server sees none of this.
  */
 import type { CommitLog, RecordPlace } from './commit-log.ts'
-import type { DamagedFile, SimDisk } from './disk.ts'
+import type { SimDisk } from './disk.ts'
 import type { Damage } from './disk-image.ts'
+import type { DamagedFile } from './volume.ts'
 
 /** The server's note of how its last run ended, and the header field that says how much of a log was durable. */
 const noteName = 'corral.state'
@@ -35,17 +36,17 @@ export class RecoveryJudge {
   /** Looks at the disk as it lies between a crash and the next start. */
   constructor(disk: SimDisk, log: CommitLog) {
     this.#log = log
-    this.#damaged = disk.damagedFiles()
-    this.#snapshots = disk.names('data').filter(name => name.startsWith('snapshot.'))
-    this.#wasClean = Buffer.from(disk.content('logRoot', noteName) ?? [])
+    this.#damaged = disk.volume.damagedFiles()
+    this.#snapshots = disk.volume.names('data').filter(name => name.startsWith('snapshot.'))
+    this.#wasClean = Buffer.from(disk.volume.content('logRoot', noteName) ?? [])
       .toString('latin1')
       .startsWith('clean')
     const logs = new Map<string, LogAtRest>()
-    for (const name of disk.names('log')) {
+    for (const name of disk.volume.names('log')) {
       const damage = this.#damaged.find(file => file.dir === 'log' && file.name === name)
       const places = damage?.places ?? []
       const isMarkKnown = !places.some(place => overlaps(place, { from: markAt, to: headerBytes }))
-      const content = disk.content('log', name) as Uint8Array
+      const content = disk.volume.content('log', name) as Uint8Array
       const mark = isMarkKnown && content.length >= headerBytes ? markIn(content) : 0
       logs.set(name, { mark, places, isNameLost: damage?.isNameLost ?? false })
     }

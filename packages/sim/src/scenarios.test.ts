@@ -2,7 +2,7 @@
 import { defaultConfig } from '@corral/core'
 import { CreateFlags, encodeUtf8, openAcl, type Request } from '@corral/protocol'
 import { describe, expect, test } from 'vitest'
-import { Bench, syncMs } from '../test/bench.ts'
+import { Bench, damage, syncMs } from '../test/bench.ts'
 import { create } from './clients/generator.ts'
 import { zxidIn } from './recovery-judge.ts'
 
@@ -96,7 +96,7 @@ describe('damage to acknowledged bytes', () => {
     if (end === 'kill') bench.server.crash('kill')
     else bench.server.stop()
     bench.runFor(1000)
-    const logs = bench.disk.names('log').filter(name => name.startsWith('log.'))
+    const logs = bench.disk.volume.names('log').filter(name => name.startsWith('log.'))
     logs.sort((a, b) => Number(BigInt(`0x${a.slice(4)}`) - BigInt(`0x${b.slice(4)}`)))
     return { bench, log: logs.at(-1) ?? '' }
   }
@@ -124,13 +124,13 @@ describe('damage to acknowledged bytes', () => {
     end => {
       const { bench: whole, log } = aWrittenDisk(100_000, end)
       const written = whole.log.count
-      const places = recordBytes(whole.disk.content('log', log) ?? new Uint8Array(0))
+      const places = recordBytes(whole.disk.volume.content('log', log) ?? new Uint8Array(0))
       let refusals = 0
       for (let i = 0; i < places.length; i += 41) {
         const at = places[i] ?? 0
         const { bench } = aWrittenDisk(100_000, end)
-        const byte = bench.disk.content('log', log)?.[at] ?? 0
-        bench.disk.damage('log', log, at, Uint8Array.of(byte ^ 0x10))
+        const byte = bench.disk.volume.content('log', log)?.[at] ?? 0
+        damage(bench.disk, { dir: 'log', name: log, at }, Uint8Array.of(byte ^ 0x10))
 
         const outcome = restart(bench)
 
@@ -149,7 +149,7 @@ describe('damage to acknowledged bytes', () => {
   test('zeros among the records of a run that ended in order are refused, with file and place', () => {
     const { bench, log } = aWrittenDisk(100_000, 'stop')
 
-    bench.disk.damage('log', log, 512, new Uint8Array(512))
+    damage(bench.disk, { dir: 'log', name: log, at: 512 }, new Uint8Array(512))
 
     expect(restart(bench)).toMatch(new RegExp(`${log} is damaged.*at byte \\d+, after zxid 0x`))
   })
@@ -157,10 +157,10 @@ describe('damage to acknowledged bytes', () => {
   test('a damaged newest snapshot costs nothing while an older one and the logs are there', () => {
     const { bench } = aWrittenDisk(10)
     const written = bench.log.count
-    const snapshots = bench.disk.names('data').filter(name => name.startsWith('snapshot.'))
+    const snapshots = bench.disk.volume.names('data').filter(name => name.startsWith('snapshot.'))
     snapshots.sort((a, b) => Number(BigInt(`0x${a.slice(9)}`) - BigInt(`0x${b.slice(9)}`)))
     expect(snapshots.length).toBeGreaterThan(1)
-    bench.disk.damage('data', snapshots.at(-1) ?? '', 200, new Uint8Array(64).fill(0xff))
+    damage(bench.disk, { dir: 'data', name: snapshots.at(-1) ?? '', at: 200 }, new Uint8Array(64).fill(0xff))
 
     expect(restart(bench)).toBe('serves')
     expect(bench.server.inspect()?.lastZxid()).toBe(BigInt(written))
@@ -169,13 +169,13 @@ describe('damage to acknowledged bytes', () => {
 
   test('a damaged newest snapshot is missed where the logs behind an older one do not reach it', () => {
     const { bench } = aWrittenDisk(10)
-    const snapshots = bench.disk.names('data').filter(name => name.startsWith('snapshot.'))
+    const snapshots = bench.disk.volume.names('data').filter(name => name.startsWith('snapshot.'))
     snapshots.sort((a, b) => Number(zxidIn(a) - zxidIn(b)))
-    for (const name of bench.disk.names('log').filter(each => each.startsWith('log.'))) {
-      bench.disk.destroy('log', name)
+    for (const name of bench.disk.volume.names('log').filter(each => each.startsWith('log.'))) {
+      bench.disk.volume.destroy('log', name)
     }
     const newest = snapshots.at(-1) ?? ''
-    bench.disk.damage('data', newest, 200, new Uint8Array(64).fill(0xff))
+    damage(bench.disk, { dir: 'data', name: newest, at: 200 }, new Uint8Array(64).fill(0xff))
 
     expect(restart(bench)).toContain(newest)
   })
@@ -196,11 +196,11 @@ describe('damage to acknowledged bytes', () => {
     bench.runFor(1000)
     bench.server.isRestarting = false
     bench.server.crash('kill')
-    const logs = bench.disk.names('log').filter(name => name.startsWith('log.'))
+    const logs = bench.disk.volume.names('log').filter(name => name.startsWith('log.'))
     expect(logs.length).toBeGreaterThan(2)
     logs.sort((a, b) => Number(BigInt(`0x${a.slice(4)}`) - BigInt(`0x${b.slice(4)}`)))
 
-    bench.disk.destroy('log', logs[1] ?? '')
+    bench.disk.volume.destroy('log', logs[1] ?? '')
 
     expect(restart(bench)).not.toBe('serves')
   })
@@ -210,11 +210,11 @@ describe('damage to acknowledged bytes', () => {
     for (let at = 16; at < 400; at += 61) {
       const { bench, log } = aWrittenDisk(100_000)
       // The last record lies on top of older ones, and where it belongs there are zeros.
-      const content = bench.disk.content('log', log) ?? new Uint8Array(0)
+      const content = bench.disk.volume.content('log', log) ?? new Uint8Array(0)
       const end = content.findLastIndex(byte => byte !== 0) + 1
       const record = content.slice(end - 72, end)
-      bench.disk.damage('log', log, end - 72, new Uint8Array(72))
-      bench.disk.damage('log', log, at, record)
+      damage(bench.disk, { dir: 'log', name: log, at: end - 72 }, new Uint8Array(72))
+      damage(bench.disk, { dir: 'log', name: log, at }, record)
 
       if (restart(bench) !== 'serves') refusals++
     }

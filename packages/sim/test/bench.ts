@@ -1,5 +1,5 @@
 /** A server on a bench: instant network, a disk of constant speed, and hands that send frames when they like. */
-import { defaultConfig, type Random, Server, type ServerConfig, seededRandom } from '@corral/core'
+import { type Dir, defaultConfig, type Random, Server, type ServerConfig, seededRandom } from '@corral/core'
 import {
   cutFrames,
   FrameTail,
@@ -18,7 +18,8 @@ import {
 import { dial, type Line } from '../src/clients/dialer.ts'
 import { connectFrame } from '../src/clients/handshake.ts'
 import { CommitLog } from '../src/commit-log.ts'
-import { type DiskOptions, healthyDisk, SimDisk } from '../src/disk.ts'
+import { SimDisk } from '../src/disk.ts'
+import { type DiskOptions, healthyDisk } from '../src/disk-options.ts'
 import { type DriverOptions, SimServer } from '../src/driver.ts'
 import { instantNetwork, Network } from '../src/network.ts'
 import { Scheduler } from '../src/scheduler.ts'
@@ -40,6 +41,15 @@ const plainDriver: DriverOptions = {
   clockRate: 1,
   hasMarks: false,
   restartMs: 1,
+}
+
+/** Overwrites bytes where they lie, durably. */
+export function damage(
+  disk: SimDisk,
+  where: { readonly dir: Dir; readonly name: string; readonly at: number },
+  bytes: Uint8Array,
+): void {
+  disk.volume.spoil(where, { how: 'wrong', at: where.at, lengthBytes: bytes.length }, bytes)
 }
 
 export class Bench {
