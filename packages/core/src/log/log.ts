@@ -203,7 +203,7 @@ export class Log {
     this.#durable = recovered.lastZxid
     if (recovered.loaded !== undefined) this.#snapshots.noteVerified(recovered.loaded)
     if (recovered.snapshot === 'now') yield* this.#snapshots.take()
-    yield* this.#snapshots.purge()
+    if (!recovered.isNew) yield* this.#snapshots.purge()
     this.#sessionBound = sessionBound(config.serverId, wallMs, recovered.maxSessionId)
     yield* noteRun('running', this.#sessionBound)
     if (isDeclaredNew) yield* removeInitializeMarker()

@@ -1,8 +1,8 @@
 /** The directories of a server on disk: present, of the right kind, writable. */
 import { accessSync, constants, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
-import { open } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { ExitCode, errnoOf, StartError } from '../start-error.ts'
+import { syncDir } from './file-calls.ts'
 
 export interface DataDirs {
   readonly dataDir: string
@@ -42,18 +42,18 @@ export function prepareDataDirs({ dataDir, dataLogDir }: DataDirs, isAutocreated
  * @returns what went wrong; it never rejects, since it is waited for later than it is begun
  */
 export async function syncDirs(dirs: readonly string[]): Promise<StartError | undefined> {
-  const ends = await Promise.all(dirs.map(syncDir))
+  const ends = await Promise.all(dirs.map(problemOfSync))
   return ends.find(end => end !== undefined)
 }
 
-async function syncDir(dir: string): Promise<StartError | undefined> {
-  try {
-    const handle = await open(dir, 'r')
-    await handle.sync().finally(() => handle.close())
-    return undefined
-  } catch (error) {
-    return directoryError(error, dir, true)
-  }
+function problemOfSync(dir: string): Promise<StartError | undefined> {
+  return new Promise(done => {
+    syncDir(dir, result => {
+      if (result.ok) return done(undefined)
+      const error = Object.assign(new Error(result.message), { code: result.errno })
+      done(directoryError(error, dir, true))
+    })
+  })
 }
 
 /**
