@@ -49,7 +49,6 @@ export class Shell {
   readonly #removals: Set<string> = new Set()
   /** An event of the server that has not been printed yet: it is, once, if any watch here waits for it. */
   #hasFreshEvent = false
-  #removalCount = 0
   #onStateChange: () => void = () => undefined
 
   /** @throws BadArgumentsError for a connect string that cannot be right */
@@ -254,7 +253,6 @@ export class Shell {
       client: this.#client,
       signal,
       watch: event => this.#onWatch(event),
-      removals: () => this.#removalCount,
       note: line => this.#streams.err(line),
       say: line => this.#streams.out(line),
     }
@@ -264,7 +262,6 @@ export class Shell {
   #onWatch(event: WatchEvent): void {
     if (event.type === 'Resumed') return
     if (event.type.endsWith('Removed')) {
-      this.#removalCount += 1
       const key = `${event.type} ${event.path}`
       if (this.#removals.has(key)) return
       if (this.#removals.size === 0) queueMicrotask(() => this.#removals.clear())

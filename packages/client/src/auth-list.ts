@@ -57,7 +57,7 @@ export class AuthList {
       zxid,
       err,
       body: { kind: 'none' },
-      isWatching: false,
+      watches: 'none',
     })
     auth.call = 0
     return undefined

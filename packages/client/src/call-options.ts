@@ -54,7 +54,7 @@ export type WatchSelection = 'data' | 'children' | 'any' | 'persistent' | 'persi
 export interface RemoveWatchesOptions extends CallOptions {
   /** Default any. */
   readonly type?: WatchSelection | undefined
-  /** Forget the watches here even if the server cannot be reached. Default false. */
+  /** Forget the watches here even if the server cannot be reached, or refuses. Default false. */
   readonly isLocal?: boolean | undefined
 }
 

@@ -27,6 +27,8 @@ export interface Pending {
   frame: Space | undefined
   /** Of the frame that was sent. */
   lengthBytes: number
+  /** When it has waited for an answer long enough. */
+  readonly dueMs: number
 }
 
 const maxXid = 0x7fffffff
@@ -35,13 +37,16 @@ const usualMaxFrameBytes = 0xfffff
 
 export class CallQueue {
   readonly #out: Outbox
+  readonly #timeoutMs: number
   /** Made while there was no connection; empty while there is one. */
   readonly #queued: Fifo<Pending> = new Fifo()
   readonly #sent: Fifo<Pending> = new Fifo()
   #lastXid = 0
 
-  constructor(out: Outbox) {
+  /** @param timeoutMs - how long a request may wait, from when it is made until it is answered; Infinity for ever */
+  constructor(out: Outbox, timeoutMs: number) {
     this.#out = out
+    this.#timeoutMs = timeoutMs
   }
 
   /** Waiting for a reply, oldest first. */
@@ -50,13 +55,13 @@ export class CallQueue {
   }
 
   /** @param call - 0 if nobody waits for the answer */
-  send(call: CallId, request: Request, watch?: WatchWanted): void {
-    this.#send(pendingOf(call, request, watch))
+  send(nowMs: number, call: CallId, request: Request, watch?: WatchWanted): void {
+    this.#send(this.#pendingOf(nowMs, call, request, watch))
   }
 
   /** Keeps a request for {@link sendQueued}. */
-  queue(call: CallId, request: Request, watch?: WatchWanted): void {
-    const pending = pendingOf(call, request, watch)
+  queue(nowMs: number, call: CallId, request: Request, watch?: WatchWanted): void {
+    const pending = this.#pendingOf(nowMs, call, request, watch)
     pending.frame = requestFrame(request)
     this.#queued.push(pending)
   }
@@ -109,6 +114,25 @@ export class CallQueue {
     this.settle(pending, lost(ErrorCode.ConnectionLoss, reason, true))
   }
 
+  /** When the next request has waited long enough; Infinity for never. All wait equally long, so it is an oldest. */
+  dueMs(): number {
+    return Math.min(this.#sent.first?.dueMs ?? Infinity, this.#queued.first?.dueMs ?? Infinity)
+  }
+
+  /** Ends the calls that have waited long enough. @returns whether any had been sent: then the server is stuck */
+  loseOverdue(nowMs: number): boolean {
+    const why = `no answer within ${this.#timeoutMs} ms`
+    for (const pending of takeDue(this.#queued, nowMs)) {
+      this.settle(pending, lost(ErrorCode.RequestTimeout, `${why}; the request was not sent`))
+    }
+    const overdue = takeDue(this.#sent, nowMs)
+    for (const pending of overdue) {
+      const reason = `${why}; the request was sent and may have been applied`
+      this.settle(pending, lost(ErrorCode.RequestTimeout, reason, true))
+    }
+    return overdue.length > 0
+  }
+
   loseSent(why: string): void {
     for (const pending of this.#sent.drain()) this.lose(pending, why)
   }
@@ -123,14 +147,21 @@ export class CallQueue {
     for (const pending of this.#sent.drain()) this.settle(pending, lost(code, reason, true))
     for (const pending of this.#queued.drain()) this.settle(pending, lost(code, reason))
   }
+
+  #pendingOf(nowMs: number, call: CallId, request: Request, watch: WatchWanted | undefined): Pending {
+    const dueMs = nowMs + this.#timeoutMs
+    return { call, request, xid: 0, watch, isAbandoned: false, frame: undefined, lengthBytes: 0, dueMs }
+  }
+}
+
+function takeDue(queue: Fifo<Pending>, nowMs: number): Pending[] {
+  const due: Pending[] = []
+  while ((queue.first?.dueMs ?? Infinity) <= nowMs) due.push(queue.shift() as Pending)
+  return due
 }
 
 export function lost(code: ErrorCode, reason: string, mayHaveBeenApplied = false): Outcome {
   return { kind: 'lost', code, reason, mayHaveBeenApplied }
-}
-
-function pendingOf(call: CallId, request: Request, watch: WatchWanted | undefined): Pending {
-  return { call, request, xid: 0, watch, isAbandoned: false, frame: undefined, lengthBytes: 0 }
 }
 
 /** Requests count from 1 to the largest int, and then from 1 again: 0 and below have other meanings. */

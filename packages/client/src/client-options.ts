@@ -32,6 +32,16 @@ export interface ClientOptions {
   readonly maxReplyBytes?: number | undefined
   /** Longest random pause before a reconnect. Default 1000, as in the Java client. */
   readonly maxReconnectPauseMs?: number | undefined
+  /**
+   * Longest wait for the answer to a call, from when it is made; it then fails with RequestTimeoutError, and the
+   * connection is given up, its server being stuck. Default: as long as the connection lasts.
+   */
+  readonly requestTimeoutMs?: number | undefined
+  /**
+   * Gives a new connection the watches of the last one. Default true; otherwise watches end with their connection:
+   * handlers hear of it by `onWatchEnd` with ConnectionLossError, functions only by `onState`.
+   */
+  readonly restoresWatches?: boolean | undefined
   readonly onState?: ((change: StateChange) => void) | undefined
   /** Every reply to a call that is still waited for, in order, before its promise settles: for history checkers and tracing. */
   readonly onReply?: ((reply: ObservedReply) => void) | undefined
@@ -84,10 +94,12 @@ const longestMs = 0x7fffffff
 
 /** @throws BadArgumentsError for values that a session cannot live with */
 export function requireLegal(options: ClientOptions): void {
-  const { sessionTimeoutMs = 1, maxReplyBytes = 1, maxReconnectPauseMs = 0, session, auth = [] } = options
+  const { sessionTimeoutMs = 1, maxReplyBytes = 1, maxReconnectPauseMs = 0 } = options
+  const { requestTimeoutMs = 1, session, auth = [] } = options
   requireWhole('sessionTimeoutMs', sessionTimeoutMs, 1)
   requireWhole('maxReplyBytes', maxReplyBytes, 1)
   requireWhole('maxReconnectPauseMs', maxReconnectPauseMs, 0)
+  requireWhole('requestTimeoutMs', requestTimeoutMs, 1)
   if (session !== undefined && session.password.length !== passwordBytes) {
     throw refuse(`session.password has ${session.password.length} bytes, not ${passwordBytes}`)
   }

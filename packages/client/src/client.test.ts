@@ -13,9 +13,11 @@ import {
   ConnectionLossError,
   connect,
   NoNodeError,
+  NoWatcherError,
   type ObservedEvent,
   type ObservedReply,
   openAcl,
+  RequestTimeoutError,
   SessionExpiredError,
   TransactionError,
   Watch,
@@ -73,6 +75,7 @@ describe('connecting', () => {
     ['sessionTimeoutMs', { sessionTimeoutMs: 2 ** 31 }],
     ['maxReconnectPauseMs', { maxReconnectPauseMs: -1 }],
     ['maxReplyBytes', { maxReplyBytes: 0.5 }],
+    ['requestTimeoutMs', { requestTimeoutMs: 0 }],
     ['password', { session: { id: sessionId(1n), password: new Uint8Array(15) } }],
     ['auth', { auth: [{ scheme: 'digest', auth: 5 as never }] }],
   ])('with a wrong %s is refused', (what, options) => {
@@ -365,6 +368,19 @@ describe('requests', () => {
     })
   })
 
+  test('one that waits too long for its answer fails with an error of its own, which is a loss', async () => {
+    const { client, server } = await aConnectedClient('a', { requestTimeoutMs: 500 })
+    const call = client.getData('/x').catch((reason: unknown) => reason)
+
+    server.clock.advance(500)
+
+    const error = await call
+    expect(error).toBeInstanceOf(RequestTimeoutError)
+    expect(error).toBeInstanceOf(ConnectionLossError)
+    expect(error).toMatchObject({ codeName: 'RequestTimeout', path: '/x', mayHaveBeenApplied: true })
+    expect(server.opened).toHaveLength(2)
+  })
+
   test('every reply is shown to the observer, before the call is settled', async () => {
     const seen: (ObservedReply | ObservedEvent | string)[] = []
     const { client, server } = await aConnectedClient('a', {
@@ -639,6 +655,61 @@ describe('watches', () => {
     await expect(removing[0]).resolves.toBeUndefined()
     await expect(removing[1]).rejects.toMatchObject({ mayHaveBeenApplied: true })
     expect(events).toEqual(['DataWatchRemoved'])
+  })
+
+  test('can be removed here whatever the server answers', async () => {
+    const { client, server } = await aConnectedClient()
+    const watch = new Watch()
+    void client.getChildren('/x', { watch })
+    server.answer({ body: { kind: 'children', children: [] } })
+    const strict = client.removeWatches('/x')
+    const local = client.removeWatches('/x', { isLocal: true })
+
+    server.answer({ err: ErrorCode.NoWatcher })
+    server.answer({ err: ErrorCode.NoWatcher })
+
+    await expect(strict).rejects.toBeInstanceOf(NoWatcherError)
+    await expect(local).resolves.toBeUndefined()
+    expect(await watch.fired).toMatchObject({ type: 'ChildWatchRemoved', path: '/x' })
+  })
+
+  test('that nobody has cannot be removed, whatever the server found', async () => {
+    const { client, server } = await aConnectedClient('a/app')
+    const removing = [client.removeWatches('/x'), client.removeWatches('/x', { isLocal: true })]
+
+    server.answer()
+    server.break()
+
+    const noWatcher = { name: 'NoWatcherError', path: '/x', op: 'removeWatches' }
+    await expect(removing[0]).rejects.toMatchObject(noWatcher)
+    await expect(removing[1]).rejects.toMatchObject(noWatcher)
+  })
+
+  test('are not removed here after the session, which has ended them', async () => {
+    const { client, server } = await aConnectedClient()
+    void client.close()
+    server.answer()
+
+    await expect(client.removeWatches('/x', { isLocal: true })).rejects.toBeInstanceOf(ClientClosedError)
+  })
+
+  test('end with their connection where they are not to be restored, but for those still to be set', async () => {
+    const { client, server } = await aConnectedClient('a', { restoresWatches: false })
+    const [set, toBeSet] = [new Watch(), new Watch()]
+    client.onState(({ state }) => {
+      if (state === 'disconnected') void client.exists('/x', { watch: toBeSet }).catch(() => undefined)
+    })
+    void client.exists('/x', { watch: set })
+    server.answer({ body: statBody })
+
+    server.break()
+    await expect(set.fired).rejects.toBeInstanceOf(ConnectionLossError)
+    server.clock.advance(1000)
+    server.accept()
+
+    expect(server.answer({ body: statBody })).toMatchObject({ kind: 'exists', path: '/x' })
+    server.fire(EventType.NodeDeleted, '/x')
+    expect(await toBeSet.fired).toMatchObject({ type: 'NodeDeleted' })
   })
 })
 

@@ -43,7 +43,7 @@ import {
   type StateChange,
 } from './client-options.ts'
 import { parseConnectString, type ServerAddress } from './connect-string.ts'
-import { ConnectionLossError, ZkError } from './errors.ts'
+import { ZkError } from './errors.ts'
 import { Requests, watcherTypes } from './requests.ts'
 import { type Asked, Session } from './session.ts'
 import type { SessionState, WatchKind } from './session-events.ts'
@@ -359,17 +359,19 @@ export class Client implements AsyncDisposable {
    * Removes this client's watches on exactly this path, here and at the server: those of the `type` given, or
    * any. Their listeners get `DataWatchRemoved`, `ChildWatchRemoved` or `PersistentWatchRemoved`.
    *
-   * @throws NoWatcherError if the server knows of none; MarshallingError if it is older than 3.9 and the type is
-   * one of the persistent; ConnectionLossError unless `isLocal`
+   * @throws NoWatcherError if this client has none there, or the server knows of none; MarshallingError if it is
+   * older than 3.9 and the type is one of the persistent; ConnectionLossError. With `isLocal` only the first, as long
+   * as the session lives: in the Java client too the answer then no longer matters, whatever it is
    */
   async removeWatches(path: string, options: RemoveWatchesOptions = {}): Promise<void> {
     const type = watcherTypes[options.type ?? 'any']
     const serverPath = this.#requests.serverPath('removeWatches', path)
+    const request = { kind: 'removeWatches', path: serverPath, type } as const
     try {
-      await this.#ask({ kind: 'removeWatches', path: serverPath, type }, path, options)
+      await this.#session.ask(request, { path, signal: options.signal, removesWatches: true })
     } catch (error) {
-      if (!(options.isLocal === true && error instanceof ConnectionLossError)) throw error
-      this.#session.forgetWatches(serverPath, type)
+      if (options.isLocal !== true || !(error instanceof ZkError) || this.#session.isOver) throw error
+      await this.#session.forgetWatches(serverPath, type, path)
     }
   }
 

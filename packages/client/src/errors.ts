@@ -76,6 +76,11 @@ export class ConnectionLossError extends ZkError {
   }
 }
 
+/** No answer came within the `requestTimeoutMs` of the client's options. */
+export class RequestTimeoutError extends ConnectionLossError {
+  override readonly name: string = 'RequestTimeoutError'
+}
+
 /** The session is over: its ephemerals and watches are gone. Needs a new client. */
 export class SessionExpiredError extends ZkError {
   override readonly name: string = 'SessionExpiredError'
@@ -206,6 +211,7 @@ export class WatchOverflowError extends Error {
 
 const classes: ReadonlyMap<number, new (code: number, details?: ErrorDetails) => ZkError> = new Map([
   [ErrorCode.ConnectionLoss, ConnectionLossError],
+  [ErrorCode.RequestTimeout, RequestTimeoutError],
   [ErrorCode.SessionExpired, SessionExpiredError],
   [ErrorCode.InvalidState, ClientClosedError],
   [ErrorCode.AuthFailed, AuthFailedError],

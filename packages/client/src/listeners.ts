@@ -84,9 +84,20 @@ export class Listeners {
 
   /** The session is over. */
   end(error: ZkError): void {
-    const watchers = [...this.#registered.values()]
-    this.#registered.clear()
-    for (const { listener } of watchers) {
+    this.#end([...this.#registered], error)
+  }
+
+  /** The connection is over, and nobody sets its watches on the next: those still to be set go on. */
+  disconnect(error: ZkError): void {
+    this.#end(
+      [...this.#registered].filter(([, { isSet }]) => isSet),
+      error,
+    )
+  }
+
+  #end(ended: readonly (readonly [WatcherId, Registration])[], error: ZkError): void {
+    for (const [id] of ended) this.#registered.delete(id)
+    for (const [, { listener }] of ended) {
       if (typeof listener !== 'function') guarded(() => listener.onWatchEnd(error))
     }
   }

@@ -39,6 +39,10 @@ export interface SessionConfig {
   readonly maxReplyBytes: number | undefined
   /** Default 1000. */
   readonly maxReconnectPauseMs: number | undefined
+  /** How long a call may wait; default for ever. */
+  readonly requestTimeoutMs: number | undefined
+  /** Whether a new connection is given the watches of the last one. */
+  readonly restoresWatches: boolean
   readonly random: Random
 }
 
@@ -83,11 +87,19 @@ export type SessionEvent =
       readonly type: WatcherType
     }
   /**
-   * All watchers of a path leave; they get the Removed events. For when the server cannot be asked: the
-   * answer to a removeWatches call does the same by itself, before any later reply is looked at.
+   * All watchers of a path leave, and get the Removed events, without the server. A server's answer to a
+   * removeWatches call does the same by itself, before any later reply is looked at.
    */
-  | { readonly kind: 'forgetWatches'; readonly path: string; readonly type: WatcherType }
+  | {
+      readonly kind: 'forgetWatches'
+      readonly call: CallId
+      readonly path: string
+      readonly type: WatcherType
+    }
   | { readonly kind: 'close' }
+
+/** What a call did to the watches here: set its own (for an exists also that of an absent znode), or removed some. */
+export type WatchChange = 'none' | 'set' | 'removed'
 
 /** How a call ended. */
 export type Outcome =
@@ -98,18 +110,17 @@ export type Outcome =
       readonly err: number
       /** `none` if `err` is not 0. */
       readonly body: ReplyBody
-      /** Whether the call's watcher now waits; true for an exists of an absent znode too. */
-      readonly isWatching: boolean
+      readonly watches: WatchChange
     }
   | {
       readonly kind: 'lost'
-      /** ConnectionLoss, SessionExpired, AuthFailed, or InvalidState after a close. */
+      /** ConnectionLoss, RequestTimeout, SessionExpired, AuthFailed, or InvalidState after a close. */
       readonly code: ErrorCode
       readonly reason: string
       readonly mayHaveBeenApplied: boolean
     }
   /** There was nothing to ask the server. */
-  | { readonly kind: 'done' }
+  | { readonly kind: 'done'; readonly watches: WatchChange }
 
 /** Everything a session can ask for. */
 export type SessionEffect =

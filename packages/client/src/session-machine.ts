@@ -43,7 +43,6 @@ import {
   Reader,
   type ReplyBody,
   type ReplyHeader,
-  type Request,
   readConnectResponse,
   readReplyBody,
   readReplyHeader,
@@ -55,7 +54,7 @@ import {
   type Zxid,
 } from '@corral/protocol'
 import { AuthList } from './auth-list.ts'
-import { CallQueue, lost, type Pending, type WatchWanted } from './call-queue.ts'
+import { CallQueue, lost, type Pending } from './call-queue.ts'
 import { formatServer, type ServerAddress } from './connect-string.ts'
 import { Liveness } from './liveness.ts'
 import { Outbox } from './outbox.ts'
@@ -63,7 +62,6 @@ import { ProtocolError } from './protocol-error.ts'
 import { ReadWriteSearch } from './read-write-search.ts'
 import { randomPart, ServerList } from './server-list.ts'
 import type {
-  CallId,
   ConnectionId,
   Outcome,
   Random,
@@ -94,6 +92,7 @@ export class SessionMachine {
   readonly #canBeReadOnly: boolean
   readonly #maxReplyBytes: number
   readonly #maxReconnectPauseMs: number
+  readonly #restoresWatches: boolean
   readonly #random: Random
 
   #phase: Phase = 'idle'
@@ -120,9 +119,9 @@ export class SessionMachine {
   readonly #servers: ServerList
   readonly #liveness: Liveness
   readonly #out: Outbox = new Outbox()
-  readonly #calls: CallQueue = new CallQueue(this.#out)
+  readonly #calls: CallQueue
   readonly #auths: AuthList = new AuthList(this.#out)
-  readonly #watches: SessionWatches = new SessionWatches(this.#out, this.#calls)
+  readonly #watches: SessionWatches
   readonly #search: ReadWriteSearch
 
   constructor(config: SessionConfig) {
@@ -130,6 +129,9 @@ export class SessionMachine {
     this.#servers = new ServerList(config.servers, config.random)
     this.#search = new ReadWriteSearch(this.#out, this.#servers)
     this.#liveness = new Liveness(config.sessionTimeoutMs)
+    this.#calls = new CallQueue(this.#out, config.requestTimeoutMs ?? Infinity)
+    this.#watches = new SessionWatches(this.#out, this.#calls)
+    this.#restoresWatches = config.restoresWatches
     this.#canBeReadOnly = config.canBeReadOnly
     this.#maxReplyBytes = config.maxReplyBytes ?? defaultMaxReplyBytes
     this.#maxReconnectPauseMs = config.maxReconnectPauseMs ?? defaultMaxReconnectPauseMs
@@ -172,18 +174,21 @@ export class SessionMachine {
   /** When the next `tick` is due, on the clock of `step`; Infinity for never. */
   get deadlineMs(): number {
     switch (this.#phase) {
-      case 'idle':
       case 'over':
         return Infinity
+      case 'idle':
+        return this.#calls.dueMs()
       case 'pausing':
       case 'opening':
       case 'handshaking':
-        return Math.min(this.#phaseEndsMs, this.#expiresMs())
+        return Math.min(this.#phaseEndsMs, this.#expiresMs(), this.#calls.dueMs())
       case 'live':
+        if (this.#isClosing) return Math.min(this.#liveness.silentMs(), this.#phaseEndsMs)
         return Math.min(
           this.#liveness.silentMs(),
-          this.#isClosing ? this.#phaseEndsMs : this.#liveness.pingMs(),
+          this.#liveness.pingMs(),
           this.#search.deadlineMs(),
+          this.#calls.dueMs(),
         )
       default:
         return unreachable(this.#phase)
@@ -214,7 +219,7 @@ export class SessionMachine {
         this.#onTick(nowMs)
         break
       case 'call':
-        this.#onCall(event.call, event.request, event.watch)
+        this.#onCall(nowMs, event)
         break
       case 'auth':
         this.#onAuth(event)
@@ -224,10 +229,10 @@ export class SessionMachine {
         this.#auths.abandon(event.call)
         break
       case 'unwatch':
-        this.#watches.unwatch(event, this.#phase === 'live' && !this.#isClosing)
+        this.#watches.unwatch(nowMs, event, this.#phase === 'live' && !this.#isClosing)
         break
       case 'forgetWatches':
-        this.#watches.forget(event.path, event.type)
+        this.#out.settle(event.call, { kind: 'done', watches: this.#watches.forget(event.path, event.type) })
         break
       case 'close':
         this.#onClose(nowMs)
@@ -242,6 +247,7 @@ export class SessionMachine {
   // -- time
 
   #onTick(nowMs: number): void {
+    if (!this.#isClosing && nowMs >= this.#calls.dueMs()) this.#onOverdue(nowMs)
     switch (this.#phase) {
       case 'idle':
       case 'over':
@@ -269,6 +275,11 @@ export class SessionMachine {
       default:
         unreachable(this.#phase)
     }
+  }
+
+  /** A server that leaves a call unanswered for too long is left. Source: ClientCnxn.submitRequest. */
+  #onOverdue(nowMs: number): void {
+    if (this.#calls.loseOverdue(nowMs)) this.#lose(nowMs, 'a request was not answered in time')
   }
 
   #expiresMs(): number {
@@ -358,6 +369,7 @@ export class SessionMachine {
     this.#drop()
     this.#calls.loseSent(why)
     this.#auths.disconnected()
+    if (!this.#restoresWatches) this.#watches.clear()
     if (this.#isClosing) return this.#end('closed', why)
     this.#phase = 'pausing'
     this.#phaseEndsMs = nowMs + Math.floor(randomPart(this.#random) * this.#maxReconnectPauseMs)
@@ -390,7 +402,7 @@ export class SessionMachine {
     this.#isClosing = true
     this.#search.end()
     this.#phaseEndsMs = nowMs + this.#liveness.patienceMs()
-    this.#calls.send(0, { kind: 'closeSession' })
+    this.#calls.send(nowMs, 0, { kind: 'closeSession' })
   }
 
   #setState(state: SessionState, reason: string | undefined): void {
@@ -400,10 +412,10 @@ export class SessionMachine {
 
   // -- what the caller asks
 
-  #onCall(call: CallId, request: Request, watch: WatchWanted | undefined): void {
+  #onCall(nowMs: number, { call, request, watch }: Extract<SessionEvent, { kind: 'call' }>): void {
     if (this.#isClosing || this.#phase === 'over') return this.#out.settle(call, this.#refusal())
-    if (this.#phase === 'live') this.#calls.send(call, request, watch)
-    else this.#calls.queue(call, request, watch)
+    if (this.#phase === 'live') this.#calls.send(nowMs, call, request, watch)
+    else this.#calls.queue(nowMs, call, request, watch)
   }
 
   #onAuth(event: Extract<SessionEvent, { kind: 'auth' }>): void {
@@ -449,7 +461,7 @@ export class SessionMachine {
       case Xid.Auth:
         return this.#onAuthReply(header)
       default:
-        return this.#onReply(header, r)
+        return this.#onReply(nowMs, header, r)
     }
   }
 
@@ -458,12 +470,12 @@ export class SessionMachine {
     if (refused !== undefined) this.#end('authFailed', `the server refused ${refused}`)
   }
 
-  #onReply(header: ReplyHeader, r: Reader): void {
+  #onReply(nowMs: number, header: ReplyHeader, r: Reader): void {
     const pending = this.#calls.takeOldest(header.xid)
     try {
       const body = this.#readReply(pending, header, r)
-      const isWatching = this.#watches.onReply(pending, header.err)
-      this.#calls.settle(pending, { kind: 'reply', ...header, body, isWatching })
+      const watches = this.#watches.onReply(nowMs, pending, header.err)
+      this.#calls.settle(pending, { kind: 'reply', ...header, body, watches })
     } catch (error) {
       if (isServersFault(error)) this.#calls.lose(pending, error.message)
       throw error

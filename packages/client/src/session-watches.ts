@@ -5,7 +5,7 @@ import { ErrorCode, EventType, noZxid, WatcherType, Xid, type Zxid } from '@corr
 import type { CallQueue, Pending } from './call-queue.ts'
 import type { Outbox } from './outbox.ts'
 import { ProtocolError } from './protocol-error.ts'
-import type { SessionEvent, WatchKind } from './session-events.ts'
+import type { SessionEvent, WatchChange, WatchKind } from './session-events.ts'
 import { WatchRegistry } from './watch-registry.ts'
 
 /** What checkWatches and removeWatches call a kind. */
@@ -15,6 +15,8 @@ export const watcherTypeOf: Readonly<Record<WatchKind, WatcherType>> = {
   persistent: WatcherType.Persistent,
   recursive: WatcherType.PersistentRecursive,
 }
+
+const lasting: readonly WatcherType[] = [WatcherType.Persistent, WatcherType.PersistentRecursive]
 
 export class SessionWatches {
   readonly #out: Outbox
@@ -38,14 +40,14 @@ export class SessionWatches {
     this.#out.emit({ kind: 'fired', type, path, zxid, watchers: this.#registry.fire(type, path) })
   }
 
-  /** A request was answered: its watch is set, or what it removed is gone. @returns whether its watcher now waits */
-  onReply(pending: Pending, err: number): boolean {
+  /** A request was answered: its watch is set, or what it removed is gone. */
+  onReply(nowMs: number, pending: Pending, err: number): WatchChange {
     const { request } = pending
-    if (request.kind === 'removeWatches' && err === ErrorCode.Ok) this.forget(request.path, request.type)
-    return this.#register(pending, err)
+    if (request.kind !== 'removeWatches') return this.#register(nowMs, pending, err) ? 'set' : 'none'
+    return err === ErrorCode.Ok ? this.forget(request.path, request.type) : 'none'
   }
 
-  #register({ request, watch, isAbandoned }: Pending, err: number): boolean {
+  #register(nowMs: number, { request, watch, isAbandoned }: Pending, err: number): boolean {
     if (watch === undefined || !('path' in request)) return false
     const isAbsent = err === ErrorCode.NoNode
     const isSet =
@@ -56,7 +58,7 @@ export class SessionWatches {
       const type = watcherTypeOf[watch.kind]
       const isPersistent = request.kind === 'addWatch'
       if (isPersistent && !this.#isWatched(request.path, type)) {
-        this.#calls.send(0, { kind: 'removeWatches', path: request.path, type })
+        this.#calls.send(nowMs, 0, { kind: 'removeWatches', path: request.path, type })
       }
       return false
     }
@@ -66,23 +68,38 @@ export class SessionWatches {
   }
 
   /** One watcher leaves; the server is told if it can be, and if nobody else needs its watch. */
-  unwatch(event: Extract<SessionEvent, { kind: 'unwatch' }>, canAsk: boolean): void {
+  unwatch(nowMs: number, event: Extract<SessionEvent, { kind: 'unwatch' }>, canAsk: boolean): void {
     const { call, watcher, path, type } = event
     this.#registry.remove(path, watcher)
     this.#calls.dropWatcher(watcher)
-    if (canAsk && !this.#isWatched(path, type)) this.#calls.send(call, { kind: 'removeWatches', path, type })
-    else this.#out.settle(call, { kind: 'done' })
+    if (canAsk && !this.#isNeeded(path, type)) {
+      this.#calls.send(nowMs, call, { kind: 'removeWatches', path, type })
+    } else {
+      this.#out.settle(call, { kind: 'done', watches: 'none' })
+    }
   }
 
   /** All watchers of a path leave, and are told. */
-  forget(path: string, forgotten: number): void {
-    for (const { type, watchers } of this.#registry.forget(path, forgotten)) {
+  forget(path: string, forgotten: number): WatchChange {
+    const removals = this.#registry.forget(path, forgotten)
+    for (const { type, watchers } of removals) {
       this.#out.emit({ kind: 'fired', type, path, zxid: noZxid, watchers })
     }
+    return removals.length === 0 ? 'none' : 'removed'
   }
 
   clear(): void {
     this.#registry.clear()
+  }
+
+  /**
+   * Servers before 3.9, asked to remove a one-shot watch, remove a persistent one from the same table. Left alone, the
+   * one-shot watch goes with the next change.
+   */
+  #isNeeded(path: string, type: WatcherType): boolean {
+    if (this.#isWatched(path, type)) return true
+    const isOneShot = type === WatcherType.Data || type === WatcherType.Children
+    return isOneShot && lasting.some(each => this.#isWatched(path, each))
   }
 
   /**

@@ -37,6 +37,8 @@ export interface Asked {
   readonly path?: string | undefined
   readonly signal?: AbortSignal | undefined
   readonly watch?: { readonly kind: WatchKind; readonly listener: WatchListener } | undefined
+  /** It is to take watches away: if none of this client was there, it fails, whatever the server found. */
+  readonly removesWatches?: boolean | undefined
 }
 
 const defaultSessionTimeoutMs = 30_000
@@ -49,6 +51,7 @@ interface CallAbout {
   /** Shown to the observer with the reply; undefined for what the observer is not told. */
   readonly request: Request | undefined
   readonly watcher: WatcherId | undefined
+  readonly removesWatches?: boolean | undefined
 }
 
 interface Call {
@@ -57,7 +60,7 @@ interface Call {
   readonly reject: (error: unknown) => void
 }
 
-type CallEvent = Extract<SessionEvent, { kind: 'call' | 'auth' | 'unwatch' }>
+type CallEvent = Extract<SessionEvent, { kind: 'call' | 'auth' | 'unwatch' | 'forgetWatches' }>
 
 /** One session with an ensemble, from the first connection to its end. */
 export class Session {
@@ -84,6 +87,8 @@ export class Session {
       session: options.session,
       maxReplyBytes: options.maxReplyBytes,
       maxReconnectPauseMs: options.maxReconnectPauseMs,
+      requestTimeoutMs: options.requestTimeoutMs,
+      restoresWatches: options.restoresWatches ?? true,
       random: options.random ?? unseededRandom,
     })
     this.#driver = new SocketDriver({
@@ -97,6 +102,11 @@ export class Session {
 
   get state(): SessionState {
     return this.#state
+  }
+
+  /** It has ended, and its watches with it. */
+  get isOver(): boolean {
+    return isOver(this.#state)
   }
 
   /** 0 until the first connection. */
@@ -154,12 +164,12 @@ export class Session {
 
   /** Sends a request, as soon as there is a connection, which it asks for if nobody did; rejects with the {@link ZkError} of what came of it, or with the signal's reason. */
   ask(request: Request, about: Asked): Promise<Reply> {
-    const { path, signal, watch } = about
+    const { path, signal, watch, removesWatches } = about
     if (this.#machine.server === undefined && signal?.aborted !== true)
       this.#driver.dispatch({ kind: 'start' })
     const call = this.#nextId()
     if (watch === undefined || !('path' in request)) {
-      const waiting = { op: request.kind, path, signal, request, watcher: undefined }
+      const waiting = { op: request.kind, path, signal, request, watcher: undefined, removesWatches }
       return this.#begin(waiting, { kind: 'call', call, request })
     }
     const watcher = this.#nextId()
@@ -183,9 +193,11 @@ export class Session {
     await Promise.all(this.#listeners.of(listener).map(([id, watcher]) => this.#unwatch(id, watcher)))
   }
 
-  /** Ends all watches on a path without asking the server. */
-  forgetWatches(path: string, type: WatcherType): void {
-    this.#driver.dispatch({ kind: 'forgetWatches', path, type })
+  /** Ends all watches at a server path without asking the server. Rejects with NoWatcherError if there is none. */
+  async forgetWatches(serverPath: string, type: WatcherType, path: string): Promise<void> {
+    const about = { op: 'removeWatches', path, signal: undefined, request: undefined, watcher: undefined }
+    const event = { kind: 'forgetWatches', call: this.#nextId(), path: serverPath, type } as const
+    await this.#begin({ ...about, removesWatches: true }, event)
   }
 
   /** Hands an event to the machine, and waits until it settles the event's call. */
@@ -255,8 +267,10 @@ export class Session {
     if (call === undefined) return
     const { op, path, watcher, request } = call.about
     if (watcher !== undefined) {
-      this.#listeners.settle(watcher, outcome.kind === 'reply' && outcome.isWatching)
+      this.#listeners.settle(watcher, outcome.kind === 'reply' && outcome.watches === 'set')
     }
+    const isInVain =
+      call.about.removesWatches === true && outcome.kind !== 'lost' && outcome.watches !== 'removed'
     switch (outcome.kind) {
       case 'reply': {
         const { xid, zxid, err, body } = outcome
@@ -264,15 +278,17 @@ export class Session {
         if (onReply !== undefined && request !== undefined) {
           guarded(() => onReply({ request, xid, zxid, err, body }))
         }
-        if (err === ErrorCode.Ok) call.resolve({ xid, zxid, body })
-        else call.reject(zkError(err, { op, path, zxid }))
+        const code = err === ErrorCode.Ok && isInVain ? ErrorCode.NoWatcher : err
+        if (code === ErrorCode.Ok) call.resolve({ xid, zxid, body })
+        else call.reject(zkError(code, { op, path, zxid }))
         return
       }
       case 'lost':
         call.reject(zkError(outcome.code, { op, path, ...outcome }))
         return
       case 'done':
-        call.resolve({ xid: 0, zxid: this.lastZxid, body: { kind: 'none' } })
+        if (isInVain) call.reject(zkError(ErrorCode.NoWatcher, { op, path }))
+        else call.resolve({ xid: 0, zxid: this.lastZxid, body: { kind: 'none' } })
         return
       default:
         unreachable(outcome)
@@ -290,6 +306,9 @@ export class Session {
     const change: StateChange = { state, previous: this.#state, reason }
     this.#state = state
     if (isOver(state)) this.#listeners.end(this.#overError(reason))
+    else if (state === 'disconnected' && this.#options.restoresWatches === false) {
+      this.#listeners.disconnect(zkError(ErrorCode.ConnectionLoss, { reason }))
+    }
     for (const listener of [...this.#stateListeners]) guarded(() => listener(change))
     if (change.previous === 'disconnected' && !isOver(state)) this.#listeners.resume()
   }

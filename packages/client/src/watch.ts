@@ -36,7 +36,7 @@ export interface WatchEvent {
 /** An object that wants to hear of the end of its watch as well. Calls come in the order of the session. */
 export interface WatchHandler {
   onWatchEvent(event: WatchEvent): void
-  /** The session has ended, and the watch with it. */
+  /** The session has ended, or without `restoresWatches` its connection, and the watch with it. */
   onWatchEnd(error: ZkError): void
 }
 

@@ -40,6 +40,14 @@ export const someStat = {
 export const statBody: ReplyBody = { kind: 'stat', stat: someStat }
 export const dataBody: ReplyBody = { kind: 'data', data: new Uint8Array(0), stat: someStat }
 
+/** Requests that tests make. */
+export const getA: Request = { kind: 'getData', path: '/a', watch: false }
+export const watchA: Request = { kind: 'getData', path: '/a', watch: true }
+export const existsA: Request = { kind: 'exists', path: '/a', watch: true }
+export const addWatchA: Request = { kind: 'addWatch', path: '/a', mode: 0 }
+/** What an addWatch is answered with. */
+export const addWatchBody: ReplyBody = { kind: 'error', err: 0 }
+
 export function responseFrame(response: Partial<ConnectResponse> = {}): Uint8Array {
   const w = new Writer()
   const start = w.beginFrame()
@@ -98,6 +106,8 @@ export const aConfig: SessionConfig = {
   session: undefined,
   maxReplyBytes: undefined,
   maxReconnectPauseMs: undefined,
+  requestTimeoutMs: undefined,
+  restoresWatches: true,
   random: drawing(0.5),
 }
 
@@ -140,7 +150,7 @@ export class MachineRun {
     this.step({ kind: 'closed', connection: this.connection, reason: 'reset' })
   }
 
-  /** Connected, with everything that led there forgotten. */
+  /** Starts if that was not done yet, opens and shakes hands. */
   connected(response: Partial<ConnectResponse> = {}): void {
     if (this.connection === 0) this.start()
     this.opened()
@@ -217,4 +227,12 @@ export class MachineRun {
   sentHandshake(): ConnectRequest {
     return readConnectRequest(new Reader(this.frames()[0] ?? new Uint8Array(0)))
   }
+}
+
+/** Connected, with everything that led there forgotten. */
+export function connectedRun(config: Partial<SessionConfig> = {}): MachineRun {
+  const run = new MachineRun(config)
+  run.connected()
+  run.take()
+  return run
 }

@@ -12,8 +12,6 @@ export interface Context {
   readonly signal: AbortSignal | undefined
   /** Prints the events of whatever it watches. */
   readonly watch: WatchListener
-  /** How many watches have told that they were removed. */
-  removals(): number
   /** A line for stderr that is no failure. */
   note(line: string): void
   /** A line for stdout that belongs to no result. */

@@ -1,5 +1,5 @@
 /** Commands about watches. */
-import { ErrorCode, type WatchSelection, zkError } from '@corral/client'
+import type { WatchSelection } from '@corral/client'
 import { nothing } from '../result.ts'
 import { type Command, pathOperand, usageError } from './command.ts'
 
@@ -47,13 +47,9 @@ const removeWatches: Command = {
     { name: 'l', about: 'remove locally when there is no server connection' },
   ],
   operands: 1,
-  async run({ client, signal, removals }, args) {
+  async run({ client, signal }, args) {
     const type = selections.find(([option]) => args.has(option))?.[1] ?? 'any'
-    const path = pathOperand(args)
-    const before = removals()
-    await client.removeWatches(path, { signal, type, isLocal: args.has('l') })
-    // Servers before 3.9 also find a persistent watch when asked for one of the data. Nobody here lost one.
-    if (removals() === before) throw zkError(ErrorCode.NoWatcher, { op: 'removeWatches', path })
+    await client.removeWatches(pathOperand(args), { signal, type, isLocal: args.has('l') })
     return nothing
   },
 }

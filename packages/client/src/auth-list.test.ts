@@ -1,0 +1,49 @@
+import { ErrorCode, Xid } from '@corral/protocol'
+import { describe, expect, test } from 'vitest'
+import { connectedRun, getA, noBody, replyFrame } from '../test/machine-run.ts'
+
+describe('authentication', () => {
+  test('is repeated on each connection; its call is settled once', () => {
+    const run = connectedRun()
+    const call = run.nextCall()
+    run.step({ kind: 'auth', call, scheme: 'digest', auth: new Uint8Array([1]) })
+    run.received(replyFrame(Xid.Auth, 0))
+    expect(run.outcomes()).toEqual([[call, ErrorCode.Ok]])
+
+    run.reconnected()
+    expect(run.sent().map(({ xid }) => xid)).toEqual([Xid.Auth])
+    run.take()
+    run.received(replyFrame(Xid.Auth, 0))
+
+    expect(run.outcomes()).toEqual([])
+  })
+
+  test('that was not answered is settled by the answer on the next connection', () => {
+    const run = connectedRun()
+    const call = run.nextCall()
+    run.step({ kind: 'auth', call, scheme: 'digest', auth: null })
+
+    run.reconnected()
+    expect(run.outcomes()).toEqual([])
+    run.received(replyFrame(Xid.Auth, 0))
+
+    expect(run.outcomes()).toEqual([[call, ErrorCode.Ok]])
+  })
+
+  test('that is refused ends the session', () => {
+    const run = connectedRun()
+    const auth = run.nextCall()
+    run.step({ kind: 'auth', call: auth, scheme: 'nope', auth: null })
+    const call = run.call(getA)
+
+    run.received(replyFrame(Xid.Auth, 0, noBody, ErrorCode.AuthFailed))
+
+    expect(run.of('state').map(effect => effect.state)).toEqual(['authFailed'])
+    expect(run.outcomes()).toEqual([
+      [call, ErrorCode.AuthFailed],
+      [auth, ErrorCode.AuthFailed],
+    ])
+    const late = run.call(getA)
+    expect(run.outcomes().at(-1)).toEqual([late, ErrorCode.AuthFailed])
+  })
+})
