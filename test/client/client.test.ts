@@ -410,7 +410,7 @@ function suite(start: () => Promise<InteropServer>): void {
     await thief.close()
 
     expect(await ended).toBe('expired')
-    await watch.fired.catch((error: unknown) => expect(error).toBeInstanceOf(SessionExpiredError))
+    await expect(watch.fired).rejects.toBeInstanceOf(SessionExpiredError)
     expect(await root.exists(`${chroot}/e`)).toBeUndefined()
   })
 
