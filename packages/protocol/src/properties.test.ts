@@ -32,6 +32,10 @@ test('separators, comments, continuations and escapes are read as Java does', ()
   expect(malformed).toEqual([])
 })
 
+test('the mark that some editors put before UTF-8 is no part of the first key', () => {
+  expect(parseProperties('\u00ef\u00bb\u00bfa=1\n').properties).toEqual([{ key: 'a', value: '1', line: 1 }])
+})
+
 test('a malformed escape names its line', () => {
   expect(parseProperties('a=1\nb=\\u12')).toEqual({
     properties: [{ key: 'a', value: '1', line: 1 }],

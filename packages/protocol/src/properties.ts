@@ -22,7 +22,7 @@ export interface PropertiesText {
 export function parseProperties(text: string): PropertiesText {
   const properties: Property[] = []
   const malformed: { line: number; problem: string }[] = []
-  for (const { line, content } of logicalLines(text)) {
+  for (const { line, content } of logicalLines(text.replace(byteOrderMark, ''))) {
     const split = separatorOf(content)
     try {
       const key = withoutEscapes(content.slice(0, split.keyEnd)).trim()
@@ -35,6 +35,9 @@ export function parseProperties(text: string): PropertiesText {
   }
   return { properties, malformed }
 }
+
+/** Of UTF-8, which some editors write: not part of the first key, as which Java takes it. */
+const byteOrderMark = /^\u00ef\u00bb\u00bf/
 
 class MalformedEscape extends Error {}
 

@@ -236,6 +236,19 @@ describe('invocation', () => {
     ])
   })
 
+  test('a misspelt key is named beside what is missing for it', async () => {
+    const config = aConfig('datadir=/d\nclientPort=0\n')
+
+    const { stderr } = await run(['server', config]).ended
+
+    expect(stderr.split('\n').slice(1)).toEqual([
+      `${config}: dataDir is not set`,
+      'also:',
+      `${config}:1: datadir is unknown; did you mean dataDir?`,
+      '',
+    ])
+  })
+
   test.each([
     [['server', '/nowhere/zoo.cfg'], 2, 'the configuration /nowhere/zoo.cfg cannot be read (ENOENT)'],
     [['server', '--nonsense'], 2, "Unknown option '--nonsense'"],

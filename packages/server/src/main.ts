@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseCommandLine, type ServerCommand, usage } from './config/command-line.ts'
 import type { ProcessSettings } from './config/settings.ts'
-import { type LoadedConfig, loadConfig } from './config/zoo-cfg.ts'
+import { type ConfigProblem, type LoadedConfig, loadConfig } from './config/zoo-cfg.ts'
 import { isAtLeast, jsonLine, type LogLine, sentenceOf, textLine } from './log-lines.ts'
 import { ExitCode, errnoOf, StartError } from './start-error.ts'
 import { launch, type RunningServer } from './start-server.ts'
@@ -63,8 +63,12 @@ function configurationOf({
   const file = configFile === undefined ? undefined : { path: configFile, text }
   const loaded = loadConfig({ file, ...rest })
   if (loaded.ok) return loaded
-  const problems = loaded.problems.map(({ where, ...about }) => `${where}: ${sentenceOf(about)}\n`)
-  complain(ExitCode.BadInvocation, `corral: the configuration is not valid\n${problems.join('')}`)
+  const lineOf = ({ where, ...about }: ConfigProblem): string => `${where}: ${sentenceOf(about)}\n`
+  const problems = loaded.problems.map(lineOf).join('')
+  // A misspelt key is often why another one is missing.
+  const warnings = loaded.notices.filter(({ level }) => level === 'warn').map(lineOf)
+  const alsoSaid = warnings.length === 0 ? '' : `also:\n${warnings.join('')}`
+  complain(ExitCode.BadInvocation, `corral: the configuration is not valid\n${problems}${alsoSaid}`)
   return undefined
 }
 

@@ -6,6 +6,7 @@
  * - bare: system properties without the prefix, which the original does not read from the file.
  */
 
+import { words } from '../admin/four-letter-words.ts'
 import { core, own, type Settings, section, type Target } from './settings.ts'
 import {
   commaList,
@@ -17,6 +18,7 @@ import {
   noUnlessYes,
   oneOf,
   purgeInterval,
+  quoted,
   type Range,
   type Read,
   type Rule,
@@ -42,7 +44,8 @@ export interface Key {
      * more. Every real zoo.cfg has some, so they are not spoken of either.
      */
     | { readonly kind: 'ensembleOnly'; readonly check?: Rule<unknown> }
-    | { readonly kind: 'meaningless'; readonly why: string }
+    /** `isQuiet`: what asks for nothing that a client could miss, and is not spoken of. */
+    | { readonly kind: 'meaningless'; readonly why: string; readonly isQuiet?: (text: string) => boolean }
     /** Says that the server is a member of an ensemble. */
     | { readonly kind: 'membership' }
 }
@@ -89,7 +92,7 @@ export const keys: readonly Key[] = [
   native('tickTime', tickTime, core('tickTimeMs')),
   native('minSessionTimeout', nativeInteger({ min: -1 }), own('minSessionTimeoutMs')),
   native('maxSessionTimeout', nativeInteger({ min: -1 }), own('maxSessionTimeoutMs')),
-  native('maxClientCnxns', nativeInteger({ min: 0 }), core('maxClientCnxns')),
+  native('maxClientCnxns', nativeInteger({ min: 0, isRaised: true }), core('maxClientCnxns')),
   native('autopurge.snapRetainCount', nativeInteger({ min: 3, isRaised: true }), own('purgeRetainCount')),
   native('autopurge.purgeInterval', purgeInterval, own('purgeIntervalHours')),
   native('reconfigEnabled', nativeBoolean, core('isReconfigEnabled')),
@@ -115,7 +118,7 @@ export const keys: readonly Key[] = [
   property('maxCnxns', anyCount, core('maxCnxns')),
   property('clientTcpKeepAlive', javaBoolean, own('hasKeepAlive')),
   property('nio.sessionlessCnxnTimeout', lenientInteger({ min: 1 }), core('sessionlessTimeoutMs')),
-  property('4lw.commands.whitelist', commaList, own('fourLetterWords')),
+  property('4lw.commands.whitelist', fourLetterWords, own('fourLetterWords')),
   property('globalOutstandingLimit', lenientInteger({ min: 1 }), core('globalOutstandingLimit')),
   property('request_throttle_max_requests', anyCount, request('maxRequests')),
   property('request_throttle_stall_time', lenientInteger({ min: 1 }), request('stallTimeMs')),
@@ -146,7 +149,7 @@ export const keys: readonly Key[] = [
   property('DigestAuthenticationProvider.superDigest', text, auth('superDigest')),
   property('DigestAuthenticationProvider.enabled', javaBoolean, auth('isDigestEnabled')),
   property('enforce.auth.enabled', javaBoolean, own('isAuthEnforced')),
-  property('enforce.auth.schemes', commaList, own('enforcedSchemes')),
+  property('enforce.auth.schemes', schemes, own('enforcedSchemes')),
   property('sessionRequireClientSASLAuth', javaBoolean, own('isSaslRequired')),
   property(
     'jute.maxbuffer.extrasize',
@@ -255,7 +258,15 @@ export const keys: readonly Key[] = [
   ),
   ...meaningless('there is no JVM', 'property', 'nio.numWorkerThreads', 'nio.directBufferBytes'),
   ...meaningless('there is no JVM', 'property', 'commitProcessor.*'),
-  ...meaningless('one kind of connection serves all clients', 'property', 'serverCnxnFactory'),
+  {
+    name: 'serverCnxnFactory',
+    form: 'property',
+    fate: {
+      kind: 'meaningless',
+      why: 'one kind of connection serves all clients',
+      isQuiet: written => /^org\.apache\.zookeeper\.server\.(NIO|Netty)ServerCnxnFactory$/.test(written),
+    },
+  },
   ...meaningless('there is no JVM', 'property', 'netty.advancedFlowControl.enabled'),
   ...meaningless(
     'one watch table serves all sizes',
@@ -353,6 +364,18 @@ function backlog(written: string): Read<number> {
 
 function logLevel(written: string): Read<Settings['logThreshold']> {
   return oneOf(['debug', 'info', 'warn', 'error'])(written, 'console.threshold')
+}
+
+function schemes(written: string): Read<readonly string[]> {
+  return { ok: true, value: commaList(written) }
+}
+
+function fourLetterWords(written: string): Read<readonly string[]> {
+  const listed = commaList(written)
+  const strange = listed.filter(each => each !== '*' && !words.has(each))
+  if (strange.length === 0) return { ok: true, value: listed }
+  const remark = `names no four-letter word: ${strange.map(quoted).join(', ')}; words are divided by commas`
+  return { ok: true, value: listed, remark }
 }
 
 function peerType(written: string): Read<string> {

@@ -16,12 +16,11 @@ export function text(written: string): Read<string> {
   return written === '' ? bad('expected a value, found nothing') : { ok: true, value: written }
 }
 
-export function commaList(written: string): Read<readonly string[]> {
-  const value = written
+export function commaList(written: string): readonly string[] {
+  return written
     .split(',')
     .map(each => each.trim())
     .filter(each => each !== '')
-  return { ok: true, value }
 }
 
 /** Only `true` and `false`, any case. */
@@ -39,19 +38,17 @@ export function javaBoolean(written: string): Read<boolean> {
   return { ok: true, value, remark: `${quoted(written)} means false: only 'true' means true` }
 }
 
-/** Everything but `no` is yes. */
+/** Everything but `no` is yes, `NO` too. */
 export function yesUnlessNo(written: string): Read<boolean> {
-  const lower = written.toLowerCase()
-  const value = lower !== 'no'
-  if (!value || lower === 'yes') return { ok: true, value }
+  const value = written !== 'no'
+  if (!value || written === 'yes') return { ok: true, value }
   return { ok: true, value, remark: `${quoted(written)} means yes: only 'no' means no` }
 }
 
-/** Only `yes` is yes. */
+/** Only `yes` is yes, `YES` is not. */
 export function noUnlessYes(written: string): Read<boolean> {
-  const lower = written.toLowerCase()
-  const value = lower === 'yes'
-  if (value || lower === 'no') return { ok: true, value }
+  const value = written === 'yes'
+  if (value || written === 'no') return { ok: true, value }
   return { ok: true, value, remark: `${quoted(written)} means no: only 'yes' means yes` }
 }
 
@@ -66,7 +63,7 @@ export interface Range {
 export function nativeInteger(range: Range = {}): Rule<number> {
   return written => {
     if (!/^[+-]?[0-9]{1,19}$/.test(written)) return bad(`expected a whole number, found ${quoted(written)}`)
-    return inRange(Number(written), { max: intMax, ...range })
+    return inRange(Number(written), written, { max: intMax, ...range })
   }
 }
 
@@ -74,16 +71,15 @@ export function nativeInteger(range: Range = {}): Rule<number> {
 export function lenientInteger(range: Range = {}): Rule<number> {
   return written => {
     const value = decoded(written)
-    if (value === undefined)
-      return bad(`expected a whole number, found ${quoted(written)}; the default is used`)
-    return inRange(value, range)
+    if (value === undefined) return bad(`expected a whole number, found ${quoted(written)}`)
+    return inRange(value, written, range)
   }
 }
 
 export function decimalNumber(written: string): Read<number> {
   const value = Number(written)
   if (written !== '' && Number.isFinite(value)) return { ok: true, value }
-  return bad(`expected a number, found ${quoted(written)}; the default is used`)
+  return bad(`expected a number, found ${quoted(written)}`)
 }
 
 export function oneOf<const T extends string>(allowed: readonly T[]): Rule<T> {
@@ -117,11 +113,12 @@ function decoded(written: string): number | undefined {
 
 function inRange(
   value: number,
+  written: string,
   { min = -Infinity, max = Number.MAX_SAFE_INTEGER, isRaised }: Range,
 ): Read<number> {
-  if (value < min && isRaised) return { ok: true, value: min, remark: `${value} is raised to ${min}` }
-  if (value < min) return bad(`must be at least ${min}, and is ${value}`)
-  if (value > max) return bad(`must be at most ${max}, and is ${value}`)
+  if (value < min && isRaised) return { ok: true, value: min, remark: `${written} is raised to ${min}` }
+  if (value < min) return bad(`must be at least ${min}, and is ${written}`)
+  if (value > max) return bad(`must be at most ${max}, and is ${written}`)
   return { ok: true, value }
 }
 
@@ -129,6 +126,6 @@ function bad(problem: string): { readonly ok: false; readonly problem: string } 
   return { ok: false, problem }
 }
 
-function quoted(written: string): string {
+export function quoted(written: string): string {
   return JSON.stringify(written.length > 60 ? `${written.slice(0, 60)}…` : written)
 }

@@ -71,6 +71,40 @@ describe('values', () => {
     ])
   })
 
+  test('a pass-through number out of its range means the default, as typed', () => {
+    expect(loaded('preAllocSize=-1\n').core.storage.preAllocBytes).toBe(65_536 * 1024)
+    expect(noticesOf('preAllocSize=-1\nglobalOutstandingLimit=0x0\n')).toEqual([
+      'warn /etc/zoo.cfg:3 preAllocSize must be at least 0, and is -1; the default is used',
+      'warn /etc/zoo.cfg:4 globalOutstandingLimit must be at least 1, and is 0x0; the default is used',
+    ])
+    expect(problemsOf(`${minimal}tickTime=9223372036854775808\n`)).toEqual([
+      '/etc/zoo.cfg:3 tickTime: must be at most 2147483647, and is 9223372036854775808',
+    ])
+  })
+
+  test('a negative maxClientCnxns is no limit, as in the original', () => {
+    expect(loaded('maxClientCnxns=-1\n').core.maxClientCnxns).toBe(0)
+    expect(noticesOf('maxClientCnxns=-1\n')).toEqual(['warn /etc/zoo.cfg:3 maxClientCnxns -1 is raised to 0'])
+  })
+
+  test('yes and no are written small: NO does not switch the sync off, YES not the ACLs', () => {
+    expect(loaded('forceSync=NO\n').core.storage.isSyncForced).toBe(true)
+    expect(loaded('forceSync=no\n').core.storage.isSyncForced).toBe(false)
+    expect(loaded('skipACL=YES\n').core.auth.isAclSkipped).toBe(false)
+    expect(loaded('skipACL=yes\n').core.auth.isAclSkipped).toBe(true)
+    expect(noticesOf('forceSync=NO\nskipACL=YES\n')).toEqual([
+      `warn /etc/zoo.cfg:3 forceSync "NO" means yes: only 'no' means no`,
+      `warn /etc/zoo.cfg:4 skipACL "YES" means no: only 'yes' means yes`,
+    ])
+  })
+
+  test('a whitelist that names no four-letter word is said', () => {
+    expect(noticesOf('4lw.commands.whitelist=stat, ruok,*\n')).toEqual([])
+    expect(noticesOf('4lw.commands.whitelist=stat ruok,mntr\n')).toEqual([
+      'warn /etc/zoo.cfg:3 4lw.commands.whitelist names no four-letter word: "stat ruok"; words are divided by commas',
+    ])
+  })
+
   test('yes and 1 do not mean true for a pass-through boolean', () => {
     expect(loaded('enforceQuota=yes\n').core.isQuotaEnforced).toBe(false)
     expect(noticesOf('enforceQuota=yes\n')).toEqual([
@@ -166,6 +200,16 @@ describe('keys', () => {
       'warn /etc/zoo.cfg:3 secureClientPort is not yet supported (TLS)',
       'warn /etc/zoo.cfg:4 admin.enableServer is not yet supported (AdminServer)',
       'warn /etc/zoo.cfg:5 nio.numWorkerThreads has no meaning here: there is no JVM',
+    ])
+  })
+
+  test('either kind of connection of the original is served, and not spoken of', () => {
+    const named = (name: string): string[] => noticesOf(`serverCnxnFactory=${name}\n`)
+
+    expect(named('org.apache.zookeeper.server.NIOServerCnxnFactory')).toEqual([])
+    expect(named('org.apache.zookeeper.server.NettyServerCnxnFactory')).toEqual([])
+    expect(named('com.example.Own')).toEqual([
+      'warn /etc/zoo.cfg:3 serverCnxnFactory has no meaning here: one kind of connection serves all clients',
     ])
   })
 

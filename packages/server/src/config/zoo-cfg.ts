@@ -150,7 +150,7 @@ class Loader {
         if (read.ok && read.remark !== undefined) this.#note('warn', where, key, read.remark)
         if (read.ok) return
         if (form === 'native') this.#refuse(where, key, read.problem)
-        else this.#note('warn', where, key, read.problem)
+        else this.#note('warn', where, key, `${read.problem}; the default is used`)
         return
       }
       case 'notYet':
@@ -162,7 +162,7 @@ class Loader {
         return
       }
       case 'meaningless':
-        this.#note('warn', where, key, `has no meaning here: ${fate.why}`)
+        if (!fate.isQuiet?.(value)) this.#note('warn', where, key, `has no meaning here: ${fate.why}`)
         return
       case 'membership':
         this.#membership.push({ where, key, value })
