@@ -230,6 +230,15 @@ describe('answers are those of the Java server', () => {
     expect(Number(ours.get('zk_open_file_descriptor_count'))).toBeGreaterThan(0)
   })
 
+  test('what mntr counts has the name it has in the original, if it has one', () => {
+    const theirs = new Set(golden('mntr-names').split('\n'))
+    const ours = [...String(ask('mntr')).matchAll(/^(zk_\w+)\t/gm)].map(([, key]) => key ?? '')
+
+    const older = ['zk_fsync_threshold_exceed_count'] // until 3.5
+    const own = ['zk_txns_logged', 'zk_wrong_password_count']
+    expect(ours.filter(key => !theirs.has(key)).sort()).toEqual([...older, ...own])
+  })
+
   test('hash lists zxid and digest, the digest signed', () => {
     const digests = [{ zxid: zxid(0x100000080n), digest: 0xffff_ffff_ffff_fffen }]
 

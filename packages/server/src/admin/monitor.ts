@@ -30,11 +30,11 @@ export function monitorText({ inspection, now, place }: Answering): string {
     ['connection_drop_count', counters.connectionsDropped],
     ['wrong_password_count', counters.wrongPasswords],
     ['digest_mismatches_count', storage.digestMismatches],
-    ['sessions_expired', counters.sessionsExpired],
-    ['fsync_count', storage.syncs],
+    ['stale_sessions_expired', counters.sessionsExpired],
+    ['cnt_fsynctime', storage.syncs],
     ['fsync_threshold_exceed_count', storage.slowSyncs],
     ['txns_logged', storage.txnsLogged],
-    ['snapshots_taken', storage.snapshots],
+    ['cnt_snapshottime', storage.snapshots],
   ]
   return values
     .filter(([, value]) => value !== undefined)
