@@ -19,7 +19,6 @@ import {
   sessionId,
   sessionPassword,
   unreachable,
-  Writer,
   type Zxid,
   zxid,
 } from '@corral/protocol'
@@ -27,7 +26,8 @@ import type { ServerConfig } from './config.ts'
 import type { DiskResult, OpId } from './disk.ts'
 import type { Chunks, Effect, Fields, Level } from './effects.ts'
 import type { ConnId, Event, Now, Peer } from './events.ts'
-import type { ConnectionInfo, Counters, Inspection, SessionInfo } from './inspect.ts'
+import type { Counters, Inspection } from './inspect.ts'
+import { inspectionOf, zeroCounters } from './inspector.ts'
 import { Log, type LogReport } from './log/log.ts'
 import type { Random } from './random.ts'
 import { Pipeline } from './request/pipeline.ts'
@@ -39,7 +39,6 @@ import { Intake } from './session/intake.ts'
 import { Outbox } from './session/outbox.ts'
 import { type Session, Sessions } from './session/sessions.ts'
 import { DataTree } from './tree/data-tree.ts'
-import { WatchKind } from './tree/watch-table.ts'
 
 type Life = 'new' | 'recovering' | 'serving' | 'stopping' | 'ended'
 
@@ -561,114 +560,19 @@ export class Server {
     this.#emit({ kind: 'say', level, what, fields })
   }
 
-  /** A read-only view for four-letter words and metrics; the resets are its only powers. */
+  /** For four-letter words and metrics; to look at, but for the resets. */
   inspect(): Inspection {
-    return {
+    return inspectionOf({
       config: this.#config,
       isServing: this.#life === 'serving',
       counters: this.#counters,
-      storage: () => this.#log.counters,
-      lastZxid: () => this.#lastZxid(),
-      znodeCount: () => this.#tree.znodeCount,
-      ephemeralCount: () => this.#tree.ephemeralCount,
-      watchCount: () => this.#tree.watches.count,
-      approximateDataBytes: () => this.#tree.approximateDataBytes,
-      connectionCount: () => this.#connections.size,
-      sessionCount: () => this.#sessions.size,
-      connections: () => [...this.#connections.all()].map(connectionInfo),
-      sessions: () => this.#sessionInfos(),
-      ephemerals: () => this.#ephemerals(),
-      dataWatches: () => this.#dataWatches(),
-      dataWatchTotals: () => this.#tree.watches.dataTotals(),
-      digests: () => (this.#pipeline?.digests() ?? []).map(d => ({ zxid: zxid(d.zxid), digest: d.digest })),
-      resetServerStats: () =>
-        void Object.assign(this.#counters, zeroCounters(), { outstanding: this.#counters.outstanding }),
-      resetConnectionStats: () => {
-        for (const connection of this.#connections.all()) connection.resetStats()
-      },
-    }
-  }
-
-  #sessionInfos(): readonly SessionInfo[] {
-    return [...this.#sessions.all()]
-      .map(session => ({
-        session: session.id,
-        timeoutMs: session.timeoutMs,
-        expiresAtMonotonicMs: session.bucketMs + this.#stalledMs,
-      }))
-      .sort((a, b) => a.expiresAtMonotonicMs - b.expiresAtMonotonicMs)
-  }
-
-  #ephemerals(): ReadonlyMap<SessionId, readonly string[]> {
-    const paths: Map<SessionId, readonly string[]> = new Map()
-    for (const session of this.#sessions.all()) {
-      const own = [...this.#tree.ephemeralsOf(session.high, session.low)]
-      if (own.length > 0)
-        paths.set(
-          session.id,
-          own.map(znode => decodeUtf8(this.#tree.pathOf(znode).bytes)),
-        )
-    }
-    return paths
-  }
-
-  #dataWatches(): ReadonlyMap<string, readonly SessionId[]> {
-    const watches: Map<string, SessionId[]> = new Map()
-    const { watches: table } = this.#tree
-    for (const connection of this.#connections.all()) {
-      const session = connection.session?.id
-      if (session === undefined) continue
-      for (let record = table.firstOf(connection.slot); record !== 0; record = table.nextOf(record)) {
-        if ((table.kindsOf(record) & ~WatchKind.Child) === 0) continue
-        const w = new Writer()
-        table.pathInto(record, w)
-        const path = decodeUtf8(w.bytes, 4, w.at)
-        const watchers = watches.get(path)
-        if (watchers === undefined) watches.set(path, [session])
-        else watchers.push(session)
-      }
-    }
-    return watches
-  }
-}
-
-function zeroCounters(): Counters {
-  return {
-    packetsReceived: 0,
-    packetsSent: 0,
-    latencyCount: 0,
-    latencySumMs: 0,
-    latencyMinMs: 0,
-    latencyMaxMs: 0,
-    outstanding: 0,
-    connectionsRejected: 0,
-    connectionsDropped: 0,
-    wrongPasswords: 0,
-    sessionsExpired: 0,
-    throttledOps: 0,
-  }
-}
-
-function connectionInfo(connection: Connection): ConnectionInfo {
-  return {
-    conn: connection.id,
-    peer: connection.peer,
-    session: connection.session?.id ?? (0n as SessionId),
-    isReading: connection.paused === 0 && connection.phase !== 'command',
-    outstanding: connection.outstanding,
-    received: connection.received,
-    sent: connection.sent,
-    lastOp: connection.lastOp,
-    establishedWallMs: connection.openedWallMs,
-    timeoutMs: connection.session?.timeoutMs ?? 0,
-    lastXid: connection.lastXid,
-    lastZxid: zxid(fromWords(connection.lastReplyZxidHigh, connection.lastReplyZxidLow)),
-    lastReplyMonotonicMs: connection.lastReplyMonotonicMs,
-    lastLatencyMs: connection.lastLatencyMs,
-    minLatencyMs: connection.minLatencyMs,
-    maxLatencyMs: connection.maxLatencyMs,
-    latencySumMs: connection.latencySumMs,
-    latencyCount: connection.latencyCount,
+      log: this.#log,
+      tree: this.#tree,
+      connections: this.#connections,
+      sessions: this.#sessions,
+      stalledMs: this.#stalledMs,
+      digests: this.#pipeline?.digests() ?? [],
+    })
   }
 }
 
