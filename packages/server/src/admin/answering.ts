@@ -16,6 +16,8 @@ export interface Answering {
   readonly inspection: Inspection
   readonly now: Now
   readonly place: Place
+  /** undefined: that of the process. */
+  readonly timeZone: string | undefined
   sizeOfDir(dir: string): Promise<number>
   environment(): string
   traceMask(): bigint

@@ -123,11 +123,13 @@ interface Asked {
   readonly inspection?: Inspection
   readonly argument?: Uint8Array
   readonly said?: string[]
+  readonly timeZone?: string
 }
 
-function aDesk({ allowed = ['*'], said = [] }: Asked = {}): CommandDesk {
+function aDesk({ allowed = ['*'], said = [], timeZone = 'UTC' }: Asked = {}): CommandDesk {
   return new CommandDesk({
     allowed,
+    timeZone,
     place: () => ({
       clientPort: 22811,
       backlog: -1,
@@ -195,6 +197,14 @@ describe('answers are those of the Java server', () => {
     expect(shape(ours.split('Connections dump:')[1]).length).toBe(shape(connections).length)
     expect(ours).toContain('\nConnections Sets (2)/(3):\n2 expire at Sat Nov 21 11:15:')
     expect(ours).toContain('\tip: /127.0.0.1:53398 sessionId: 0x0\n')
+  })
+
+  test.each([
+    ['America/New_York', 'Sat Nov 21 06:15:22 EST 2026'],
+    ['Europe/Berlin', 'Sat Nov 21 12:15:22 CET 2026'],
+    ['Asia/Kathmandu', 'Sat Nov 21 17:00:22 GMT+05:45 2026'],
+  ])('dump has local times: in %s', (timeZone, text) => {
+    expect(ask('dump', { timeZone })).toContain(`\n2 expire at ${text}:\n\t0x100001d12000000\n`)
   })
 
   test('conf and dirs, of a server in memory', async () => {

@@ -18,6 +18,8 @@ export interface CommandDeskGiven {
   readonly allowed: readonly string[]
   readonly place: () => Place
   readonly say: Say
+  /** Of the times in `dump`. Default: that of the process. */
+  readonly timeZone?: string
 }
 
 export class CommandDesk implements Desk {
@@ -62,6 +64,7 @@ export class CommandDesk implements Desk {
       inspection,
       now,
       place: this.#given.place(),
+      timeZone: this.#given.timeZone,
       sizeOfDir,
       environment: environmentText,
       traceMask: () => this.#traceMask,

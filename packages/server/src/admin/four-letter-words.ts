@@ -4,11 +4,12 @@
  *
  * Source: org.apache.zookeeper.server.command, and captures of the Java server in `golden/`.
  */
-import type { ConnectionInfo, Inspection, Now } from '@corral/core'
+import type { ConnectionInfo, Inspection } from '@corral/core'
 import { hexOf, OpCode, type SessionId } from '@corral/protocol'
 import { escapeUnprintable } from '../log-lines.ts'
 import { zooKeeperVersion } from '../version.ts'
 import { type Answering, averageLatency, znodeCount } from './answering.ts'
+import { javaDates } from './java-date.ts'
 import { monitorText } from './monitor.ts'
 
 export interface Word {
@@ -158,8 +159,10 @@ const operationNames: ReadonlyMap<number, string> = new Map<number, string>([
   [OpCode.WhoAmI, 'HOMI'],
 ])
 
-function dumpText({ inspection, now }: Answering): string {
+function dumpText({ inspection, now, timeZone }: Answering): string {
   const { config } = inspection
+  const dateOf = javaDates(timeZone)
+  const dateAt = (monotonicMs: number): string => dateOf(monotonicMs - now.monotonicMs + now.wallMs)
   const sessions = inspection.sessions()
   const expiryOf = new Map(sessions.map(each => [each.session, each.expiresAtMonotonicMs]))
   const sessionBuckets = bucketsOf(sessions, each => each.expiresAtMonotonicMs)
@@ -172,7 +175,7 @@ function dumpText({ inspection, now }: Answering): string {
   return lines(
     'SessionTracker dump:',
     `Session Sets (${sessionBuckets.length})/(${sessions.length}):`,
-    ...bucketLines(sessionBuckets, now, each => `\t0x${hexOf(each.session)}`),
+    ...bucketLines(sessionBuckets, dateAt, each => `\t0x${hexOf(each.session)}`),
     'ephemeral nodes dump:',
     `Sessions with Ephemerals (${ephemerals.length}):`,
     ...ephemerals.flatMap(([session, paths]) => [`0x${hexOf(session)}:`, ...paths.map(path => `\t${path}`)]),
@@ -180,7 +183,7 @@ function dumpText({ inspection, now }: Answering): string {
     `Connections Sets (${connectionBuckets.length})/(${connections.length}):`,
     ...bucketLines(
       connectionBuckets,
-      now,
+      dateAt,
       ({ peer, session }) => `\tip: /${peer.address}:${peer.port} sessionId: 0x${hexOf(session)}`,
     ),
   )
@@ -199,17 +202,12 @@ function bucketsOf<T>(items: readonly T[], endOf: (item: T) => number): Buckets<
   return [...buckets].sort(([a], [b]) => a - b)
 }
 
-function bucketLines<T>(buckets: Buckets<T>, now: Now, line: (item: T) => string): string[] {
-  return buckets.flatMap(([end, items]) => [
-    `${items.length} expire at ${javaDate(end - now.monotonicMs + now.wallMs)}:`,
-    ...items.map(line),
-  ])
-}
-
-/** `EEE MMM dd HH:mm:ss zzz yyyy`, in UTC. */
-function javaDate(wallMs: number): string {
-  const [weekday = '', day, month, year, time] = new Date(wallMs).toUTCString().split(' ')
-  return `${weekday.slice(0, 3)} ${month} ${day} ${time} UTC ${year}`
+function bucketLines<T>(
+  buckets: Buckets<T>,
+  dateAt: (monotonicMs: number) => string,
+  line: (item: T) => string,
+): string[] {
+  return buckets.flatMap(([end, items]) => [`${items.length} expire at ${dateAt(end)}:`, ...items.map(line)])
 }
 
 function watchSummaryText({ inspection }: Answering): string {
