@@ -75,7 +75,7 @@ test.each([
   [['-server'], 'Error: no argument found for option -server'],
   [['-timeout', 'soon', 'ls', '/'], 'soon is not a number'],
   [['--auth', 'digest', 'ls', '/'], 'scheme:auth'],
-  [['-client-configuration', 'f', 'ls', '/'], 'not supported yet'],
+  [['-client-configuration'], 'Error: no argument found for option -client-configuration'],
 ])('%j is wrong', (args, message) => {
   const request = parseCommandLine(args)
 
@@ -105,9 +105,10 @@ test('help behind two dashes is a word like any other', () => {
   expect(run('create', '/a', '--', '--help').words).toEqual(['create', '/a', '--', '--help'])
 })
 
-test.each([['-client-configuration', 'f'], ['--client-configuration=f']])(
-  '%s is refused, not passed over',
-  (...args) => {
-    expect(parseCommandLine([...args, 'ls', '/'])).toMatchObject({ kind: 'wrong' })
-  },
-)
+test.each([
+  [['-client-configuration', 'f', 'ls', '/']],
+  [['--client-configuration=f', 'ls', '/']],
+  [['ls', '/', '--client-configuration', 'f']],
+])('the file of a client configuration is taken out of %j', args => {
+  expect(parseCommandLine(args)).toMatchObject({ clientConfiguration: 'f', words: ['ls', '/'] })
+})

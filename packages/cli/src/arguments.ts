@@ -10,7 +10,13 @@ export type Request =
   | { readonly kind: 'version' }
   | { readonly kind: 'help'; readonly topic: string | undefined }
   /** `words` is the command; none means a shell. */
-  | { readonly kind: 'run'; readonly options: ShellOptions; readonly words: readonly string[] }
+  | {
+      readonly kind: 'run'
+      readonly options: ShellOptions
+      /** The file of `-client-configuration`. */
+      readonly clientConfiguration: string | undefined
+      readonly words: readonly string[]
+    }
   | { readonly kind: 'wrong'; readonly message: string }
 
 interface Settings {
@@ -21,6 +27,7 @@ interface Settings {
   isJson: boolean
   isQuiet: boolean
   readonly auth: AuthInfo[]
+  clientConfiguration: string | undefined
 }
 
 type Setter = (settings: Settings, value: string) => string | undefined
@@ -49,6 +56,12 @@ const globalOptions: readonly GlobalOption[] = [
     long: '--wait-for-connection',
     set: s => assign(s, { waitsForConnection: true }),
   },
+  {
+    short: ['-client-configuration'],
+    long: '--client-configuration',
+    takesValue: true,
+    set: (s, value) => assign(s, { clientConfiguration: value }),
+  },
   { short: [], long: '--auth', takesValue: true, set: addAuth },
   { short: [], long: '--json', set: s => assign(s, { isJson: true, isQuiet: true }) },
   { short: ['-q'], long: '--quiet', set: s => assign(s, { isQuiet: true }) },
@@ -69,12 +82,14 @@ export function parseCommandLine(args: readonly string[]): Request {
     isJson: false,
     isQuiet: false,
     auth: [],
+    clientConfiguration: undefined,
   }
   const words: string[] = []
   const message = readWords(first === 'sh' ? args.slice(1) : args, settings, words)
   if (message === helpWanted) return { kind: 'help', topic: words[0] }
   if (message !== undefined) return { kind: 'wrong', message }
-  return { kind: 'run', options: settings, words }
+  const { clientConfiguration, ...options } = settings
+  return { kind: 'run', options, clientConfiguration, words }
 }
 
 /** Stands for a message where `--help` was among the words. */
@@ -94,7 +109,6 @@ function readWords(
     }
     const [name, inlineValue] = arg.startsWith('--') ? splitAtEquals(arg) : [arg, undefined]
     if (name === '--help' || (arg === '-h' && words.length === 0)) return helpWanted
-    if (isClientConfiguration(name) && words.length === 0) return noClientConfiguration
     const option = findOption(name, args[i + 1], words.length > 0)
     if (option === undefined) {
       if (words.length === 0 && arg.startsWith('-')) return `unknown option ${arg}`
@@ -108,15 +122,6 @@ function readWords(
   }
   return undefined
 }
-
-function isClientConfiguration(name: string): boolean {
-  return name === '-client-configuration' || name === '--client-configuration'
-}
-
-/** Going on without it could mean plain text where TLS was asked for. */
-const noClientConfiguration =
-  '-client-configuration is not supported yet: what such a file sets is TLS and SASL.' +
-  ' Leave it out to connect in plain text'
 
 function findOption(
   name: string,

@@ -1,6 +1,7 @@
 /** The command line as a function: arguments and streams in, exit code out. */
 import { BadArgumentsError } from '@corral/client'
 import { parseCommandLine, type Request } from './arguments.ts'
+import { type ClientSettings, readClientConfiguration } from './client-configuration.ts'
 import { commandHelp, commandSyntaxes } from './commands/table.ts'
 import { exitCodes, failureOf } from './failure.ts'
 import { Prompt, runPipe } from './lines.ts'
@@ -31,14 +32,16 @@ export async function runCli(args: readonly string[], terminal: Terminal): Promi
 }
 
 async function run(
-  { options, words }: Extract<Request, { kind: 'run' }>,
+  { options, clientConfiguration, words }: Extract<Request, { kind: 'run' }>,
   terminal: Terminal,
   streams: Streams,
 ): Promise<number> {
+  const configured = clientConfiguration === undefined ? {} : configure(clientConfiguration, streams)
+  if (configured === undefined) return exitCodes.misused
   const isPrompting = words.length === 0 && terminal.stdin.isTTY === true && terminal.stdout.isTTY === true
   const prompt = isPrompting ? new Prompt(terminal) : undefined
   const printed = prompt?.around(streams) ?? streams
-  const shell = openShell(options, printed)
+  const shell = openShell({ ...options, client: configured }, printed)
   if (shell === undefined) return exitCodes.misused
   if (!options.isQuiet) streams.out(`Connecting to ${options.servers}`)
   try {
@@ -55,6 +58,15 @@ async function run(
   } finally {
     await shell.end()
   }
+}
+
+/** @returns undefined, with the reasons on stderr, if the file is not to be gone by */
+function configure(file: string, streams: Streams): ClientSettings | undefined {
+  const { settings, problems, warnings } = readClientConfiguration(file)
+  for (const line of problems) streams.err(line)
+  if (problems.length > 0) return undefined
+  for (const line of warnings) streams.err(`warning: ${line}`)
+  return settings
 }
 
 function openShell(options: ShellOptions, streams: Streams): Shell | undefined {
@@ -107,6 +119,7 @@ const helpText: readonly string[] = [
   '  -timeout, --timeout ms                                 session timeout, default 30000',
   '  -r, --read-only                                        accept a read-only server',
   '  -waitforconnection, --wait-for-connection              connect before running anything',
+  '  -client-configuration, --client-configuration file     a properties file, as for a Java client',
   '  --auth scheme:auth                                     authenticate first; may be repeated',
   '  --json                                                 answers as JSON, nothing else',
   '  -q, --quiet                                            no greeting, no session events',

@@ -1,5 +1,5 @@
 /** A command that could not be done: what is said on stderr, and with which exit code the process ends. */
-import { ErrorCode, ZkError } from '@corral/client'
+import { ConnectionLossError, ErrorCode, ZkError } from '@corral/client'
 
 export const exitCodes = { done: 0, failed: 1, misused: 2, unknownCommand: 127 } as const
 
@@ -50,6 +50,7 @@ const javaNames: ReadonlyMap<number, string> = new Map([
   [ErrorCode.ReconfigInProgress, 'ReconfigInProgress'],
   [ErrorCode.Unimplemented, 'Unimplemented'],
   [ErrorCode.OperationTimeout, 'OperationTimeout'],
+  [ErrorCode.RequestTimeout, 'RequestTimeout'], // Java has no name for it
   [ErrorCode.BadArguments, 'BadArguments'],
   [ErrorCode.ApiError, 'APIError'],
   [ErrorCode.NoNode, 'NoNode'],
@@ -109,6 +110,6 @@ export function failureOf(error: unknown): Failure | undefined {
   if (!(error instanceof ZkError)) return undefined
   const lines = [zkErrorText(error)]
   // "ConnectionLoss" alone leaves one guessing which server was asked and what it said.
-  if (error.code === ErrorCode.ConnectionLoss && error.reason !== undefined) lines.push(`(${error.reason})`)
+  if (error instanceof ConnectionLossError && error.reason !== undefined) lines.push(`(${error.reason})`)
   return { lines, exitCode: exitCodes.failed, error }
 }

@@ -7,6 +7,7 @@
  */
 import { type AuthInfo, BadArgumentsError, Client, type WatchEvent } from '@corral/client'
 import { unreachable } from '@corral/protocol'
+import type { ClientSettings } from './client-configuration.ts'
 import { type Context, parseArguments } from './commands/command.ts'
 import { commandHelp, commandList, commands, isShellWord, type ShellWord } from './commands/table.ts'
 import { changeEvent, eventText, type ShellEvent, stateEvent, stateNames } from './events.ts'
@@ -28,6 +29,8 @@ export interface ShellOptions {
   readonly isJson: boolean
   /** Neither greetings nor events of the session, only what was asked for. */
   readonly isQuiet: boolean
+  /** From a client configuration. */
+  readonly client?: ClientSettings | undefined
 }
 
 const historyShown = 11
@@ -232,8 +235,9 @@ export class Shell {
   }
 
   #newClient(servers: string): Client {
-    const { sessionTimeoutMs, canBeReadOnly, auth } = this.#options
+    const { sessionTimeoutMs, canBeReadOnly, auth, client } = this.#options
     return new Client(servers, {
+      ...client,
       sessionTimeoutMs,
       canBeReadOnly,
       auth,

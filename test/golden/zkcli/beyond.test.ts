@@ -1,15 +1,23 @@
 /** What the shell does that zkCli 3.8.0, which the captures come from, does not. */
-import { createServer } from 'node:net'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type RunningServer, startServer } from '@corral/server'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Printed, runShell } from './terminal.ts'
 
 let server: RunningServer
+const folder = mkdtempSync(join(tmpdir(), 'corral-shell-'))
 
 beforeAll(async () => {
   server = await startServer()
 })
-afterAll(() => server.stop())
+afterAll(async () => {
+  rmSync(folder, { recursive: true })
+  await server.stop()
+})
 
 /** A command line, as a person types it; quotes are not looked at. */
 function corral(line: string): Promise<Printed> {
@@ -164,6 +172,35 @@ describe('exit codes', () => {
   test('2 where the command line is wrong', async () => {
     expect((await runShell(['-bogus'])).exitCode).toBe(2)
     expect((await runShell(['ls', '/', '--server', 'host:port'])).exitCode).toBe(2)
+  })
+
+  test('2 where a client configuration asks for TLS, before anything is connected to', async () => {
+    const file = join(folder, 'tls.properties')
+    writeFileSync(file, 'zookeeper.client.secure=true\n')
+
+    const printed = await corral(`-client-configuration ${file} ls /`)
+
+    expect(printed).toMatchObject({ exitCode: 2, stdout: '' })
+    expect(printed.stderr).toMatch(/^\S+tls\.properties:1: zookeeper\.client\.secure asks for TLS, .*\n$/)
+  })
+
+  test('1 where an answer takes longer than the client configuration lets it', async () => {
+    const file = join(folder, 'timeout.properties')
+    writeFileSync(file, 'zookeeper.request.timeout=100\nzookeeper.unheard.of=1\n')
+    const silent = createServer().listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    const { port } = silent.address() as AddressInfo
+
+    const printed = await runShell(['ls', '/', '-s', `127.0.0.1:${port}`, '--client-configuration', file])
+
+    silent.close()
+    expect(printed.exitCode).toBe(1)
+    expect(printed.stderr.split('\n')).toEqual([
+      `warning: ${file}:2: zookeeper.unheard.of is not known, and passed over`,
+      'KeeperErrorCode = RequestTimeout for /',
+      '(no answer within 100 ms; the request was not sent)',
+      '',
+    ])
   })
 
   test('that of the last command where commands come from a pipe', async () => {
