@@ -31,6 +31,7 @@ import type { Session, Sessions } from '../session/sessions.ts'
 import type { DataTree, ZnodeId } from '../tree/data-tree.ts'
 import { FiredWatches } from '../tree/fired-watches.ts'
 import { accessOf } from './access.ts'
+import { Accounts, type AccountsHost } from './accounts.ts'
 import { countOps, isMultiWrite, prepareMulti } from './multi.ts'
 import { Pending } from './pending.ts'
 import { type Asker, Preparer } from './prepare.ts'
@@ -77,7 +78,7 @@ export interface TxnStage {
   endTxn(zxidHigh: number, zxidLow: number): void
 }
 
-export interface PipelineHost {
+export interface PipelineHost extends AccountsHost {
   /** Closes after everything written for it has left. */
   closeAfterReply(connection: Connection): void
   abort(connection: Connection): void
@@ -85,10 +86,7 @@ export interface PipelineHost {
   opened(connection: Connection): void
   /** A session is over: its connection, if it has one, is to be closed. */
   sessionEnded(session: Session): void
-  pause(connection: Connection, why: number): void
   quotaExceeded(fields: Fields): void
-  /** The reasons to pause the connection may have gone. */
-  relieved(connection: Connection): void
 }
 
 export class Pipeline {
@@ -98,7 +96,7 @@ export class Pipeline {
   readonly #outbox: Outbox
   readonly #sessions: Sessions
   readonly #timeouts: Map<SessionId, number>
-  readonly #counters: Counters
+  readonly #accounts: Accounts
   readonly #host: PipelineHost
   readonly #sha1: (bytes: Uint8Array) => Uint8Array
   readonly #pending: Pending
@@ -119,10 +117,6 @@ export class Pipeline {
   #records: Space = makeSpace(0)
   #recordAt = 0
   #unapplied = 0
-  /** Replies and events made since the start; the counters can be reset by an operator. */
-  #sent = 0
-  /** Bytes of large requests that are not answered yet. */
-  #largeBytes = 0
   readonly #digests: { readonly zxid: bigint; readonly digest: bigint }[] = []
 
   constructor(given: {
@@ -145,7 +139,7 @@ export class Pipeline {
     this.#outbox = given.outbox
     this.#sessions = given.sessions
     this.#timeouts = given.timeouts
-    this.#counters = given.counters
+    this.#accounts = new Accounts(given)
     this.#host = given.host
     this.#sha1 = given.sha1
     this.#pending = new Pending(given.tree, given.random)
@@ -160,7 +154,7 @@ export class Pipeline {
       tree: given.tree,
       outbox: given.outbox,
       connectionAt: given.connectionAt,
-      sent: connection => this.#countSent(connection),
+      sent: connection => this.#accounts.countSent(connection),
     })
     this.#reads = new Reads({ config: given.config, tree: given.tree, watching: this.#watching })
     this.#zxidHigh = given.tree.lastZxidHigh | 0
@@ -182,8 +176,7 @@ export class Pipeline {
 
   /** Takes one frame of an open connection. @param clockMs - the session clock */
   accept(now: Now, clockMs: number, connection: Connection, space: Space, from: number, to: number): void {
-    this.#counters.packetsReceived++
-    connection.received++
+    this.#accounts.countReceived(connection)
     if (to - from < requestHeadBytes) return this.#host.abort(connection)
     const request = this.#request
     const isWhole = request.readFrame(space.bytes, space.view, from, to)
@@ -209,14 +202,14 @@ export class Pipeline {
         return this.#submitRequest(now, connection, isWhole, to - from)
       }
     }
-    this.#count(connection, 1)
+    this.#accounts.countAccepted(connection)
     const mustWait = connection.unfinishedWrites > 0 || !connection.backlog.isEmpty
     if (!mustWait && !isReplay(request.op)) {
       this.#answer(now, connection, isWhole, now.monotonicMs)
       return
     }
     connection.backlog.push(space, from, to, connection.newestWrite, now.monotonicMs)
-    if (mustWait) this.#pauseIfFull(connection)
+    if (mustWait) this.#accounts.pauseIfFull(connection)
     else this.#answerBacklog(now, connection)
   }
 
@@ -247,8 +240,7 @@ export class Pipeline {
       const write = this.#writes[i] as Write
       if (write.connection === connection) write.connection = undefined
     }
-    this.#counters.outstanding -= connection.outstanding
-    connection.outstanding = 0
+    this.#accounts.forget(connection)
   }
 
   /**
@@ -271,10 +263,11 @@ export class Pipeline {
    */
   apply(now: Now, most: number): boolean {
     const { view } = this.#records
-    const share = Math.min(packetsPerPiece, packetsPerFirstPiece + Math.floor(this.#sent / sentPerPacketMore))
-    const mostSent = this.#sent + share
+    const { sent } = this.#accounts
+    const mostSent =
+      sent + Math.min(packetsPerPiece, packetsPerFirstPiece + Math.floor(sent / sentPerPacketMore))
     for (let left = most; left > 0 && this.#unapplied > 0; left--) {
-      if (this.#sent >= mostSent) break
+      if (this.#accounts.sent >= mostSent) break
       // What waits behind its last write must not see this one.
       const { connection } = this.#writes[this.#head] as Write
       if (connection !== undefined && !this.#answerBacklog(now, connection)) break
@@ -322,10 +315,9 @@ export class Pipeline {
 
   #submitRequest(now: Now, connection: Connection, isWhole: boolean, frameBytes: number): void {
     const { op } = this.#request
-    const large = this.#config.largeRequest
-    const isLarge = large.thresholdBytes > 0 && frameBytes > large.thresholdBytes
-    if (isLarge && this.#largeBytes + frameBytes > large.maxBytes) return this.#host.abort(connection)
-    this.#count(connection, 1)
+    const isLarge = this.#accounts.isLarge(frameBytes)
+    if (isLarge && !this.#accounts.hasRoomForLarge(frameBytes)) return this.#host.abort(connection)
+    this.#accounts.countAccepted(connection)
     const { session, ids } = connection
     const asked = { connection, session, ids, xid: this.#request.xid }
     if (op === OpCode.CloseSession) {
@@ -340,10 +332,10 @@ export class Pipeline {
       )
     }
     if (isLarge) {
-      this.#largeBytes += frameBytes
+      this.#accounts.countLarge(frameBytes)
       this.#newest.largeBytes = frameBytes
     }
-    this.#pauseIfFull(connection)
+    this.#accounts.pauseIfFull(connection)
   }
 
   #single(w: Writer): ErrorCode {
@@ -444,7 +436,7 @@ export class Pipeline {
       `a prepared txn applies, not ${err}`,
     )
     this.#pending.applied(write.number)
-    this.#largeBytes -= write.largeBytes
+    this.#accounts.countLarge(-write.largeBytes)
     this.#recordDigest(write)
     if (fired.eventCount > 0) this.#watching.deliver(fired, write.zxidHigh, write.zxidLow)
     if (write.op === OpCode.CreateSession)
@@ -500,7 +492,7 @@ export class Pipeline {
       readOnly: connection.hasReadOnlyByte ? false : undefined,
     })
     w.endFrame(start)
-    this.#countSent(connection)
+    this.#accounts.countSent(connection)
   }
 
   #reply(now: Now, connection: Connection, write: Write, space: Space, from: number): void {
@@ -511,7 +503,11 @@ export class Pipeline {
       writeTxnResult(w, this.#tree, write.op, space, from + txnHeadBytes)
       endReply(w, start)
     }
-    this.#finish(now, connection, { op: write.op, xid: write.xid, arrivedMs: write.arrivedMs })
+    this.#accounts.countAnswered(now, connection, {
+      op: write.op,
+      xid: write.xid,
+      arrivedMs: write.arrivedMs,
+    })
     if (write.op === OpCode.CloseSession) this.#host.closeAfterReply(connection)
   }
 
@@ -553,7 +549,7 @@ export class Pipeline {
       this.#refuseAndClose(w, connection, 0, ErrorCode.SessionClosedRequireSaslAuth)
     else if (access?.kind === 'write' || (access?.kind === 'read' && this.#isThrottled(now, connection))) {
       // A write gets here only when it was throttled as it came.
-      this.#counters.throttledOps++
+      this.#accounts.countThrottled()
       refuse(
         w,
         beginReply(w, request.xid, this.#tree.lastZxidHigh, this.#tree.lastZxidLow),
@@ -562,7 +558,7 @@ export class Pipeline {
     } else if (access?.kind === 'read') {
       if (!this.#reads.answer(w, connection, request, isWhole)) return false
     } else this.#refuseAndClose(w, connection, -1, ErrorCode.Unimplemented)
-    this.#finish(now, connection, { op: request.op, xid: request.xid, arrivedMs })
+    this.#accounts.countAnswered(now, connection, { op: request.op, xid: request.xid, arrivedMs })
     return true
   }
 
@@ -596,56 +592,6 @@ export class Pipeline {
   #refuseAndClose(w: Writer, connection: Connection, zxid: 0 | -1, err: ErrorCode): void {
     refuse(w, beginReply(w, this.#request.xid, zxid, zxid), err)
     this.#host.closeAfterReply(connection)
-  }
-
-  #finish(
-    now: Now,
-    connection: Connection,
-    request: { readonly op: number; readonly xid: number; readonly arrivedMs: number },
-  ): void {
-    const counters = this.#counters
-    const latencyMs = now.monotonicMs - request.arrivedMs
-    counters.latencyCount++
-    counters.latencySumMs += latencyMs
-    if (latencyMs < counters.latencyMinMs || counters.latencyCount === 1) counters.latencyMinMs = latencyMs
-    if (latencyMs > counters.latencyMaxMs) counters.latencyMaxMs = latencyMs
-    if (latencyMs < connection.minLatencyMs || connection.latencyCount === 0)
-      connection.minLatencyMs = latencyMs
-    connection.latencyCount++
-    connection.latencySumMs += latencyMs
-    connection.lastLatencyMs = latencyMs
-    if (latencyMs > connection.maxLatencyMs) connection.maxLatencyMs = latencyMs
-    connection.lastOp = request.op
-    if (request.xid > 0) connection.lastXid = request.xid
-    connection.lastReplyMonotonicMs = now.monotonicMs
-    connection.lastReplyZxidHigh = this.#tree.lastZxidHigh
-    connection.lastReplyZxidLow = this.#tree.lastZxidLow
-    this.#countSent(connection)
-    this.#count(connection, -1)
-    if (connection.paused !== 0) this.#host.relieved(connection)
-  }
-
-  #countSent(connection: Connection): void {
-    this.#sent++
-    this.#counters.packetsSent++
-    connection.sent++
-    this.#outbox.written(connection)
-  }
-
-  #count(connection: Connection, by: 1 | -1): void {
-    connection.outstanding += by
-    this.#counters.outstanding += by
-  }
-
-  /** Back-pressure only: whoever has something outstanding waits while there is too much in all. */
-  #pauseIfFull(connection: Connection): void {
-    const { globalOutstandingLimit, requestThrottle, maxFrameBytes } = this.#config
-    const outstanding = this.#counters.outstanding
-    const isFull = outstanding > globalOutstandingLimit || connection.backlog.lengthBytes > maxFrameBytes
-    if (isFull && connection.outstanding > 0) this.#host.pause(connection, Pause.Outstanding)
-    if (requestThrottle.maxRequests > 0 && outstanding >= requestThrottle.maxRequests) {
-      this.#host.pause(connection, Pause.Throttle)
-    }
   }
 }
 
