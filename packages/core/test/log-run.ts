@@ -32,8 +32,20 @@ export class LogRun {
   #isTurnAsked = false
   #nowMs = 0
 
-  constructor(disk: CrashDisk, given: { readonly storage: Partial<StorageConfig>; readonly seed: number }) {
-    const config: ServerConfig = { ...defaultConfig, storage: { ...defaultConfig.storage, ...given.storage } }
+  constructor(
+    disk: CrashDisk,
+    given: {
+      readonly storage: Partial<StorageConfig>
+      readonly rest?: Partial<ServerConfig>
+      readonly seed: number
+    },
+  ) {
+    const { storage, rest } = given
+    const config: ServerConfig = {
+      ...defaultConfig,
+      ...rest,
+      storage: { ...defaultConfig.storage, ...storage },
+    }
     this.disk = disk
     this.#random = seededRandom(given.seed)
     const treeRandom = seededRandom(1)

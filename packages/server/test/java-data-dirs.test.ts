@@ -188,7 +188,7 @@ test('a log that is missing is noticed', async () => {
     kind: 'fatal',
     exitCode: 10,
     reason: expect.stringMatching(
-      /log\.3d is damaged: its record 0x3d follows 0x29: the txns between are missing/,
+      /log\.3d is damaged \(its record 0x3d follows 0x29: the txns between are missing/,
     ),
   })
 })

@@ -1,5 +1,29 @@
 /** The verdict on a place in a log where no record stands. Pure: what is known comes in, what to do comes out. */
+import type { Zxid } from '@corral/protocol'
 import type { Found } from './record-reader.ts'
+import { exitStorage, StorageRefusal } from './script.ts'
+
+/** A place in a log behind which the server does not replay, since acknowledged txns may be affected. */
+export interface LogDamage {
+  readonly name: string
+  /** Where the first record stands that cannot be replayed; 0: the file has no header. */
+  readonly at: number
+  /** What is wrong there. */
+  readonly found: string
+  /** All up to this one was restored without it. */
+  readonly lastGood: Zxid
+}
+
+/** There is no start before the log was repaired. */
+export class LogDamaged extends StorageRefusal {
+  override readonly name: string = 'LogDamaged'
+  readonly damage: LogDamage
+
+  constructor(damage: LogDamage, reason: string) {
+    super({ exitCode: exitStorage, reason })
+    this.damage = damage
+  }
+}
 
 export interface Stop {
   readonly found: Found

@@ -1,5 +1,14 @@
 /** Moves a window over one log file, and looks behind a damaged place. */
-import { fromWords, makeSpace, type Space, type Zxid, zxid } from '@corral/protocol'
+import {
+  adler32,
+  endOfRecord,
+  fromWords,
+  logRecordHeadBytes,
+  makeSpace,
+  type Space,
+  type Zxid,
+  zxid,
+} from '@corral/protocol'
 import { type Found, firstNonZero, hasMissingSector, RecordReader } from './record-reader.ts'
 import { type OpenedFile, read, type Script } from './script.ts'
 
@@ -98,6 +107,30 @@ export class LogFileReader {
   diagnose(found: Found): Found {
     const isIncomplete = found === 'cut' || found === 'no end mark'
     return isIncomplete && this.#records.fitsShorter(this.#space, this.#from, this.#to) ? 'bad length' : found
+  }
+
+  /** The length of the record in hand, if that is all that is wrong with it: longer than this reader may accept. */
+  *lengthIfWhole(): Script<number | undefined> {
+    const back = this.at
+    const { view } = this.#space
+    const wanted = view.getUint32(this.#from + 4)
+    const length = view.getInt32(this.#from + 8)
+    const payloadTo = back + logRecordHeadBytes + length
+    if (length < 0 || view.getInt32(this.#from) !== 0 || payloadTo >= this.file.sizeBytes) return undefined
+    const sum = yield* this.#checksum(back + logRecordHeadBytes, payloadTo)
+    yield* this.#seek(payloadTo)
+    const isWhole = sum === wanted && this.#space.bytes[0] === endOfRecord
+    yield* this.#seek(back)
+    return isWhole ? length : undefined
+  }
+
+  *#checksum(from: number, to: number): Script<number> {
+    let sum = 1
+    for (let at = from; at < to && this.#to > 0; at += this.#to) {
+      yield* this.#seek(at)
+      sum = adler32(this.#space, 0, Math.min(this.#to, to - at), sum)
+    }
+    return sum
   }
 
   /** Whether the record in hand, which is damaged, lacks what a device writes whole. */

@@ -525,7 +525,9 @@ describe('a stop', () => {
 
     expect(run.told).toBe(2n)
     expect(run.isStopped).toBe(true)
-    expect(Buffer.from(disk.bytesOf('logRoot', 'corral.state')).toString()).toMatch(/^clean\n0x[0-9a-f]+\n$/)
+    expect(Buffer.from(disk.bytesOf('logRoot', 'corral.state')).toString()).toMatch(
+      /^clean\n0x[0-9a-f]+\n0x2\n$/,
+    )
     expect(disk.asked.at(-1)).toEqual({ call: 'syncDir', dir: 'logRoot' })
   })
 

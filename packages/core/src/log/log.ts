@@ -205,7 +205,7 @@ export class Log {
     if (recovered.snapshot === 'now') yield* this.#snapshots.take()
     if (!recovered.isNew) yield* this.#snapshots.purge()
     this.#sessionBound = sessionBound(config.serverId, wallMs, recovered.maxSessionId)
-    yield* noteRun('running', this.#sessionBound)
+    yield* noteRun({ state: 'running', sessionBound: this.#sessionBound, lastZxid: recovered.lastZxid })
     if (isDeclaredNew) yield* removeInitializeMarker()
     return recovered
   }
@@ -232,7 +232,7 @@ export class Log {
 
   *#endRun(): Script<void> {
     yield* this.#txnLog.closeSegment()
-    yield* noteRun('clean', this.#sessionBound)
+    yield* noteRun({ state: 'clean', sessionBound: this.#sessionBound, lastZxid: this.#durable })
   }
 
   #stopped(): void {

@@ -66,3 +66,81 @@ test('the counter of a standalone server goes on beyond 32 bits, as in the Java 
 
   expect(next.recovered).toMatchObject({ lastZxid: 0x1_0000_0002n, replayedTxns: 5 })
 })
+
+describe('a directory that ends before what the last run held', () => {
+  test.each(['stop', 'restart'] as const)('is refused where the newest log was removed after a %s', how => {
+    const run = written(started(new CrashDisk()), 5)
+    const { disk } = how === 'stop' ? stopped(run) : restarted(run.disk)
+    disk.drop('log', 'log.1')
+
+    expect(restarted(disk).fatal).toMatchObject({
+      exitCode: 10,
+      reason: expect.stringMatching(/end at zxid 0x0.*has held all up to 0x5.*remove corral\.state/),
+    })
+  })
+
+  test('is taken when the note is gone, or is of a version that noted no zxid', () => {
+    const { disk } = stopped(written(started(new CrashDisk()), 5))
+    disk.drop('log', 'log.1')
+    const without = disk.fork()
+    without.drop('logRoot', 'corral.state')
+    disk.put('logRoot', 'corral.state', new TextEncoder().encode('clean\n0x100000000000000\n'))
+
+    expect(restarted(without).recovered?.lastZxid).toBe(0n)
+    expect(restarted(disk).recovered?.lastZxid).toBe(0n)
+  })
+
+  test('is taken where the Java server has gone on since', () => {
+    const disk = new CrashDisk()
+    disk.put('data', 'snapshot.0', golden('zookeeper-3.8.0/standalone-basic/data/version-2/snapshot.0'))
+    disk.put('log', 'log.1', golden('zookeeper-3.8.0/standalone-basic/data/version-2/log.1'))
+    disk.put('logRoot', 'corral.state', new TextEncoder().encode('clean\n0x100000000000000\n0x5\n'))
+
+    expect(started(disk).recovered?.lastZxid).toBe(0x25n)
+  })
+})
+
+test('what the Java server logged after an orderly stop is synced before it is relied upon', () => {
+  const disk = new WatchedDisk()
+  disk.put('data', 'snapshot.0', golden('zookeeper-3.8.0/standalone-basic/data/version-2/snapshot.0'))
+  disk.put('log', 'log.1', golden('zookeeper-3.8.0/standalone-basic/data/version-2/log.1'))
+  disk.put('logRoot', 'corral.state', new TextEncoder().encode('clean\n0x100000000000000\n0x5\n'))
+
+  started(disk)
+
+  const opened = disk.asked.findLastIndex(call => call.call === 'open' && call.name === 'log.1')
+  expect(disk.asked.slice(opened, opened + 4)).toMatchObject([
+    { call: 'open', mode: 'read' },
+    { call: 'sync' },
+    { call: 'close' },
+    { call: 'syncDir', dir: 'log' },
+  ])
+})
+
+test('a record longer than jute.maxbuffer allows is no damage: the log is whole, and nobody is told to cut it', () => {
+  const run = started(new CrashDisk())
+  run.append(id => ({ ...create(id), data: new Uint8Array(200_000) }) as Body)
+  run.append(create)
+  const { disk } = stopped(run.untilIdle())
+  const tight = { maxFrameBytes: 20_000, extraFrameBytes: 20_000 }
+  const kept = disk.crash({ kind: 'kill', random: seededRandom(1) })
+
+  const next = new LogRun(kept, { storage: {}, seed: 1, rest: tight }).untilIdle()
+
+  expect(next.fatal?.reason).toMatch(/log\.1 is whole.*byte 16.*jute\.maxbuffer allows 40000/)
+  expect(next.fatal?.reason).not.toContain('repair-log')
+})
+
+test('a snapshot that cannot be read is closed', () => {
+  const disk = new WatchedDisk()
+  stopped(written(started(disk), 1))
+  disk.put('data', 'snapshot.1.gz', new Uint8Array(100))
+  disk.isFailing = call => call.call === 'read' && call.into.length > 100_000
+  disk.asked.length = 0
+
+  const run = new LogRun(disk, { storage: {}, seed: 1 }).untilIdle()
+
+  expect(run.fatal).toBeDefined()
+  const opened = disk.asked.filter(({ call }) => call === 'open').length
+  expect(disk.asked.filter(({ call }) => call === 'close')).toHaveLength(opened)
+})

@@ -2,20 +2,25 @@
  * The note by which a start knows how the last run ended: `corral.state`, beside the log's `version-2`. Written
  * before the first txn is accepted and after the last one is durable; never while the disk is failing.
  *
- *     clean|running LF [0x and a session id in hex LF]
+ *     clean|running LF 0x<session id> LF 0x<zxid> LF        ids in hex; a note may lack the last one, or both
  *
- * The id is above all that this server has made up to the end of that run. Snapshots forget sessions that have ended
- * and logs are purged, so that after a step back of the clock nothing else would keep ids from being made again.
+ * The session id is above all that this server has made up to the end of that run. Snapshots forget sessions that have
+ * ended and logs are purged, so that after a step back of the clock nothing else would keep ids from being made again.
+ *
+ * The zxid is the last one that was durable when the note was made. A directory that ends before it lacks a file: a log
+ * that was removed leaves no gap if it was the newest.
  */
 import {
   decodeUtf8,
   encodeUtf8,
   firstSessionId,
   hexOf,
-  makeSpace,
+  noZxid,
   type SessionId,
   serverId,
   sessionId,
+  type Zxid,
+  zxid,
 } from '@corral/protocol'
 import { close, list, open, read, remove, type Script, syncDir, writeWhole } from './script.ts'
 
@@ -24,25 +29,42 @@ export interface LastRun {
   readonly end: 'clean' | 'running' | 'unknown'
   /** Above every session id of this server's making that was given away; 0n if nothing says so. */
   readonly sessionBound: SessionId | 0n
+  /** All up to this txn has been durable here; 0n if nothing says so. */
+  readonly lastZxid: Zxid
 }
 
 /** More sessions than one run will ever make. On the clock of session ids it is four seconds. */
 const idsPerRun = 1n << 28n
 
+const longestNoteBytes = 64
 const stateName = 'corral.state'
 /** Made by an operator, or zkServer-initialize.sh: an empty directory is meant to be new. Java scripts disagree on the place. */
 const markerName = 'initialize'
 
 export function* readLastRun(server: bigint): Script<LastRun> {
   const entries = yield* list('logRoot')
-  if (!entries.some(({ name }) => name === stateName)) return { end: 'unknown', sessionBound: 0n }
-  const file = yield* open({ dir: 'logRoot', name: stateName, mode: 'read' })
-  const space = makeSpace(64)
-  const count = yield* read(file, 0, space.bytes)
-  yield* close(file)
-  const text = decodeUtf8(space.bytes, 0, count)
+  if (!entries.some(({ name }) => name === stateName))
+    return { end: 'unknown', sessionBound: 0n, lastZxid: noZxid }
+  const text = yield* readNote()
   // Whatever cannot be read was not written by an orderly stop.
-  return { end: /^clean\s/.test(text) ? 'clean' : 'running', sessionBound: boundIn(text, server) }
+  return {
+    end: /^clean\s/.test(text) ? 'clean' : 'running',
+    sessionBound: boundIn(text, server),
+    lastZxid: zxidIn(text),
+  }
+}
+
+function zxidIn(note: string): Zxid {
+  const digits = /\n0x[0-9a-f]{1,16}\n0x([0-9a-f]{1,16})\n/.exec(note)?.[1]
+  return digits === undefined ? noZxid : zxid(BigInt.asIntN(64, BigInt(`0x${digits}`)))
+}
+
+function* readNote(): Script<string> {
+  const file = yield* open({ dir: 'logRoot', name: stateName, mode: 'read' })
+  const bytes = new Uint8Array(longestNoteBytes)
+  const count = yield* read(file, 0, bytes)
+  yield* close(file)
+  return decodeUtf8(bytes, 0, count)
 }
 
 function boundIn(note: string, server: bigint): SessionId | 0n {
@@ -63,9 +85,23 @@ export function sessionBound(server: bigint, wallMs: number, highest: SessionId 
   return sessionId((highest !== 0n && highest > first ? highest : first) + idsPerRun)
 }
 
-export function* noteRun(state: 'clean' | 'running', bound: SessionId): Script<void> {
-  const text = `${state}\n0x${hexOf(bound)}\n`
+export function* noteRun(note: {
+  readonly state: 'clean' | 'running'
+  readonly sessionBound: SessionId
+  readonly lastZxid: Zxid
+}): Script<void> {
+  const text = `${note.state}\n0x${hexOf(note.sessionBound)}\n0x${hexOf(note.lastZxid)}\n`
   yield* writeWhole({ dir: 'logRoot', name: stateName, bytes: encodeUtf8(text) })
+}
+
+/** After a repair the directory may end earlier: nothing is missing because of it. */
+export function* lowerNote(lastZxid: Zxid): Script<void> {
+  const entries = yield* list('logRoot')
+  if (!entries.some(({ name }) => name === stateName)) return
+  const text = yield* readNote()
+  if (zxidIn(text) <= lastZxid) return
+  const lowered = text.replace(/0x[0-9a-f]+\n$/, `0x${hexOf(lastZxid)}\n`)
+  yield* writeWhole({ dir: 'logRoot', name: stateName, bytes: encodeUtf8(lowered) })
 }
 
 export function* hasInitializeMarker(): Script<boolean> {

@@ -152,6 +152,30 @@ export function* write(file: OpenedFile, at: number, bytes: Uint8Array): Script<
   })
 }
 
+const copiedAtOnceBytes = 1024 * 1024
+
+/** A part of a file into another one. */
+export function* copy(part: {
+  readonly from: OpenedFile
+  readonly fromAt: number
+  readonly into: OpenedFile
+  readonly intoAt: number
+  readonly lengthBytes: number
+}): Script<void> {
+  const { from, fromAt, into, intoAt, lengthBytes } = part
+  const window = new Uint8Array(Math.min(lengthBytes, copiedAtOnceBytes))
+  for (let done = 0; done < lengthBytes; ) {
+    const wanted = window.subarray(0, Math.min(window.length, lengthBytes - done))
+    const count = yield* read(from, fromAt + done, wanted)
+    if (count === 0) {
+      const reason = `${from.name} became shorter while it was copied`
+      throw new StorageRefusal({ exitCode: exitStorage, reason })
+    }
+    yield* write(into, intoAt + done, wanted.subarray(0, count))
+    done += count
+  }
+}
+
 export function* truncate(file: OpenedFile, lengthBytes: number): Script<void> {
   yield* must(`cutting ${file.name} at byte ${lengthBytes}`, {
     call: 'truncate',

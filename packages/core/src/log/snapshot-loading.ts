@@ -57,9 +57,11 @@ function* readWhole(
 ): Script<SnapshotTrailer | string> {
   try {
     const file = yield* open({ dir: 'data', name: named.name, mode: 'read', codec: named.codec })
-    const trailer = yield* readTo(file, reader, expect)
-    yield* close(file)
-    return trailer ?? reader.problem ?? 'is damaged'
+    try {
+      return (yield* readTo(file, reader, expect)) ?? reader.problem ?? 'is damaged'
+    } finally {
+      yield* close(file)
+    }
   } catch (error) {
     if (error instanceof DiskFailure) return error.message
     throw error

@@ -1,38 +1,24 @@
 /**
  * `corral repair-log`: the operator's explicit way out when a start was refused for a damaged log. Core says what is
- * damaged and what would be cut; this reads the files, and changes them only when told to.
- *
- * The order survives a crash between any two steps: a second run finds the same damage and what is left to do.
+ * damaged and what would be cut, and in which order; this carries it out, and changes files only when told to.
  */
 import {
-  closeSync,
-  fsyncSync,
-  ftruncateSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  statSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs'
-import { join } from 'node:path'
-import {
-  asideBytes,
-  type DirEntry,
-  firstDamage,
-  keptHeader,
-  type LogBytes,
-  logFiles,
-  longestTxnBytes,
+  DataTree,
+  DiskFailure,
+  DiskOps,
   planRepair,
   type RepairPlan,
+  repair,
+  type Script,
   type ServerConfig,
+  StorageRefusal,
+  seededRandom,
 } from '@corral/core'
 import { hexOf } from '@corral/protocol'
 import { versionDir } from '../io/data-dirs.ts'
 import { lockDir } from '../io/dir-lock.ts'
-import { ExitCode } from '../start-error.ts'
+import { type DirPaths, FileDisk } from '../io/disk.ts'
+import { ExitCode, StartError } from '../start-error.ts'
 
 export interface RepairOptions {
   readonly config: ServerConfig
@@ -44,42 +30,68 @@ export interface RepairOptions {
 }
 
 /**
- * @returns the exit code: 0 when the logs are whole (now), 1 when they are not and nothing was changed
- * @throws StartError if a server is running on the directory
+ * @returns the exit code: 0 when no log is in the way of a start (now), 1 when one is and nothing was changed
+ * @throws StartError if a server is running on the directory, the disk fails, or a start would be refused for something
+ * that this does not mend
  */
 export async function repairLog(options: RepairOptions): Promise<number> {
   const lock = await lockDir(options.dataDir)
   try {
-    return repairLocked(options)
+    return await repairLocked(options)
+  } catch (error) {
+    if (!(error instanceof StorageRefusal || error instanceof DiskFailure)) throw error
+    throw new StartError(ExitCode.DiskError, error.message, { cause: error })
   } finally {
     await lock.release()
   }
 }
 
-function repairLocked({ config, dataLogDir, isConfirmed, print }: RepairOptions): number {
-  const dir = versionDir(dataLogDir)
-  const entries = entriesOf(dir)
-  const logs = logFiles(entries).map(({ name }): LogBytes => ({ name, bytes: readFileSync(join(dir, name)) }))
-  const damage = firstDamage(logs, longestTxnBytes(config))
-  if (damage === undefined) {
-    print(`${dir}: ${logs.length} logs, no damage found`)
+async function repairLocked({
+  config,
+  dataDir,
+  dataLogDir,
+  isConfirmed,
+  print,
+}: RepairOptions): Promise<number> {
+  const paths: DirPaths = {
+    data: versionDir(dataDir),
+    log: versionDir(dataLogDir),
+    dataRoot: dataDir,
+    logRoot: dataLogDir,
+  }
+  const random = seededRandom(0)
+  const { isTtlEnabled, storage } = config
+  const makeTree = (): DataTree =>
+    new DataTree({ random, isTtlEnabled, isDigestEnabled: storage.isDigestEnabled })
+  const plan = await carriedOut(planRepair({ config, makeTree, say: () => undefined }), paths)
+  if (plan === undefined) {
+    print(`${paths.log}: no damage found`)
     return ExitCode.Ok
   }
-  const plan = planRepair(damage, entries)
-  describePlan(plan, { dir, print })
+  describePlan(plan, { dir: paths.log, print })
   if (!isConfirmed) {
     print('Nothing was changed. If a healthy copy of the data exists, prefer it. To go on: add --yes')
     return ExitCode.UnexpectedError
   }
-  carryOut(plan, dir)
+  await carriedOut(repair(plan), paths)
   print('Done.')
   return ExitCode.Ok
 }
 
-function entriesOf(dir: string): DirEntry[] {
-  return readdirSync(dir, { withFileTypes: true })
-    .filter(entry => entry.isFile())
-    .map(({ name }) => ({ name, sizeBytes: statSync(join(dir, name)).size }))
+/** Rejects with what the script ended with. */
+async function carriedOut<T>(script: Script<T>, paths: DirPaths): Promise<T> {
+  const now = { monotonicMs: 0, wallMs: 0 } // nothing here depends on time
+  const disk = new FileDisk({ paths, report: (op, result) => ops.diskDone(now, op, result) })
+  const ops = new DiskOps(effect => {
+    if (effect.kind === 'disk') disk.perform(effect.op, effect.do)
+  })
+  try {
+    return await new Promise<T>((done, fail) => {
+      ops.run(now, script, { done: (_at, value) => done(value), failed: (_at, failure) => fail(failure) })
+    })
+  } finally {
+    await disk.close()
+  }
 }
 
 function describePlan(
@@ -87,9 +99,8 @@ function describePlan(
   { dir, print }: { readonly dir: string; readonly print: (line: string) => void },
 ): void {
   const { name, at, found, lastGood } = damage
-  const last = lastGood === undefined ? 'no txn' : `zxid 0x${hexOf(lastGood)}`
   print(
-    `${join(dir, name)}: ${found} at byte ${at}, after ${last}. Txns behind it may have been acknowledged.`,
+    `${dir}/${name}: ${found} at byte ${at}, after zxid 0x${hexOf(lastGood)}. Txns behind it may have been acknowledged.`,
   )
   for (const { from, to } of setAside) print(`${from}: does not follow any more, to be renamed to ${to}`)
   print(
@@ -97,31 +108,4 @@ function describePlan(
       ? `${name}: to be renamed to ${keepAside}`
       : `${name}: to be cut there, the rest kept in ${keepAside}`,
   )
-}
-
-function carryOut({ damage, keepAside, isWholeFile, setAside }: RepairPlan, dir: string): void {
-  for (const { from, to } of setAside) renameSync(join(dir, from), join(dir, to))
-  syncPath(dir)
-  const damaged = join(dir, damage.name)
-  const aside = join(dir, keepAside)
-  if (isWholeFile) {
-    renameSync(damaged, aside)
-    syncPath(dir)
-    return
-  }
-  const whole = readFileSync(damaged)
-  writeFileSync(aside, asideBytes(damage, whole))
-  syncPath(aside)
-  syncPath(dir) // what is cut is durable elsewhere before it is cut
-  const fd = openSync(damaged, 'r+')
-  writeSync(fd, keptHeader(damage, whole), 0, undefined, 0)
-  ftruncateSync(fd, damage.at)
-  fsyncSync(fd)
-  closeSync(fd)
-}
-
-function syncPath(path: string): void {
-  const fd = openSync(path, 'r')
-  fsyncSync(fd)
-  closeSync(fd)
 }
