@@ -165,6 +165,17 @@ describeUnless(missing, 'on a file system of its own', () => {
     expect((await again.exited).code).toBe(0)
   })
 
+  test('a disk that is full at the start ends it with 10 and names the directory', async () => {
+    const dir = await mount('size=64k')
+    await writeFile(join(dir, 'filler'), new Uint8Array(65_536))
+
+    const started = corral('server', '--client-port', '0', '--data-dir', join(dir, 'data'))
+
+    expect((await started.exited).code).toBe(10)
+    expect(started.output()).toMatch(/ENOSPC/)
+    expect(started.output()).toContain(`"dataDir":"${join(dir, 'data')}"`)
+  })
+
   test('a read-only file system ends it with 3 and names the directory', async () => {
     const dir = await mount('ro')
 

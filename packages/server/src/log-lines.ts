@@ -71,7 +71,8 @@ function longestOf(name: string): number {
   return name === 'error' || name === 'reason' ? longestOwnText : longestText
 }
 
-function cut(text: string, longest: number = longestText): string {
+/** Names the length of what it cuts. */
+export function cut(text: string, longest: number = longestText): string {
   if (text.length <= longest) return text
   return `${text.slice(0, longest)}… (${text.length} chars)`
 }

@@ -236,6 +236,15 @@ describe('invocation', () => {
     ])
   })
 
+  test('a file that is no configuration cannot write to the terminal', async () => {
+    const config = aConfig(`a\u001b]0;owned\u0007${'x'.repeat(5000)}\n`)
+
+    const { stderr } = await run(['server', config]).ended
+
+    expect(stderr).toContain(`${config}:1: a\\u001b]0;owned\\u0007xx`)
+    expect(stderr.length).toBeLessThan(1000)
+  })
+
   test('a misspelt key is named beside what is missing for it', async () => {
     const config = aConfig('datadir=/d\nclientPort=0\n')
 
@@ -250,7 +259,12 @@ describe('invocation', () => {
   })
 
   test.each([
-    [['server', '/nowhere/zoo.cfg'], 2, 'the configuration /nowhere/zoo.cfg cannot be read (ENOENT)'],
+    [
+      ['server', '/nowhere/zoo.cfg'],
+      2,
+      'the configuration /nowhere/zoo.cfg cannot be read: there is no such file (ENOENT)',
+    ],
+    [['server', scratch], 2, 'cannot be read: it is a directory (EISDIR)'],
     [['server', '--nonsense'], 2, "Unknown option '--nonsense'"],
     [['server', '1', '/d', 'x'], 2, 'tickTime must be a whole number from 1'],
     [['dance'], 2, 'usage: corral server'],

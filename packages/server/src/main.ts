@@ -7,7 +7,15 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { parseCommandLine, type ServerCommand, usage } from './config/command-line.ts'
 import type { ProcessSettings } from './config/settings.ts'
 import { type ConfigProblem, type LoadedConfig, loadConfig } from './config/zoo-cfg.ts'
-import { isAtLeast, jsonLine, type LogLine, sentenceOf, textLine } from './log-lines.ts'
+import {
+  cut,
+  escapeUnprintable,
+  isAtLeast,
+  jsonLine,
+  type LogLine,
+  sentenceOf,
+  textLine,
+} from './log-lines.ts'
 import { ExitCode, errnoOf, StartError } from './start-error.ts'
 import { launch, type RunningServer } from './start-server.ts'
 import { repairLog } from './tools/repair-log.ts'
@@ -63,7 +71,8 @@ function configurationOf({
   const file = configFile === undefined ? undefined : { path: configFile, text }
   const loaded = loadConfig({ file, ...rest })
   if (loaded.ok) return loaded
-  const lineOf = ({ where, ...about }: ConfigProblem): string => `${where}: ${sentenceOf(about)}\n`
+  const lineOf = ({ where, ...about }: ConfigProblem): string =>
+    `${escapeUnprintable(cut(`${where}: ${sentenceOf(about)}`))}\n`
   const problems = loaded.problems.map(lineOf).join('')
   // A misspelt key is often why another one is missing.
   const warnings = loaded.notices.filter(({ level }) => level === 'warn').map(lineOf)
@@ -87,9 +96,17 @@ function readConfig(path: string): string | undefined {
   try {
     return readFileSync(path, 'latin1')
   } catch (error) {
-    complain(ExitCode.BadInvocation, `corral: the configuration ${path} cannot be read (${errnoOf(error)})\n`)
+    const errno = errnoOf(error)
+    const why = readReasons[errno] ?? String(error)
+    complain(ExitCode.BadInvocation, `corral: the configuration ${path} cannot be read: ${why}\n`)
     return undefined
   }
+}
+
+const readReasons: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file (ENOENT)',
+  EACCES: 'permission denied (EACCES)',
+  EISDIR: 'it is a directory (EISDIR)',
 }
 
 async function run({ core, process: settings, notices }: Configuration): Promise<void> {
@@ -100,7 +117,8 @@ async function run({ core, process: settings, notices }: Configuration): Promise
     process.exit(exitCode)
   }
   process.on('uncaughtException', error => {
-    onLog(failure('an unexpected error', error))
+    const fields = { error: error.stack ?? String(error) }
+    onLog({ wallMs: Date.now(), level: 'error', what: 'an unexpected error', fields })
     endWith(ExitCode.UnexpectedError)
   })
   for (const { level, ...fields } of notices) {
@@ -125,8 +143,10 @@ async function run({ core, process: settings, notices }: Configuration): Promise
     stalls.begin()
   } catch (error) {
     if (!(error instanceof StartError)) throw error
-    onLog(failure('the start failed', error))
-    return endWith(error.exitCode)
+    const { exitCode, message: reason } = error
+    const fields = { reason, ...placesOf(settings, exitCode) }
+    onLog({ wallMs: Date.now(), level: 'error', what: 'the start failed', fields })
+    return endWith(exitCode)
   }
   const end = await server.ended
   if (end.kind === 'fatal') {
@@ -134,7 +154,7 @@ async function run({ core, process: settings, notices }: Configuration): Promise
       wallMs: Date.now(),
       level: 'error',
       what: 'the server ends',
-      fields: { reason: end.reason, dataLogDir: settings.dataLogDir },
+      fields: { reason: end.reason, ...placesOf(settings, end.exitCode) },
     })
     if (await isDiskStuck()) process.kill(process.pid, 'SIGKILL')
     return endWith(end.exitCode)
@@ -176,10 +196,13 @@ async function isDiskStuck(): Promise<boolean> {
   return true
 }
 
-function failure(what: string, error: Error): LogLine {
-  const fields =
-    error instanceof StartError ? { reason: error.message } : { error: error.stack ?? String(error) }
-  return { wallMs: Date.now(), level: 'error', what, fields }
+/** What failed is named by its file: this says where that is. */
+function placesOf(
+  { dataDir, dataLogDir }: ProcessSettings,
+  exitCode: number,
+): Readonly<Record<string, string>> {
+  if (exitCode !== ExitCode.DiskError) return {}
+  return dataDir === dataLogDir ? { dataDir } : { dataDir, dataLogDir }
 }
 
 function lineWriter({ logThreshold }: ProcessSettings): (line: LogLine) => void {
