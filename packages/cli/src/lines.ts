@@ -19,9 +19,10 @@ export async function runPipe(shell: Shell, { stdin }: Terminal): Promise<void> 
  * A prompt with history and completion. Ctrl-C drops the line, or ends the command that is running; Ctrl-D quits.
  */
 export class Prompt {
-  readonly #lines: Interface
   readonly #terminal: Terminal
   readonly #history: HistoryFile | undefined
+  /** From {@link run} on. Before, the terminal is its own: Ctrl-C ends a program that waits for its first connection. */
+  #lines: Interface | undefined
   #shell: Shell | undefined
   /** A command is running: nobody is typing. */
   #running: AbortController | undefined
@@ -35,15 +36,6 @@ export class Prompt {
       historyPath === undefined
         ? undefined
         : new HistoryFile(historyPath, problem => terminal.stderr.write(`${problem}\n`))
-    this.#lines = createInterface({
-      history: [...(this.#history?.load() ?? [])].reverse(),
-      input: terminal.stdin,
-      output: terminal.stdout,
-      terminal: true,
-      historySize: 1000,
-      removeHistoryDuplicates: true,
-      completer: completer(() => this.#shell),
-    })
   }
 
   /** Prints above the line that is being typed, and gives that line back. */
@@ -64,19 +56,33 @@ export class Prompt {
   /** Until the person quits. */
   async run(shell: Shell): Promise<void> {
     this.#shell = shell
+    const lines = this.#openLines()
+    this.#lines = lines
     shell.onStateChange(() => {
       if (this.#running === undefined) this.#show()
     })
     const finished = new Promise<void>(resolve => {
       this.#finish = resolve
     })
-    this.#lines.on('line', line => this.#onLine(shell, line))
-    this.#lines.on('SIGINT', () => this.#onInterrupt())
-    this.#lines.on('close', () => this.#onEnd(shell))
+    lines.on('line', line => this.#onLine(shell, line))
+    lines.on('SIGINT', () => this.#onInterrupt(lines))
+    lines.on('close', () => this.#onEnd(shell))
     this.#show()
     await finished
     this.#shell = undefined
-    this.#lines.close()
+    lines.close()
+  }
+
+  #openLines(): Interface {
+    return createInterface({
+      history: [...(this.#history?.load() ?? [])].reverse(),
+      input: this.#terminal.stdin,
+      output: this.#terminal.stdout,
+      terminal: true,
+      historySize: 1000,
+      removeHistoryDuplicates: true,
+      completer: completer(() => this.#shell),
+    })
   }
 
   /** The terminal is read on while a command runs, or Ctrl-C would not be heard: lines typed ahead wait. */
@@ -96,12 +102,12 @@ export class Prompt {
     this.#show()
   }
 
-  #onInterrupt(): void {
+  #onInterrupt(lines: Interface): void {
     this.#typed.length = 0
     if (this.#running !== undefined) return this.#running.abort()
     this.#terminal.stdout.write('^C\n')
-    this.#lines.write(null, { ctrl: true, name: 'e' })
-    this.#lines.write(null, { ctrl: true, name: 'u' })
+    lines.write(null, { ctrl: true, name: 'e' })
+    lines.write(null, { ctrl: true, name: 'u' })
   }
 
   /** Ctrl-D, or the terminal has gone. */
@@ -115,7 +121,7 @@ export class Prompt {
   /** The prompt of now, with whatever has been typed, and the cursor where it was. */
   #show(): void {
     if (this.#shell === undefined) return
-    this.#lines.setPrompt(this.#shell.prompt())
-    this.#lines.prompt(true)
+    this.#lines?.setPrompt(this.#shell.prompt())
+    this.#lines?.prompt(true)
   }
 }
