@@ -128,6 +128,12 @@ describe('a server process', () => {
     expect(JSON.parse(stderr)).toEqual({ stall: { maxMs: expect.any(Number), p999Ms: expect.any(Number) } })
   })
 
+  test('a relative data directory is said as the whole path that it is', async () => {
+    const server = run(['server', '--client-port', '0', '--data-dir', './relative'])
+
+    expect(await server.line('serving')).toMatchObject({ data: join(scratch, 'relative') })
+  })
+
   test('a second signal during the stop changes nothing: Ctrl-C under npm arrives twice', async () => {
     const preload = `${aDir()}.cjs`
     writeFileSync(

@@ -3,6 +3,7 @@
  * a server can live in somebody else's process.
  */
 import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseCommandLine, type ServerCommand, usage } from './config/command-line.ts'
 import type { ProcessSettings } from './config/settings.ts'
@@ -70,7 +71,7 @@ function configurationOf({
   if (text === undefined) return undefined
   const file = configFile === undefined ? undefined : { path: configFile, text }
   const loaded = loadConfig({ file, ...rest })
-  if (loaded.ok) return loaded
+  if (loaded.ok) return { ...loaded, process: withWholePaths(loaded.process) }
   const lineOf = ({ where, ...about }: ConfigProblem): string =>
     `${escapeUnprintable(cut(`${where}: ${sentenceOf(about)}`))}\n`
   const problems = loaded.problems.map(lineOf).join('')
@@ -79,6 +80,11 @@ function configurationOf({
   const alsoSaid = warnings.length === 0 ? '' : `also:\n${warnings.join('')}`
   complain(ExitCode.BadInvocation, `corral: the configuration is not valid\n${problems}${alsoSaid}`)
   return undefined
+}
+
+/** What is logged and answered must not depend on where the reader stands. */
+function withWholePaths(settings: ProcessSettings): ProcessSettings {
+  return { ...settings, dataDir: resolve(settings.dataDir), dataLogDir: resolve(settings.dataLogDir) }
 }
 
 async function repair({ core, process: settings }: Configuration, isConfirmed: boolean): Promise<void> {
