@@ -160,7 +160,10 @@ function* chooseStart(
     if (typeof loaded !== 'string') {
       checkSnapshotDigest(given, file, loaded)
       if (loaded.trailer.unknownBytes > 0) {
-        given.say('warn', 'a snapshot ends in a trailer of an unknown kind', { file: file.name })
+        given.say('warn', 'a snapshot ends in a trailer of an unknown kind', {
+          file: file.name,
+          bytes: loaded.trailer.unknownBytes,
+        })
       }
       const { tree, sessions, trailer } = loaded
       return { tree, sessions, zxid: file.zxid, file, digest: trailer.digest, isFallback }

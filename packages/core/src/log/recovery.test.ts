@@ -131,6 +131,42 @@ test('a record longer than jute.maxbuffer allows is no damage: the log is whole,
   expect(next.fatal?.reason).not.toContain('repair-log')
 })
 
+describe('a snapshot that claims much takes little memory', () => {
+  const whole = golden('zookeeper-3.8.0/snapshot-and-logs/data/version-2/snapshot.c')
+  const megabytes = 20
+
+  function largestReadOf(snapshot: Uint8Array): { readonly run: LogRun; readonly bytes: number } {
+    const disk = new WatchedDisk()
+    disk.put('data', 'snapshot.c', snapshot)
+    const run = started(disk)
+    return { run, bytes: Math.max(...disk.asked.map(call => (call.call === 'read' ? call.into.length : 0))) }
+  }
+
+  test('however long the trailer behind its tree', () => {
+    const { run, bytes } = largestReadOf(new Uint8Array([...whole, ...new Uint8Array(megabytes << 20)]))
+
+    expect(run.recovered?.lastZxid).toBe(0xcn)
+    expect(run.said.find(({ what }) => what.includes('trailer'))?.fields).toMatchObject({
+      bytes: 33 + (megabytes << 20),
+    })
+    expect(bytes).toBeLessThanOrEqual(1 << 20)
+  })
+
+  test('however many entries an ACL has', () => {
+    const aclCacheAt = 16 + 4 + 12
+    const entry = new Uint8Array(4 + 4 + 4 + (1 << 20))
+    new DataView(entry.buffer).setInt32(8, 1 << 20)
+    const head = whole.slice(0, aclCacheAt + 4 + 8 + 4)
+    new DataView(head.buffer).setInt32(aclCacheAt + 4 + 8, megabytes)
+    const entries = Array.from({ length: megabytes }, () => entry)
+
+    const { run, bytes } = largestReadOf(new Uint8Array(Buffer.concat([head, ...entries])))
+
+    expect(run.fatal).toBeDefined()
+    expect(bytes).toBeLessThanOrEqual(4 << 20)
+  })
+})
+
 test('a snapshot that cannot be read is closed', () => {
   const disk = new WatchedDisk()
   stopped(written(started(disk), 1))

@@ -69,10 +69,12 @@ type Section =
   | 'nodes'
   | 'seal'
   | 'trailer'
+  | 'unknown trailer'
   | 'damaged'
 
 const digestTrailerBytes: number = 8 + txnDigestBytes + sealBytes
 const lastZxidTrailerBytes: number = 8 + sealBytes
+const longestTrailerBytes: number = digestTrailerBytes + lastZxidTrailerBytes
 /** An ACL entry is at least perms(4) and two lengths. */
 const smallestAclBytes = 12
 
@@ -96,6 +98,7 @@ export class SnapshotReader {
   #streamAt = 0
   #problem: string | undefined
   #znodeCount = 0
+  #unknownBytes = 0
 
   /** @param given.maxLengthBytes - longest path, data or ACL string accepted */
   constructor(given: { readonly sink: SnapshotSink; readonly maxLengthBytes: number }) {
@@ -144,12 +147,14 @@ export class SnapshotReader {
   finish(space: Space, from: number, to: number): SnapshotTrailer | undefined {
     if (this.#problem !== undefined) return undefined
     this.#spaceAt = this.#streamAt - from
-    if (this.#section !== 'trailer') return this.#fail(`ends inside the ${this.#section}`, to)
     const none: SnapshotTrailer = { digest: undefined, lastZxid: undefined, unknownBytes: 0 }
+    // The tree before it is whole and sealed.
+    if (this.#section === 'unknown trailer') return { ...none, unknownBytes: this.#unknownBytes }
+    if (this.#section !== 'trailer') return this.#fail(`ends inside the ${this.#section}`, to)
     const left = to - from
     if (left === 0) return none
     const afterDigest = from + digestTrailerBytes
-    const hasDigest = left === digestTrailerBytes || left === digestTrailerBytes + lastZxidTrailerBytes
+    const hasDigest = left === digestTrailerBytes || left === longestTrailerBytes
     if (hasDigest && space.view.getInt32(from + 8) === digestVersion) {
       if (!this.#isSealed(space, from, afterDigest)) return undefined
       const rest = this.#lastZxidTrailer(space, afterDigest, to)
@@ -161,7 +166,6 @@ export class SnapshotReader {
       const rest = this.#lastZxidTrailer(space, from, to)
       return rest === undefined ? undefined : { ...none, ...rest }
     }
-    // The tree before it is whole and sealed.
     return { ...none, unknownBytes: left }
   }
 
@@ -213,6 +217,11 @@ export class SnapshotReader {
       case 'seal':
         return this.#sealItem(space, at, to)
       case 'trailer':
+        if (to - at > longestTrailerBytes) this.#section = 'unknown trailer'
+        return this.#section === 'trailer' ? at : this.#item(space, at, to)
+      case 'unknown trailer':
+        this.#unknownBytes += to - at
+        return to
       case 'damaged':
         return at
     }
@@ -237,6 +246,8 @@ export class SnapshotReader {
         if (length === notYet) return at
         if (length === unreasonable) return this.#damage('has an ACL string of an unreasonable length', at)
         end += 4 + Math.max(length, 0)
+        // It came in a txn.
+        if (end - at > this.#maxLengthBytes) return this.#damage('has an ACL of an unreasonable length', at)
         if (end > to) return at
       }
     }
