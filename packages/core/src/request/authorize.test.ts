@@ -124,6 +124,17 @@ describe('AclFixer', () => {
     expect(fix(one('super', ''))).toBe(ErrorCode.InvalidAcl)
     expect(fix(one('sasl', 'bob'))).toBe(ErrorCode.InvalidAcl)
   })
+
+  test('a null id is malformed for the schemes that look at it, for all others the scheme is what is wrong', () => {
+    const verdicts = ['ip', 'digest', 'sasl', 'super', 'nonsense', ''].map(scheme =>
+      fix([{ perms: 31, scheme, id: null }]),
+    )
+
+    expect(verdicts).toEqual([
+      ...[ErrorCode.MarshallingError, ErrorCode.MarshallingError],
+      ...[ErrorCode.InvalidAcl, ErrorCode.InvalidAcl, ErrorCode.InvalidAcl, ErrorCode.InvalidAcl],
+    ])
+  })
 })
 
 test('a reader without ADMIN sees no digest', () => {
@@ -131,4 +142,12 @@ test('a reader without ADMIN sees no digest', () => {
 
   expect(redactAcl(acl)[1]?.id).toBe('bob:x')
   expect(redactAcl(acl)[0]).toEqual(openAcl[0])
+})
+
+test('what is masked of a digest ends with its line', () => {
+  const masked = ['a:b\nc', 'a:b\rc', 'a:b\u0085c', 'a:b\u2028c', 'a:b\nc:d', 'a', ':b'].map(
+    id => redactAcl([{ perms: 1, scheme: 'digest', id }])[0]?.id,
+  )
+
+  expect(masked).toEqual(['a:x\nc', 'a:x\rc', 'a:x\u0085c', 'a:x\u2028c', 'a:x\nc:x', 'a', ':x'])
 })

@@ -111,6 +111,7 @@ export class AclFixer {
           fixed.push({ perms: entry.perms, scheme: id.scheme, id: id.id })
         }
       } else {
+        if (!isChecked(this.#config, entry.scheme)) return ErrorCode.InvalidAcl
         if (entry.id === null) return ErrorCode.MarshallingError
         if (!isValidAclId(this.#config, entry.scheme, entry.id)) return ErrorCode.InvalidAcl
         fixed.push(entry)
@@ -137,7 +138,7 @@ export function redactAcl(acl: readonly Acl[]): readonly Acl[] {
   )
 }
 
+/** From each colon to the end of its line, as a regular expression of Java sees lines. */
 function maskDigest(id: string): string {
-  const colon = id.indexOf(':')
-  return colon < 0 ? id : `${id.slice(0, colon)}:x`
+  return id.replaceAll(/:[^\n\r\u0085\u2028\u2029]*/g, ':x')
 }

@@ -36,6 +36,16 @@ describe('digest', () => {
     ])
   })
 
+  test('what is hashed is the text that the bytes are: malformed ones as U+FFFD', () => {
+    const [malformed, replaced] = [
+      [0x75, 0xfc, 0x3a, 0xed, 0xa0, 0x80],
+      [...encodeUtf8('u\ufffd:\ufffd')],
+    ].map(bytes => authenticate({ config: auth, sha1 }, '', encodeUtf8('digest'), Uint8Array.from(bytes)))
+
+    expect(malformed).toEqual(replaced)
+    expect(malformed?.[0]?.id).toBe(`u\ufffd:${toBase64(sha1(encodeUtf8('u\ufffd:\ufffd')))}`)
+  })
+
   test('null credentials and unknown schemes are refused', () => {
     const given = { config: auth, sha1 }
 
@@ -73,6 +83,24 @@ test('the verdicts of ZooKeeper on the ids of an ACL', () => {
   const bad = ['10.0.0.1/33', '10.0.0', '10.0.0.256', '::1/129', 'a.b.c.d', '', '1::2::3', '10.0.0.1/x']
   expect(good.filter(id => !isValidAclId(auth, 'ip', id))).toEqual([])
   expect(bad.filter(id => isValidAclId(auth, 'ip', id))).toEqual([])
+  const oddlyGood = ['+10.0.0.1', '0010.0.0.1', '-0.0.0.1', '10.0.0.1/+8', '10.0.0.1/0000000000008']
+  const oddlyBad = [
+    '::1.2.3.4',
+    '::12345',
+    '1:2:3:4:5:6:7',
+    '::1:',
+    ':::',
+    '1:2:3:4:5:6:7::8',
+    '10.0.0.-1',
+    '10.0.0.1/-8',
+    ' 10.0.0.1',
+    '10.0.0.1 ',
+    '10.0.0.1/8/9',
+    '10.0.0.1/',
+    '10..0.1',
+  ]
+  expect(oddlyGood.filter(id => !isValidAclId(auth, 'ip', id))).toEqual([])
+  expect(oddlyBad.filter(id => isValidAclId(auth, 'ip', id))).toEqual([])
   expect(isValidAclId(auth, 'sasl', 'bob')).toBe(false)
   expect(isValidAclId(auth, 'x509', 'CN=bob')).toBe(false)
 })

@@ -1,5 +1,5 @@
 /** Who a connection is: the ids it has authenticated as, and how they match the entries of an ACL. */
-import { decodeUtf8, toBase64 } from '@corral/protocol'
+import { decodeUtf8, encodeUtf8, toBase64 } from '@corral/protocol'
 import type { AuthConfig } from '../config.ts'
 
 export interface AuthId {
@@ -33,21 +33,23 @@ export function authenticate(
     case 'digest':
       if (!given.config.isDigestEnabled || credentials === null) return undefined
       if (credentials.length > longestCredentials) return undefined
-      return digestIds(given.config.superDigest, given.sha1(credentials), credentials)
+      return digestIds(given, decodeUtf8(credentials))
     default:
       return undefined
   }
 }
 
-/** A wrong password is not an error here: it just makes an id that matches nothing. */
+/**
+ * A wrong password is not an error here: it just makes an id that matches nothing. The Java server hashes the text, so
+ * bytes that are no UTF-8 count as U+FFFD: a password in another encoding has the same id on both.
+ */
 function digestIds(
-  superDigest: string | undefined,
-  hash: Uint8Array,
-  credentials: Uint8Array,
+  given: { readonly config: AuthConfig; sha1(bytes: Uint8Array): Uint8Array },
+  credentials: string,
 ): readonly AuthId[] {
-  const colon = credentials.indexOf(0x3a)
-  const user = decodeUtf8(credentials, 0, colon < 0 ? credentials.length : colon)
-  const id = `${user}:${toBase64(hash)}`
+  const { superDigest } = given.config
+  const [user] = credentials.split(':', 1)
+  const id = `${user}:${toBase64(given.sha1(encodeUtf8(credentials)))}`
   const digest = { scheme: 'digest', id }
   return superDigest !== undefined && equalsInConstantTime(id, superDigest)
     ? [{ scheme: 'super', id: '' }, digest]
@@ -110,9 +112,14 @@ function parseNetwork(text: string): Network | undefined {
   if (bytes === undefined) return undefined
   const most = bytes.length * 8
   if (bitsText === undefined) return { bytes, bits: most }
-  if (!/^[+-]?\d{1,9}$/.test(bitsText)) return undefined
-  const bits = Number(bitsText)
-  return bits < 0 || bits > most ? undefined : { bytes, bits }
+  const bits = parseNumber(bitsText, most)
+  return bits === undefined ? undefined : { bytes, bits }
+}
+
+/** As Integer.parseInt of Java reads it, with a sign and any number of zeros. @returns undefined unless 0 … `most` */
+function parseNumber(text: string, most: number): number | undefined {
+  const number = /^[+-]?\d+$/.test(text) ? Number(text) : -1
+  return number >= 0 && number <= most ? Math.abs(number) : undefined
 }
 
 function parseAddress(text: string): readonly number[] | undefined {
@@ -120,10 +127,8 @@ function parseAddress(text: string): readonly number[] | undefined {
 }
 
 function parseIpv4(text: string): readonly number[] | undefined {
-  const parts = text.split('.')
-  if (parts.length !== 4) return undefined
-  const bytes = parts.map(part => (/^\d{1,3}$/.test(part) ? Number(part) : 256))
-  return bytes.every(byte => byte < 256) ? bytes : undefined
+  const bytes = text.split('.').map(part => parseNumber(part, 255))
+  return bytes.length === 4 && bytes.every(byte => byte !== undefined) ? bytes : undefined
 }
 
 function parseIpv6(text: string): readonly number[] | undefined {
@@ -136,23 +141,16 @@ function parseIpv6(text: string): readonly number[] | undefined {
   return [...left, ...new Array<number>(16 - left.length - right.length).fill(0), ...right]
 }
 
-/** @returns two bytes a group; a dotted IPv4 tail is four. undefined if a group is malformed */
+/** @returns two bytes a group, or undefined if one is malformed */
 function parseGroups(text: string): readonly number[] | undefined {
   if (text === '') return []
   const bytes: number[] = []
-  const groups = text.split(':')
-  for (const [i, group] of groups.entries()) {
-    if (i === groups.length - 1 && group.includes('.')) {
-      const tail = parseIpv4(group)
-      if (tail === undefined) return undefined
-      bytes.push(...tail)
-    } else {
-      if (!/^[0-9a-fA-F]{1,4}$/.test(group)) return undefined
-      const value = Number.parseInt(group, 16)
-      bytes.push(value >> 8, value & 0xff)
-    }
+  for (const group of text.split(':')) {
+    if (group.length > 4 || !/^[+-]?[0-9a-fA-F]+$/.test(group)) return undefined
+    const value = Number.parseInt(group, 16)
+    bytes.push((value >> 8) & 0xff, value & 0xff)
   }
-  return bytes.length > 16 ? undefined : bytes
+  return bytes
 }
 
 function matchesAddress(own: string, wanted: string): boolean {
