@@ -114,6 +114,10 @@ function commandOf(args: readonly string[]): Command | undefined {
   }
 }
 
-const command = commandOf(process.argv.slice(2))
-if (command === undefined) process.exitCode = 2
-else process.exitCode = (await new Sweep(command).execute()) ? 0 : 1
+const args = process.argv.slice(2)
+if (args.includes('--help')) console.log(usage)
+else {
+  const command = commandOf(args)
+  if (command === undefined) process.exitCode = 2
+  else process.exitCode = (await new Sweep(command).execute()) ? 0 : 1
+}
