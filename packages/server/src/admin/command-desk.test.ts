@@ -329,6 +329,17 @@ describe('who may ask what', () => {
     )
   })
 
+  test.each(['wchc', 'wchp', 'cons', 'stat', 'dump'])('%s lists as many items as the limit allows', word => {
+    const many = 99_000
+    const inspection = anInspection({
+      dataWatches: () => new Map(Array.from({ length: many }, (_, i) => [`/n${i}`, [a]])),
+      connections: () => Array.from({ length: many }, (_, i) => connection(i)),
+      ephemerals: () => new Map([[a, Array.from({ length: many }, (_, i) => `/e${i}`)]]),
+    })
+
+    expect(String(ask(word, { inspection })).split('\n').length).toBeGreaterThan(many)
+  })
+
   test.each(['srvr', 'mntr'])('%s, which health checks ask for all day, makes no list', word => {
     const list = (): never => {
       throw new Error('the list was made')

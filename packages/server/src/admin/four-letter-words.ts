@@ -78,7 +78,7 @@ function versionLine(): string {
 function serverText({ inspection }: Answering): string {
   const { counters } = inspection
   const { latencyMinMs, latencyMaxMs } = counters
-  return lines(
+  return lines([
     `Latency min/avg/max: ${Math.trunc(latencyMinMs)}/${averageLatency(inspection)}/${Math.trunc(latencyMaxMs)}`,
     `Received: ${counters.packetsReceived}`,
     `Sent: ${counters.packetsSent}`,
@@ -87,19 +87,19 @@ function serverText({ inspection }: Answering): string {
     `Zxid: 0x${hexOf(inspection.lastZxid())}`,
     'Mode: standalone',
     `Node count: ${znodeCount(inspection)}`,
-  )
+  ])
 }
 
 function statText(asked: Answering): string {
   const clients = asked.inspection.connections().map(each => `${briefConnection(each)})`)
-  return `${versionLine()}${lines('Clients:', ...clients, '')}${serverText(asked)}`
+  return `${versionLine()}${lines(['Clients:', ...clients, ''])}${serverText(asked)}`
 }
 
 function consText({ inspection }: Answering): string {
-  return lines(
+  return lines([
     ...inspection.connections().map(each => `${briefConnection(each)}${sessionDetails(each)})`),
     '',
-  )
+  ])
 }
 
 /** ` /127.0.0.1:56636[1](queued=0,recved=81,sent=81`; the number in brackets: 1 while it is read. */
@@ -172,7 +172,7 @@ function dumpText({ inspection, now, timeZone }: Answering): string {
     return expiryOf.get(session) ?? Math.ceil(sessionlessEnd / config.tickTimeMs) * config.tickTimeMs
   })
   const ephemerals = [...inspection.ephemerals()]
-  return lines(
+  return lines([
     'SessionTracker dump:',
     `Session Sets (${sessionBuckets.length})/(${sessions.length}):`,
     ...bucketLines(sessionBuckets, dateAt, each => `\t0x${hexOf(each.session)}`),
@@ -186,7 +186,7 @@ function dumpText({ inspection, now, timeZone }: Answering): string {
       dateAt,
       ({ peer, session }) => `\tip: /${peer.address}:${peer.port} sessionId: 0x${hexOf(session)}`,
     ),
-  )
+  ])
 }
 
 type Buckets<T> = readonly (readonly [number, readonly T[]])[]
@@ -212,7 +212,7 @@ function bucketLines<T>(
 
 function watchSummaryText({ inspection }: Answering): string {
   const { connections, paths, watches } = inspection.dataWatchTotals()
-  return lines(`${connections} connections watching ${paths} paths`, `Total watches:${watches}`)
+  return lines([`${connections} connections watching ${paths} paths`, `Total watches:${watches}`])
 }
 
 function watchesBySessionText({ inspection }: Answering): string {
@@ -224,23 +224,23 @@ function watchesBySessionText({ inspection }: Answering): string {
       else paths.push(path)
     }
   }
-  return lines(
+  return lines([
     ...[...bySession].flatMap(([session, paths]) => [
       `0x${hexOf(session)}`,
       ...paths.map(path => `\t${escapeUnprintable(path)}`),
     ]),
     '',
-  )
+  ])
 }
 
 function watchesByPathText({ inspection }: Answering): string {
-  return lines(
+  return lines([
     ...[...inspection.dataWatches()].flatMap(([path, sessions]) => [
       escapeUnprintable(path), // a watch may be set on any text, line ends included
       ...sessions.map(session => `\t0x${hexOf(session)}`),
     ]),
     '',
-  )
+  ])
 }
 
 function hashText({ inspection }: Answering): string {
@@ -253,7 +253,7 @@ function hashText({ inspection }: Answering): string {
 async function confText({ inspection, place, sizeOfDir }: Answering): Promise<string> {
   const { config } = inspection
   const { dataDir, dataLogDir } = place
-  return lines(
+  return lines([
     `clientPort=${place.clientPort}`,
     'secureClientPort=-1',
     `dataDir=${dataDir ?? 'memory'}`,
@@ -266,17 +266,18 @@ async function confText({ inspection, place, sizeOfDir }: Answering): Promise<st
     `maxSessionTimeout=${config.maxSessionTimeoutMs}`,
     `clientPortListenBacklog=${place.backlog}`,
     'serverId=0',
-  )
+  ])
 }
 
 async function dirsText({ place, sizeOfDir }: Answering): Promise<string> {
   const { dataDir, dataLogDir } = place
-  return lines(
+  return lines([
     `datadir_size: ${dataDir === undefined ? 0 : await sizeOfDir(dataDir)}`,
     `logdir_size: ${dataLogDir === undefined ? 0 : await sizeOfDir(dataLogDir)}`,
-  )
+  ])
 }
 
-function lines(...each: readonly string[]): string {
+/** An array, since arguments have an end: a hundred thousand of them are more than the stack holds. */
+function lines(each: readonly string[]): string {
   return each.map(line => `${line}\n`).join('')
 }
