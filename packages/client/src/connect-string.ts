@@ -1,6 +1,6 @@
 /**
  * `host1:port1,host2,[::1]:2181/chroot`: servers in the order written, and the path below which the client
- * lives.
+ * lives. Commas too many, as templates leave them, are passed over as in the Java client.
  */
 import { ErrorCode, pathProblem } from '@corral/protocol'
 import { BadArgumentsError } from './errors.ts'
@@ -29,10 +29,10 @@ export function parseConnectString(text: string): ConnectString {
   const chroot = cut === -1 ? '/' : text.slice(cut)
   const problem = pathProblem(chroot)
   if (problem !== undefined) throw refuse(text, problem)
-  return {
-    servers: hosts.split(',').map(part => parseServer(part.trim(), text)),
-    chroot: chroot === '/' ? '' : chroot,
-  }
+  const parts = hosts.split(',').map(part => part.trim())
+  const named = parts.filter(part => part !== '')
+  if (named.length === 0) throw refuse(text, 'it names no server')
+  return { servers: named.map(part => parseServer(part, text)), chroot: chroot === '/' ? '' : chroot }
 }
 
 /** As it is written in a connect string. */
