@@ -114,16 +114,26 @@ function requireWhole(name: string, value: number, least: number): void {
   throw refuse(`${name} is ${value}, not a whole number from ${least} to ${longestMs}`)
 }
 
+/** @throws BadArgumentsError for a time that is not to be waited for; Infinity is */
+export function legalWaitMs(timeoutMs: number): number {
+  if (typeof timeoutMs === 'number' && timeoutMs >= 0) return timeoutMs
+  throw refuse(`timeoutMs is ${timeoutMs}, not a time`)
+}
+
 /** @throws BadArgumentsError */
 export function legalScheme(scheme: string): string {
   if (typeof scheme === 'string') return scheme
   throw refuse(`the scheme of an authentication is ${typeof scheme}, not text`)
 }
 
-/** @throws BadArgumentsError, which does not show what was given: it may be a secret */
+/**
+ * @returns bytes that are nobody else's: they are sent again on each connection
+ * @throws BadArgumentsError, which does not show what was given: it may be a secret
+ */
 export function authBytes(auth: Uint8Array | string | null): Uint8Array | null {
   if (typeof auth === 'string') return encodeUtf8(auth)
-  if (auth === null || auth instanceof Uint8Array) return auth
+  if (auth === null) return null
+  if (auth instanceof Uint8Array) return new Uint8Array(auth)
   throw refuse(`the auth of an authentication is ${typeof auth}, not text or Uint8Array`)
 }
 

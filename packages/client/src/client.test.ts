@@ -1,7 +1,7 @@
 import { getEventListeners } from 'node:events'
 import { ErrorCode, EventType, type ReplyBody, sessionId, WatcherType, Xid } from '@corral/protocol'
 import { describe, expect, test, vi } from 'vitest'
-import { dataBody, replyFrame, someStat, statBody } from '../test/machine-run.ts'
+import { dataBody, noBody, replyFrame, someStat, statBody } from '../test/machine-run.ts'
 import { aClient, aConnectedClient, ScriptedServer } from '../test/scripted-server.ts'
 import {
   AuthFailedError,
@@ -106,6 +106,36 @@ describe('connecting', () => {
     await expect(connecting).rejects.toThrow('enough')
   })
 
+  test('aborted before it began makes no connection', async () => {
+    const { client, server } = aClient()
+
+    await expect(client.connect({ signal: AbortSignal.abort(new Error('enough')) })).rejects.toThrow('enough')
+
+    expect(server.opened).toEqual([])
+  })
+
+  test.each([Number.NaN, -1])('within %s ms is refused', async timeoutMs => {
+    const { client, server } = aClient()
+
+    await expect(client.connect({ timeoutMs })).rejects.toBeInstanceOf(BadArgumentsError)
+
+    expect(server.opened).toEqual([])
+  })
+
+  test('an authentication is repeated as it was given, whatever becomes of the bytes', async () => {
+    const { client, server } = await aConnectedClient('a', { sessionTimeoutMs: 30_000 })
+    const auth = new Uint8Array([1, 2])
+    void client.addAuth('digest', auth)
+    server.answer()
+    auth.fill(0)
+
+    server.break()
+    server.clock.advance(1000)
+    server.accept()
+
+    expect(server.requests).toMatchObject([{ request: { kind: 'auth', auth: new Uint8Array([1, 2]) } }])
+  })
+
   test('aborted leaves no connection, timer or listener behind', async () => {
     const server = new ScriptedServer()
     const abort = new AbortController()
@@ -156,6 +186,8 @@ describe('paths', () => {
       await ask(client.create('/', '', { mode: 'persistentSequential' }), pathBody('/app/0000000001')),
     ).toEqual(['/app/', '/0000000001'])
     expect((await ask(client.getData('/'), dataBody))[0]).toBe('/app')
+    expect((await ask(client.delete('/x'), noBody))[0]).toBe('/app/x')
+    expect((await ask(client.delete('/'), noBody))[0]).toBe('/')
     expect((await ask(client.getConfig(), dataBody))[0]).toBe('/zookeeper/config')
     expect(await ask(client.getEphemerals('/x'), { kind: 'ephemerals', paths: ['/app/x'] })).toEqual([
       '/x',
@@ -271,6 +303,15 @@ describe('requests', () => {
     ['version', zk => zk.setAcl('/x', openAcl, { version: '1' as never })],
     ['acl', zk => zk.create('/x', '', { acl: 'world' as never })],
     ['acl', zk => zk.setAcl('/x', [{ perms: '31', scheme: 'world', id: 'anyone' } as never])],
+    ['acl', zk => zk.create('/x', '', { acl: [{ perms: 31, scheme: 'world', id: 5 } as never] })],
+    ['acl', zk => zk.setAcl('/x', [{ perms: 31 } as never])],
+    ['prefix', zk => zk.getEphemerals(5 as never)],
+    ['joining', zk => zk.reconfig({ joining: 'server.1=h' as never })],
+    ['leaving', zk => zk.reconfig({ leaving: [{}] as never })],
+    ['members', zk => zk.reconfig({ members: 3 as never })],
+    ['fromVersion', zk => zk.reconfig({ leaving: ['1'], fromVersion: 7 as never })],
+    ['kind', zk => zk.multiRead([{ kind: 'exists', path: '/x' } as never])],
+    ['kind', zk => zk.multi([{ kind: 'exists', path: '/x' } as never])],
     ['ttlMs', zk => zk.create('/x', '', { ttlMs: Number.NaN })],
     ['mode', zk => zk.create('/x', '', { mode: 'EPHEMERAL' as never })],
     ['path', zk => zk.getData(undefined as never)],

@@ -8,7 +8,6 @@ import {
   assert,
   type ClientInfo,
   ErrorCode,
-  type MultiReadOp,
   type ReplyBody,
   type Request,
   type SessionId,
@@ -195,7 +194,7 @@ export class Client implements AsyncDisposable {
 
   /** @returns zxid of the txn @throws NoNodeError, BadVersionError, NotEmptyError, NoAuthError */
   async delete(path: string, options: VersionOptions = {}): Promise<Zxid> {
-    const request = this.#requests.change({ kind: 'delete', path, version: options.version })
+    const request = this.#requests.delete(path, options.version)
     return (await this.#ask(request, path, options)).zxid
   }
 
@@ -279,7 +278,7 @@ export class Client implements AsyncDisposable {
    * does not know the chroot, as in the Java client.
    */
   async getEphemerals(prefix = '/', options: CallOptions = {}): Promise<readonly string[]> {
-    const request = { kind: 'getEphemerals', path: prefix } as const
+    const request = this.#requests.getEphemerals(prefix)
     return bodyOf(await this.#session.ask(request, { path: prefix, signal: options.signal }), 'ephemerals')
       .paths
   }
@@ -296,7 +295,7 @@ export class Client implements AsyncDisposable {
 
   /** What this connection has authenticated as (servers from 3.7 on). */
   async whoAmI(options: CallOptions = {}): Promise<readonly ClientInfo[]> {
-    return bodyOf(await this.#session.ask({ kind: 'whoAmI' }, options), 'clientInfo').infos
+    return bodyOf(await this.#ask({ kind: 'whoAmI' }, undefined, options), 'clientInfo').infos
   }
 
   /** Begins a multi. */
@@ -307,7 +306,7 @@ export class Client implements AsyncDisposable {
   /** @throws TransactionError if any operation is refused: then nothing happened */
   async multi(ops: readonly TransactionOp[], options: CallOptions = {}): Promise<MultiResult> {
     const request = { kind: 'multi', ops: ops.map(op => this.#requests.change(op)) } as const
-    const reply = await this.#session.ask(request, { signal: options.signal })
+    const reply = await this.#ask(request, undefined, options)
     const results = this.#requests.clientResults(bodyOf(reply, 'results').results)
     if (results.some(result => result.kind === 'error')) throw transactionError(ops, results, reply.zxid)
     return { results, zxid: reply.zxid }
@@ -315,12 +314,8 @@ export class Client implements AsyncDisposable {
 
   /** Reads that all see one state. One that fails has an `error` result and does not disturb the others. */
   async multiRead(ops: readonly ReadOp[], options: CallOptions = {}): Promise<MultiResult> {
-    const toRequest = ({ kind, path }: ReadOp): MultiReadOp => ({
-      kind,
-      path: this.#requests.serverPath('multiRead', path),
-      watch: false,
-    })
-    const reply = await this.#session.ask({ kind: 'multiRead', ops: ops.map(toRequest) }, options)
+    const request = { kind: 'multiRead', ops: ops.map(op => this.#requests.read(op)) } as const
+    const reply = await this.#ask(request, undefined, options)
     return { results: bodyOf(reply, 'results').results, zxid: reply.zxid }
   }
 
@@ -414,14 +409,8 @@ export class Client implements AsyncDisposable {
 
   /** @returns the new configuration text @throws ReconfigDisabledError, NoAuthError, BadVersionError, ... */
   async reconfig(options: ReconfigOptions): Promise<DataResult> {
-    const request = {
-      kind: 'reconfig',
-      joiningServers: options.joining?.join(',') ?? null,
-      leavingServers: options.leaving?.join(',') ?? null,
-      newMembers: options.members?.join('\n') ?? null,
-      configId: options.fromVersion ?? -1n,
-    } as const
-    return dataResult(await this.#session.ask(request, { path: configPath, signal: options.signal }))
+    const request = this.#requests.reconfig(options)
+    return dataResult(await this.#ask(request, configPath, options))
   }
 
   /**

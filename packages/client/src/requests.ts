@@ -11,19 +11,21 @@ import {
   ErrorCode,
   encodeUtf8,
   type MultiOp,
+  type MultiReadOp,
   OpCode,
   type OpResult,
   openAcl,
   pathProblem,
+  type ReconfigRequest,
+  type Request,
   type SetAclRequest,
   stripChroot,
-  unreachable,
   WatcherType,
 } from '@corral/protocol'
-import type { WatchSelection } from './call-options.ts'
+import type { ReconfigOptions, WatchSelection } from './call-options.ts'
 import { createFlags, isSequential } from './create-mode.ts'
 import { BadArgumentsError } from './errors.ts'
-import type { TransactionOp } from './transaction.ts'
+import type { ReadOp, TransactionOp } from './transaction.ts'
 
 export class Requests {
   /** Path below which the client lives; '' for none. */
@@ -79,7 +81,45 @@ export class Requests {
           version: versionOf(op),
         }
       default:
-        return unreachable(op)
+        throw refuse('multi', undefined, `kind ${kindOfOp(op)} is no change`)
+    }
+  }
+
+  /**
+   * Below a chroot too no client deletes its own root, as in the Java client: it asks for the root of all, which no
+   * server deletes. @throws BadArgumentsError
+   */
+  delete(path: string, version: number | undefined): MultiOp {
+    const request = this.change({ kind: 'delete', path, version })
+    return path === '/' ? { ...request, path } : request
+  }
+
+  /** One read of a multiRead. @throws BadArgumentsError */
+  read({ kind, path }: ReadOp): MultiReadOp {
+    const isKnown = kind === 'getData' || kind === 'getChildren'
+    if (!isKnown) throw refuse('multiRead', path, `kind ${kind} is not getData or getChildren`)
+    return { kind, path: this.serverPath('multiRead', path), watch: false }
+  }
+
+  /** The prefix is a text, not a path. @throws BadArgumentsError */
+  getEphemerals(prefix: string): Request {
+    if (typeof prefix !== 'string')
+      throw refuse('getEphemerals', undefined, `prefix is ${kindOf(prefix)}, not text`)
+    return { kind: 'getEphemerals', path: prefix }
+  }
+
+  /** @throws BadArgumentsError */
+  reconfig(options: ReconfigOptions): ReconfigRequest {
+    const { fromVersion = -1n } = options
+    if (typeof fromVersion !== 'bigint') {
+      throw refuse('reconfig', undefined, `fromVersion is ${kindOf(fromVersion)}, not bigint`)
+    }
+    return {
+      kind: 'reconfig',
+      joiningServers: joined(options, 'joining', ','),
+      leavingServers: joined(options, 'leaving', ','),
+      newMembers: joined(options, 'members', '\n'),
+      configId: fromVersion,
     }
   }
 
@@ -133,13 +173,33 @@ function versionOf(op: {
 }
 
 function legalAcl(op: string, path: string, acl: readonly Acl[]): readonly Acl[] {
-  const isLegal = Array.isArray(acl) && acl.every(entry => Number.isInteger(entry?.perms))
-  if (!isLegal) throw refuse(op, path, 'acl is no list of { perms, scheme, id } with a number for perms')
-  return acl
+  if (Array.isArray(acl) && acl.every(isAcl)) return acl
+  throw refuse(op, path, 'acl is no list of { perms, scheme, id }: a number and two texts')
+}
+
+function isAcl(entry: Acl): boolean {
+  const areTexts = [entry?.scheme, entry?.id].every(text => text === null || typeof text === 'string')
+  return areTexts && Number.isInteger(entry.perms)
+}
+
+function joined(
+  options: ReconfigOptions,
+  name: 'joining' | 'leaving' | 'members',
+  separator: string,
+): string | null {
+  const list = options[name]
+  if (list === undefined) return null
+  const isLegal = Array.isArray(list) && list.every(each => typeof each === 'string')
+  if (!isLegal) throw refuse('reconfig', undefined, `${name} is no list of texts`)
+  return list.join(separator)
 }
 
 function refuse(op: string, path: string | undefined, reason: string): BadArgumentsError {
   return new BadArgumentsError(ErrorCode.BadArguments, { op, path, reason })
+}
+
+function kindOfOp(op: never): unknown {
+  return (op as { readonly kind?: unknown } | undefined)?.kind
 }
 
 function kindOf(value: unknown): string {

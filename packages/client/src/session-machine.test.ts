@@ -109,6 +109,18 @@ describe('connecting', () => {
     expect(run.machine.deadlineMs).toBe(run.nowMs + 1000)
   })
 
+  test('each server is asked for the timeout that was wanted, not for what the last one granted', () => {
+    const run = new MachineRun({ sessionTimeoutMs: 40_000 })
+    run.connected({ timeoutMs: 6000 })
+    run.broken()
+    run.advance(1000)
+    run.take()
+
+    run.opened()
+
+    expect(run.sentHandshake().timeoutMs).toBe(40_000)
+  })
+
   test('an answer without a timeout ends the session', () => {
     const run = connectedRun()
     run.broken()

@@ -89,6 +89,7 @@ const endCodes = {
 
 /** The session: {@link step} is told what happened and says what to do. The getters are for looking only. */
 export class SessionMachine {
+  readonly #wantedTimeoutMs: number
   readonly #canBeReadOnly: boolean
   readonly #maxReplyBytes: number
   readonly #maxReconnectPauseMs: number
@@ -128,6 +129,7 @@ export class SessionMachine {
     assert(config.servers.length > 0, 'a session needs a server to connect to')
     this.#servers = new ServerList(config.servers, config.random)
     this.#search = new ReadWriteSearch(this.#out, this.#servers)
+    this.#wantedTimeoutMs = config.sessionTimeoutMs
     this.#liveness = new Liveness(config.sessionTimeoutMs)
     this.#calls = new CallQueue(this.#out, config.requestTimeoutMs ?? Infinity)
     this.#watches = new SessionWatches(this.#out, this.#calls)
@@ -137,7 +139,7 @@ export class SessionMachine {
     this.#maxReconnectPauseMs = config.maxReconnectPauseMs ?? defaultMaxReconnectPauseMs
     this.#random = config.random
     this.#sessionId = config.session?.id ?? noSession
-    this.#password = config.session?.password ?? new Uint8Array(passwordBytes)
+    this.#password = config.session === undefined ? noPassword() : new Uint8Array(config.session.password)
   }
 
   get state(): SessionState {
@@ -317,9 +319,9 @@ export class SessionMachine {
     writeConnectRequest(frames, {
       protocolVersion: 0,
       lastZxidSeen: this.#lastZxid,
-      timeoutMs: this.#liveness.timeoutMs,
+      timeoutMs: this.#wantedTimeoutMs,
       sessionId: isKnown ? this.#sessionId : noSession,
-      password: isKnown ? this.#password : new Uint8Array(passwordBytes),
+      password: isKnown ? this.#password : noPassword(),
       readOnly: this.#canBeReadOnly,
     })
     frames.endFrame(start)
@@ -336,7 +338,7 @@ export class SessionMachine {
       return this.#lose(nowMs, 'the server is read-only, which was not asked for')
     }
     this.#sessionId = response.sessionId
-    this.#password = response.password ?? new Uint8Array(passwordBytes)
+    this.#password = response.password ?? noPassword()
     this.#isLocal = isReadOnly && (this.#isLocal || presented === noSession)
     this.#servers.succeeded()
     this.#liveness.timeoutMs = response.timeoutMs
@@ -492,6 +494,10 @@ export class SessionMachine {
     if (zxid > 0n) this.#lastZxid = zxid
     return body
   }
+}
+
+function noPassword(): Uint8Array {
+  return new Uint8Array(passwordBytes)
 }
 
 /** Whoever went on with a server that did not set them would wait for events that never come. */

@@ -14,7 +14,7 @@ import {
 import { Abortable } from './abortable.ts'
 import type { CallOptions, ConnectOptions } from './call-options.ts'
 import type { Reply } from './call-results.ts'
-import type { ClientOptions, StateChange } from './client-options.ts'
+import { type ClientOptions, legalWaitMs, type StateChange } from './client-options.ts'
 import type { ConnectString, ServerAddress } from './connect-string.ts'
 import { ZkError, zkError } from './errors.ts'
 import { guarded, Listeners, type Watcher } from './listeners.ts'
@@ -140,9 +140,13 @@ export class Session {
   }
 
   /** Starts connecting, if that was not done yet, and waits until the session is connected. */
-  connect(options: ConnectOptions = {}): Promise<void> {
+  async connect({ signal, timeoutMs = this.sessionTimeoutMs }: ConnectOptions = {}): Promise<void> {
+    signal?.throwIfAborted()
+    legalWaitMs(timeoutMs)
     this.#driver.dispatch({ kind: 'start' })
-    return this.#untilConnected(options)
+    if (isConnected(this.#state)) return
+    if (isOver(this.#state)) throw this.#overError()
+    await this.#untilConnected(timeoutMs, signal)
   }
 
   /**
@@ -324,11 +328,7 @@ export class Session {
     }
   }
 
-  #untilConnected(options: ConnectOptions): Promise<void> {
-    const { signal, timeoutMs = this.sessionTimeoutMs } = options
-    if (isConnected(this.#state)) return Promise.resolve()
-    if (isOver(this.#state)) return Promise.reject(this.#overError())
-    if (signal?.aborted === true) return Promise.reject(signal.reason)
+  #untilConnected(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       const settle = (done: () => void): void => {
         stopListening()

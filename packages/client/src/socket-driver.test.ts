@@ -1,5 +1,5 @@
 import { decodeUtf8, ErrorCode, encodeUtf8 } from '@corral/protocol'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { aConfig, responseFrame } from '../test/machine-run.ts'
 import { HandClock } from '../test/scripted-server.ts'
 import type { SessionConfig } from './session-events.ts'
@@ -8,6 +8,7 @@ import {
   type Connection,
   causeOf,
   type DriverEffect,
+  nodeTimers,
   SocketDriver,
   type TransportEvents,
 } from './socket-driver.ts'
@@ -46,6 +47,18 @@ function aDriver(given: Given = {}) {
   })
   return { driver, machine, clock, events, sent, effects, closedCount: () => closed }
 }
+
+test('a delay longer than the timers of Node can count does not end at once', () => {
+  vi.useFakeTimers()
+  const run = vi.fn()
+
+  nodeTimers.after(Infinity, run)
+  nodeTimers.after(2 ** 31, run)
+  vi.advanceTimersByTime(1000)
+
+  expect(run).not.toHaveBeenCalled()
+  vi.useRealTimers()
+})
 
 test('an event that an effect causes waits until the effects before it are done', () => {
   const given = aDriver({

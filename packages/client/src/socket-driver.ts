@@ -35,14 +35,14 @@ export interface Connection {
 export interface Timers {
   /** Monotonic. */
   nowMs(): number
-  /** @returns cancels it */
+  /** A delay that is too long to count may end early, but not at once. @returns cancels it */
   after(delayMs: number, run: () => void): () => void
 }
 
 /** The effects that are not the driver's own. */
 export type DriverEffect = Extract<SessionEffect, { kind: 'state' | 'settled' | 'fired' }>
 
-/** `setTimeout` takes no more. */
+/** `setTimeout` takes no more: it would end at once. */
 const longestDelayMs = 0x7fffffff
 
 /** Feeds a machine what happened and does what it asks for; the only caller of its `step`. */
@@ -131,7 +131,7 @@ export class SocketDriver {
     }
     if (this.#timer !== undefined && this.#timer.atMs <= atMs) return
     this.#timer?.cancel()
-    const delayMs = Math.min(Math.max(0, Math.ceil(atMs - this.#timers.nowMs())), longestDelayMs)
+    const delayMs = Math.max(0, Math.ceil(atMs - this.#timers.nowMs()))
     const cancel = this.#timers.after(delayMs, () => {
       this.#timer = undefined
       this.dispatch({ kind: 'tick' })
@@ -205,9 +205,12 @@ export const nodeTimers: Timers = {
     // Node runs timers before it reads sockets. After a stall the bytes that already arrived must be heard
     // first, or a live server would be taken for a silent one.
     let immediate: NodeJS.Immediate | undefined
-    const timeout = setTimeout(() => {
-      immediate = setImmediate(run)
-    }, delayMs)
+    const timeout = setTimeout(
+      () => {
+        immediate = setImmediate(run)
+      },
+      Math.min(delayMs, longestDelayMs),
+    )
     return () => {
       clearTimeout(timeout)
       if (immediate !== undefined) clearImmediate(immediate)
