@@ -5,8 +5,9 @@
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { DataTree, FiredWatches, type StorageConfig, seededRandom } from '@corral/core'
+import { DataTree, type DiskCall, FiredWatches, type StorageConfig, seededRandom } from '@corral/core'
 import {
+  type Acl,
   encodeTxn,
   fromWords,
   hexOf,
@@ -64,6 +65,64 @@ describeWith([java, javaZooKeeper], 'a directory that we wrote', () => {
 
     expect(await treeThatJavaLoads(dir, host)).toEqual(dumpTree(host.tree))
   }, 40_000)
+
+  test('is loaded with every ACL that came or changed while its snapshot was taken', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'corral-storage-'))
+    scratch.push(dir)
+    mkdirSync(join(dir, 'version-2'))
+    const held: (() => void)[] = []
+    // A slice of a snapshot waits until it is let go; txns go on.
+    const isSlice = (call: DiskCall): boolean =>
+      call.call === 'write' && !call.sync && (call.pieces[0]?.length ?? 0) > 10_000
+    const host = hostOn(dir, { snapCount: 10_000, preAllocBytes: 0, purge: undefined }, (call, perform) => {
+      if (isSlice(call)) held.push(perform)
+      else perform()
+    })
+    expect(await host.start()).toMatchObject({ kind: 'recovered' })
+    const preparer = new Preparer(host)
+    const only = (user: string): Acl[] => [{ perms: 31, scheme: 'digest', id: `${user}:x` }]
+    const cversions = new Map<string, number>()
+    const create = (path: string, acl: readonly Acl[]): TxnBody => {
+      const parent = path.slice(0, path.lastIndexOf('/'))
+      const parentCversion = (cversions.get(parent) ?? 0) + 1
+      cversions.set(parent, parentCversion)
+      return {
+        kind: 'create',
+        type: OpCode.Create,
+        path,
+        acl,
+        isEphemeral: false,
+        parentCversion,
+        data: null,
+      }
+    }
+    const append = (body: TxnBody): void => preparer.append({ body })
+    append({ kind: 'createSession', timeoutMs: 30_000 })
+    // Written last: a snapshot goes through the newest children first.
+    append(create('/last', only('freed')))
+    append(create('/last/old', only('old')))
+    append({ kind: 'setAcl', path: '/last', acl: open, version: 1 })
+    for (let count = 0; held.length === 0; count++) {
+      append(create(`/n${count}`, open))
+      await host.untilDurable()
+    }
+
+    append(create('/last/new', only('a')))
+    append({ kind: 'setAcl', path: '/last/old', acl: only('b'), version: 1 })
+    append(create('/n-other', only('c')))
+    append({ kind: 'setAcl', path: '/last/new', acl: only('c'), version: 1 })
+    append(create('/last/new/child', only('d')))
+    append(create('/last/fresh', only('e')))
+    await host.untilDurable()
+    while (host.log.counters.snapshots < 2) {
+      for (const perform of held.splice(0)) perform()
+      append({ kind: 'error', err: -110 })
+      await host.untilDurable()
+    }
+    expect(await host.stop()).toEqual({ kind: 'stopped' })
+
+    expect(await treeThatJavaLoads(dir, host)).toEqual(dumpTree(host.tree))
+  }, 60_000)
 
   test('is dumped by TxnLogToolkit without a complaint', async () => {
     const { dir, host } = await written({ isStopped: true, purge: undefined })
@@ -223,13 +282,18 @@ async function treeThatJavaLoads(dir: string, host: LogHost): Promise<unknown> {
   return dumpTree(loaded.tree)
 }
 
-function hostOn(dir: string, storage: Partial<StorageConfig>): LogHost {
+/** @param gate - may put off a call */
+function hostOn(
+  dir: string,
+  storage: Partial<StorageConfig>,
+  gate: (call: DiskCall, perform: () => void) => void = (_call, perform) => perform(),
+): LogHost {
   const host = new LogHost(storage)
   const files = join(dir, 'version-2')
   const paths = { data: files, log: files, dataRoot: dir, logRoot: dir }
   const disk = new FileDisk({ paths, report: (op, result) => host.report(op, result) })
   disks.push(disk)
-  return host.use(disk)
+  return host.use({ perform: (op, call) => gate(call, () => disk.perform(op, call)) })
 }
 
 function namesOf(dir: string, prefix: string): string[] {

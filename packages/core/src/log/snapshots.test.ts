@@ -45,7 +45,7 @@ function load(bytes: Uint8Array, pieceBytes: number): Loaded {
     },
   })
   const trailer = feed(reader, bytes, pieceBytes)
-  return { tree, sessions, trailer, problem: reader.problem ?? loader.finish(0, 0) }
+  return { tree, sessions, trailer, problem: reader.problem ?? loader.finish(0x7fff_ffff, -1) }
 }
 
 function feed(reader: SnapshotReader, bytes: Uint8Array, pieceBytes: number): SnapshotTrailer | undefined {

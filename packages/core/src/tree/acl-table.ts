@@ -4,7 +4,7 @@
  *
  * A list that nobody uses any more stays readable until {@link AclTable.sweep}, which the tree calls before each txn:
  * the events of a delete are still checked against the deleted znode's ACL. While a snapshot is being written no
- * number is given out again, since znodes already written refer to it.
+ * number is given out again: those below the end at its begin are the ones that the snapshot's table has.
  */
 import {
   type Acl,
@@ -155,7 +155,7 @@ export class AclTable {
     this.#unused.length = 0
   }
 
-  /** Until as many {@link thaw}: no number is forgotten. */
+  /** Until as many {@link thaw}: no number is forgotten, and none that was is given out again. */
   freeze(): void {
     this.#frozen++
   }
@@ -165,7 +165,7 @@ export class AclTable {
   }
 
   #add(source: Space, from: number, to: number): AclIndex {
-    const index = this.#freed.pop() ?? this.#end++
+    const index = (this.#frozen === 0 ? this.#freed.pop() : undefined) ?? this.#end++
     assert(index < maxAcls, 'a row has 24 bits for the number of an ACL')
     if (index >= this.#entries.length) {
       this.#entries = doubled(this.#entries)

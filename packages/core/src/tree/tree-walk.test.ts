@@ -1,6 +1,6 @@
 import { type Acl, Reader, Writer } from '@corral/protocol'
 import { expect, test } from 'vitest'
-import { apply, aTree, create } from '../../test/tree-kit.ts'
+import { apply, aTree, create, find } from '../../test/tree-kit.ts'
 import type { DataTree } from './data-tree.ts'
 import type { TreeWalk } from './tree-walk.ts'
 
@@ -72,10 +72,47 @@ test('what is made again behind the cursor is not written twice', () => {
   expect(next(walk, 100)).toEqual(['/a', ...builtIn.slice(0, 1), ...builtIn.slice(1), 'end'])
 })
 
+test('what was created since the walk began is passed over, with all below it', () => {
+  const tree = aTree()
+  make(tree, '/a', '/b')
+  const walk = tree.openWalk()
+  expect(next(walk, 2)).toEqual(['', '/b'])
+  make(tree, '/a/new', '/a/new/child')
+  drop(tree, '/a/new/child', '/a/new')
+  drop(tree, '/a')
+  make(tree, '/a', '/a/again')
+
+  expect(next(walk, 100)).toEqual([...builtIn, 'end'])
+})
+
+test('an ACL that came since the walk began is written as the open one', () => {
+  const tree = aTree()
+  const ip = (id: string): readonly Acl[] => [{ perms: 31, scheme: 'ip', id }]
+  apply(tree, create('/gone', { acl: ip('10.0.0.1') }), { zxid: ++zxid })
+  apply(tree, create('/a', { acl: ip('10.0.0.2') }), { zxid: ++zxid })
+  apply(tree, create('/b', { acl: ip('10.0.0.3') }), { zxid: ++zxid })
+  drop(tree, '/gone')
+  make(tree, '/sweep')
+  const walk = tree.openWalk()
+  apply(tree, { kind: 'setAcl', path: '/a', acl: ip('10.0.0.4'), version: 1 }, { zxid: ++zxid })
+  const out = new Writer()
+  walk.nextInto(out, 100, 1 << 20)
+
+  const numbers = new Map<string, bigint>()
+  for (const r = new Reader(out.bytes, 0, out.at); r.remaining > 0; r.skip(60)) {
+    const path = r.text()
+    r.buffer()
+    numbers.set(path, r.int64())
+  }
+  expect(numbers.get('/a')).toBe(-1n)
+  expect(numbers.get('/b')).toBe(BigInt(tree.acl(find(tree, '/b'))))
+  walk.close()
+})
+
 test('a removed last znode ends the walk', () => {
   const tree = aTree()
-  const walk = tree.openWalk()
   make(tree, '/zookeeper/quota/last')
+  const walk = tree.openWalk()
   expect(next(walk, 4)).toEqual(['', '/zookeeper', '/zookeeper/config', '/zookeeper/quota'])
   drop(tree, '/zookeeper/quota/last')
 

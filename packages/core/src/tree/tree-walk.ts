@@ -2,14 +2,19 @@
  * Writes the znodes of a tree as a snapshot holds them, in slices between which txns go on being applied.
  *
  * Pre-order, along first-child and next-sibling links, with one cursor: the znode to write next. When that znode is
- * removed the tree moves the cursor on. New znodes become first children, so the cursor meets only those whose parent
- * it has not passed. Hence every parent is written before its children, no path twice, and every znode that exists
- * throughout is written once; what came or went meanwhile is put right by replaying the log over the snapshot.
+ * removed the tree moves the cursor on. Hence every parent is written before its children, no path twice, and every
+ * znode that exists throughout is written once; what came or went meanwhile is put right by replaying the log over the
+ * snapshot.
+ *
+ * What was created since the walk began is passed over, and an ACL that came since is written as the open one until
+ * replay sets it: no record refers to an ACL that the table, written before the znodes, does not have. The Java server
+ * gives such a number to another list during replay, and the znode ends with a stranger's ACL (ZOOKEEPER-4689, 4846).
  *
  *   record:  path length | path (the root: empty) | data length | data | ACL id(8) | StatPersisted(60)
  */
 import { Writer } from '@corral/protocol'
 import { type AclTable, OpenAcl } from './acl-table.ts'
+import { isLess } from './raw-bytes.ts'
 import { RootId, Row, type ZnodeId } from './znode-rows.ts'
 import type { Znodes } from './znodes.ts'
 
@@ -23,9 +28,22 @@ export class TreeWalk {
   /** Path of the last znode's parent: siblings follow each other. */
   readonly #prefix = new Writer()
   #parent: ZnodeId = 0
+  readonly #startedHigh: number
+  readonly #startedLow: number
+  /** Numbers of ACLs that came since are not below this. */
+  readonly #aclEnd: number
 
   /** @param given - `walks`: those the tree moves on */
-  constructor(given: { readonly znodes: Znodes; readonly acls: AclTable; readonly walks: Set<TreeWalk> }) {
+  constructor(given: {
+    readonly znodes: Znodes
+    readonly acls: AclTable
+    readonly walks: Set<TreeWalk>
+    readonly lastZxidHigh: number
+    readonly lastZxidLow: number
+  }) {
+    this.#startedHigh = given.lastZxidHigh
+    this.#startedLow = given.lastZxidLow
+    this.#aclEnd = given.acls.end
     this.#znodes = given.znodes
     this.#acls = given.acls
     this.#walks = given.walks
@@ -34,17 +52,23 @@ export class TreeWalk {
   }
 
   /**
-   * Writes the next znodes, at least one.
+   * Writes the next znodes.
    *
+   * @param maxZnodes - at least 1; those passed over count as well
    * @param maxBytes - the slice ends with the znode that reaches it
    * @returns true when all are written
    */
   nextInto(out: Writer, maxZnodes: number, maxBytes: number): boolean {
     const start = out.at
     this.#parent = 0 // ids may have been given out again since the last slice
-    for (let written = 0; written < maxZnodes && this.#next !== 0; written++) {
-      this.#writeZnode(this.#next, out)
-      this.#next = this.#znodes.after(this.#next, RootId)
+    for (let met = 0; met < maxZnodes && this.#next !== 0; met++) {
+      const id = this.#next
+      if (this.#isNew(id)) {
+        this.#next = this.#znodes.afterSubtree(id, RootId)
+        continue
+      }
+      this.#writeZnode(id, out)
+      this.#next = this.#znodes.after(id, RootId)
       if (out.at - start >= maxBytes) break
     }
     return this.#next === 0
@@ -60,12 +84,18 @@ export class TreeWalk {
     if (id === this.#next) this.#next = this.#znodes.afterSubtree(id, RootId)
   }
 
+  /** Then so is all that is below it. */
+  #isNew(id: ZnodeId): boolean {
+    const { rows } = this.#znodes
+    return isLess(this.#startedHigh, this.#startedLow, rows.get(id, Row.czxid), rows.get(id, Row.czxid + 4))
+  }
+
   #writeZnode(id: ZnodeId, out: Writer): void {
     if (id === RootId) out.int32(0)
     else this.#writePath(id, out)
     this.#znodes.dataInto(id, out)
     const acl = this.#znodes.rows.acl(id)
-    if (acl === OpenAcl) out.words(-1, -1)
+    if (acl === OpenAcl || acl >= this.#aclEnd) out.words(-1, -1)
     else out.words(0, acl)
     this.#znodes.persistedStatInto(id, out)
   }
