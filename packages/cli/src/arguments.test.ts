@@ -74,6 +74,7 @@ test.each([
   [['-bogus', 'ls', '/'], 'unknown option -bogus'],
   [['-server'], 'Error: no argument found for option -server'],
   [['-timeout', 'soon', 'ls', '/'], 'soon is not a number'],
+  [['-timeout', '0', 'ls', '/'], '-timeout 0 is not a number'],
   [['--auth', 'digest', 'ls', '/'], 'scheme:auth'],
   [['-client-configuration'], 'Error: no argument found for option -client-configuration'],
 ])('%j is wrong', (args, message) => {

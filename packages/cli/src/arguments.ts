@@ -150,8 +150,11 @@ function assign(settings: Settings, values: Partial<Settings>): undefined {
   Object.assign(settings, values)
 }
 
+const longestMs = 0x7fff_ffff
+
 function setTimeoutMs(settings: Settings, value: string): string | undefined {
-  if (!/^\d+$/.test(value) || Number(value) > 0x7fff_ffff) return `-timeout ${value} is not a number of ms`
+  const isLegal = /^\d+$/.test(value) && Number(value) >= 1 && Number(value) <= longestMs
+  if (!isLegal) return `-timeout ${value} is not a number of ms from 1 to ${longestMs}`
   settings.sessionTimeoutMs = Number(value)
   return undefined
 }

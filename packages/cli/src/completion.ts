@@ -10,17 +10,24 @@ type Completer = (line: string, done: (error: null, result: Completion) => void)
 /** Candidates shown at most: more help nobody. */
 const maxCandidates = 1000
 
-/** For `readline`. Without a connection no path completes, and nothing is said of it. */
-export function completer(current: () => Shell | undefined): Completer {
+/** While a completion is awaited, readline hears no key: a server that does not answer must not lock the keyboard. */
+const patienceMs = 1000
+
+/** For `readline`. Without a connection, or an answer in time, no path completes, and nothing is said of it. */
+export function completer(
+  current: () => Pick<Shell, 'client' | 'isConnected'> | undefined,
+  limitMs: number = patienceMs,
+): Completer {
   return (line, done) => {
     const word = /\S*$/.exec(line)?.[0] ?? ''
     const shell = current()
     if (!word.startsWith('/')) return done(null, [commandsFor(line, word), word])
     if (shell === undefined || !shell.isConnected) return done(null, [[], word])
-    completePath(shell.client, word).then(
+    const signal = AbortSignal.timeout(limitMs)
+    completePath(shell.client, word, signal).then(
       paths => done(null, [paths.slice(0, maxCandidates), word]),
       (error: unknown) => {
-        if (!(error instanceof ZkError)) throw error
+        if (!(error instanceof ZkError || signal.aborted)) throw error
         done(null, [[], word])
       },
     )
@@ -33,11 +40,11 @@ function commandsFor(line: string, word: string): string[] {
 }
 
 /** @returns whole paths, in the order of their names */
-export async function completePath(client: Client, word: string): Promise<string[]> {
+async function completePath(client: Client, word: string, signal: AbortSignal): Promise<string[]> {
   const cut = word.lastIndexOf('/')
   const parent = cut === 0 ? '/' : word.slice(0, cut)
   const start = word.slice(cut + 1)
-  const names = await client.getChildren(parent)
+  const names = await client.getChildren(parent, { signal })
   return names
     .filter(name => name.startsWith(start))
     .sort()

@@ -169,6 +169,12 @@ describe('exit codes', () => {
     expect(exitCode).toBe(1)
   })
 
+  test('1 where an authentication is refused, which zkCli does not wait for', async () => {
+    const { exitCode, stderr } = await corral('-q addauth unheard-of me')
+
+    expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: 'KeeperErrorCode = AuthFailed\n' })
+  })
+
   test('2 where the command line is wrong', async () => {
     expect((await runShell(['-bogus'])).exitCode).toBe(2)
     expect((await runShell(['ls', '/', '--server', 'host:port'])).exitCode).toBe(2)

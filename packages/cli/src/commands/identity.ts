@@ -1,5 +1,4 @@
 /** Commands about who one is. */
-import { AuthFailedError } from '@corral/client'
 import { nothing } from '../result.ts'
 import { type Command, operand } from './command.ts'
 
@@ -10,12 +9,7 @@ const addAuth: Command = {
   options: [],
   operands: 1,
   async run({ client, signal }, args) {
-    try {
-      await client.addAuth(operand(args, 0), args.operands[1] ?? null, { signal })
-    } catch (error) {
-      // Said by the AuthFailed event already; the session is over with it.
-      if (!(error instanceof AuthFailedError)) throw error
-    }
+    await client.addAuth(operand(args, 0), args.operands[1] ?? null, { signal })
     return nothing
   },
 }
