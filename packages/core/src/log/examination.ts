@@ -8,7 +8,7 @@
  *
  * Source: FileTxnSnapLog.restore, FileTxnLog in the Java server, which checks neither gaps nor what follows the end.
  */
-import { fileHeaderBytes, fromWords, makeSpace, type Zxid, zxid } from '@corral/protocol'
+import { fileHeaderBytes, fromWords, makeSpace, noZxid, type Zxid, zxid } from '@corral/protocol'
 import { longestTxnBytes } from '../config.ts'
 import type { Dir, DirEntry } from '../disk.ts'
 import type { DataTree } from '../tree/data-tree.ts'
@@ -55,6 +55,8 @@ export interface Examined {
 }
 
 export interface Start extends ReplayStart {
+  /** Txns up to this one can have an effect in the snapshot, by its trailers. */
+  readonly reachesTo: Zxid
   /** undefined: an empty tree. */
   readonly file: SnapshotFile | undefined
   /** A newer snapshot could not be used. */
@@ -90,6 +92,7 @@ export function* examine(given: ExaminationGiven): Script<Examined> {
   const replay = new Replay(given, start)
   const end = yield* replayLogs(given, { replay, logs, wasClean: lastRun.end === 'clean' })
   refuseBelow(snapshots.at(-1), replay.last)
+  refuseHalf(start, replay.last)
   if (start.file !== undefined || logs.length > 0) refuseBelowNote(lastRun, replay.last)
   return { lastRun, leftovers: [...data.leftovers, ...log.leftovers], recordless, logs, start, replay, end }
 }
@@ -166,7 +169,11 @@ function* chooseStart(
         })
       }
       const { tree, sessions, trailer } = loaded
-      return { tree, sessions, zxid: file.zxid, file, digest: trailer.digest, isFallback }
+      const reachesTo = [trailer.digest?.zxid, trailer.lastZxid].reduce(
+        (most: Zxid, id) => (id !== undefined && id > most ? id : most),
+        file.zxid,
+      )
+      return { tree, sessions, zxid: file.zxid, reachesTo, file, digest: trailer.digest, isFallback }
     }
     given.say('warn', 'a snapshot cannot be used', { file: file.name, problem: loaded })
     isFallback = true
@@ -191,7 +198,8 @@ function startEmpty(
   return {
     tree: given.makeTree(),
     sessions: new Map(),
-    zxid: zxid(0n),
+    zxid: noZxid,
+    reachesTo: noZxid,
     file: undefined,
     digest: undefined,
     isFallback: false,
@@ -214,6 +222,15 @@ function refuseBelow(newest: SnapshotFile | undefined, last: Zxid): void {
   throw refusal(
     `no usable snapshot reaches as far as ${newest.name}: with the logs behind an older one the last ` +
       `zxid is ${zxidText(last)}. To start there nevertheless, move that file out of the directory`,
+  )
+}
+
+/** What was applied while it was written is in it in part: without the log to its end the tree never existed. */
+function refuseHalf({ file, reachesTo }: Start, last: Zxid): void {
+  if (file === undefined || reachesTo <= last) return
+  throw refusal(
+    `${file.name} holds parts of txns up to ${zxidText(reachesTo)}, but the txn logs end at ${zxidText(last)}: a log ` +
+      'file is missing. To start from an older snapshot nevertheless, move that file out of the directory',
   )
 }
 

@@ -131,6 +131,17 @@ test('a record longer than jute.maxbuffer allows is no damage: the log is whole,
   expect(next.fatal?.reason).not.toContain('repair-log')
 })
 
+test('a snapshot that holds parts of txns which no log holds is refused', () => {
+  const disk = new CrashDisk()
+  const path = 'zookeeper-3.10.0-SNAPSHOT/default-trailer/data/version-2/snapshot.d'
+  disk.put('data', 'snapshot.9', golden(path))
+
+  expect(started(disk).fatal).toMatchObject({
+    exitCode: 10,
+    reason: expect.stringMatching(/snapshot\.9 holds parts of txns up to 0xd, but the txn logs end at 0x9/),
+  })
+})
+
 describe('a snapshot that claims much takes little memory', () => {
   const whole = golden('zookeeper-3.8.0/snapshot-and-logs/data/version-2/snapshot.c')
   const megabytes = 20
