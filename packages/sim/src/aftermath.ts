@@ -3,8 +3,11 @@
  * starts as any start would, and one for each older snapshot, from which the logs must lead to the same tree.
  */
 import { defaultConfig, type Random, type ServerConfig } from '@corral/core'
+import { noZxid, zxid } from '@corral/protocol'
 import { chance } from './chance.ts'
 import { Auditor, compareWithModel } from './clients/auditor.ts'
+import { dial } from './clients/dialer.ts'
+import { connectFrame } from './clients/handshake.ts'
 import type { CommitLog } from './commit-log.ts'
 import { SimDisk } from './disk.ts'
 import { healthyDisk } from './disk-options.ts'
@@ -61,13 +64,32 @@ export class Aftermath {
     else this.violations.push(...compareWithModel(auditor, tree, when))
   }
 
+  /** P4: who has seen more than there is gets no session, and is told nothing. */
+  async turnAway(network: Network, server: SimServer): Promise<void> {
+    const last = server.inspect()?.lastZxid() ?? noZxid
+    let outcome: 'closed' | 'answered' | undefined
+    const hangUp = dial(network, undefined, 'ahead', {
+      opened: line => line.send(connectFrame({ timeoutMs: 60_000, lastZxidSeen: zxid(last + 1n) })),
+      received: () => {
+        outcome ??= 'answered'
+      },
+      closed: () => {
+        outcome ??= 'closed'
+      },
+    })
+    await this.#given.scheduler.until(() => outcome !== undefined, 60_000)
+    hangUp()
+    if (outcome !== 'closed')
+      this.#violate('P4', `who has seen 0x${(last + 1n).toString(16)} is ${outcome ?? 'kept waiting'}`)
+  }
+
   /** L3: from every retained snapshot the logs lead to the same tree; on a disk that was damaged, perhaps nowhere. */
   async replayOlderSnapshots(tree: ModelTree): Promise<void> {
     const { disk, scheduler, trace, random } = this.#given
     const snapshots = disk.volume.names('data').filter(name => name.startsWith('snapshot.'))
     snapshots.sort((a, b) => (zxidIn(a) > zxidIn(b) ? -1 : 1))
-    const { rotten, lostSyncs, misdirected } = disk.counters
-    const wasDamaged = rotten + lostSyncs + misdirected > 0
+    const { rotten, lostSyncs, misdirected, staleReads, lostFiles } = disk.counters
+    const wasDamaged = rotten + lostSyncs + misdirected + staleReads + lostFiles > 0
     const draws = random.fork('older snapshots')
     for (const [i, snapshot] of snapshots.slice(1).entries()) {
       const isChosen = snapshots.length <= mostSnapshots || chance(draws, 4 / snapshots.length)

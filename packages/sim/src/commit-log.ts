@@ -15,6 +15,7 @@ export interface Committed {
 
 /** Where in the log a txn was written. */
 export interface RecordPlace {
+  readonly zxid: bigint
   readonly name: string
   readonly from: number
   readonly to: number
@@ -32,6 +33,8 @@ export class CommitLog implements DiskObserver {
   readonly #scanned: Map<string, number> = new Map()
   readonly #lastIn: Map<string, bigint> = new Map()
   #promisedZxid = 0n
+  #backedUpZxid = 0n
+  #restoredTo: bigint | undefined
 
   constructor(disk: SimDisk, nowMs: () => number) {
     this.#disk = disk
@@ -45,6 +48,11 @@ export class CommitLog implements DiskObserver {
   /** Everything up to here survives a power loss, if the disk says the truth about its syncs. */
   get promisedZxid(): bigint {
     return this.#promisedZxid
+  }
+
+  /** Where the promises ended of the state that came back; undefined once a server has served from it. */
+  get restoredTo(): bigint | undefined {
+    return this.#restoredTo
   }
 
   placeOf(zxid: bigint): RecordPlace | undefined {
@@ -75,6 +83,7 @@ export class CommitLog implements DiskObserver {
   recovered(lastZxid: bigint): void {
     for (const zxid of this.#byZxid.keys()) if (zxid > lastZxid) this.#byZxid.delete(zxid)
     this.#promisedZxid = lastZxid
+    this.#restoredTo = undefined
     this.#scanned.clear()
     this.#lastIn.clear()
   }
@@ -89,6 +98,14 @@ export class CommitLog implements DiskObserver {
     if (newest === undefined) return
     const last = this.#lastIn.get(newest) ?? 0n
     if (last > this.#promisedZxid && this.#disk.volume.isPromised('log', newest)) this.#promisedZxid = last
+  }
+
+  backedUp(): void {
+    this.#backedUpZxid = this.#restoredTo ?? this.#promisedZxid
+  }
+
+  restored(): void {
+    this.#restoredTo = this.#backedUpZxid
   }
 
   #scan(name: string): void {
@@ -107,11 +124,11 @@ export class CommitLog implements DiskObserver {
     this.#scanned.set(name, at)
   }
 
-  #add(payload: Uint8Array, place: RecordPlace): void {
+  #add(payload: Uint8Array, place: Omit<RecordPlace, 'zxid'>): void {
     const txn = decodeTxn(payload)
     const { zxid } = txn.header
     this.#lastIn.set(place.name, zxid)
-    this.#places.set(zxid, place)
+    this.#places.set(zxid, { zxid, ...place })
     const known = this.#byZxid.get(zxid)
     if (known === undefined) {
       this.#byZxid.set(zxid, { txn, payload, writtenAt: this.#nowMs() })

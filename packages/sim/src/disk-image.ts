@@ -3,27 +3,18 @@
  * and between the two the operations that no sync has covered; a directory has the same for its names.
  *
  * It also keeps the truth that no server can know: which bytes and names it was promised and does not have.
+ *
+ * What a process reads or writes stays in the cache until the power is lost, or, once nobody runs, until something
+ * else needs the memory. Till then the cache hides what becomes of the platter.
  */
 import type { Random } from '@corral/core'
 import { unreachable } from '@corral/protocol'
-import { between, chance } from './chance.ts'
+import { between, chance, pick } from './chance.ts'
+import { type Damage, inside, outside, type Range } from './damage.ts'
 
 const pageBytes = 4096
 /** What a device writes wholly or not at all. */
 export const sectorBytes = 512
-
-/**
- * Bytes that are not what was made durable there.
- *
- *   lost     a sync that covered them did nothing, and the power went
- *   missing  zeros, or older bytes: the sectors rotted, or the write went elsewhere
- *   wrong    other bytes: some bits rotted, or a write meant for another place landed here
- */
-export interface Damage {
-  readonly how: 'lost' | 'missing' | 'wrong'
-  readonly at: number
-  readonly lengthBytes: number
-}
 
 interface Fate {
   /** A failed sync covered it: visible to reads, out of reach of later syncs. */
@@ -92,18 +83,31 @@ export class Content {
 export class Inode {
   durable: Content = new Content()
   current: Content = new Content()
-  readonly damage: Damage[] = []
   #pending: FileOp[] = []
-  /** Damage of the platter that the page cache still hides. */
-  #hidden: Damage[] = []
+  /** Of the platter, seen by everybody. */
+  #damage: readonly Damage[] = []
+  /** Of the platter, behind a cache that is right. */
+  #hidden: readonly Damage[] = []
+  /** Of the cache alone: what the device answered once. */
+  #stale: readonly Damage[] = []
+  #isCached = true
+  /** What a page of the platter held before it was last written, and before it was first. */
+  readonly #before: Map<number, readonly [first: Uint8Array, last: Uint8Array]> = new Map()
+
+  /** What a process that reads now is not told as it should be. */
+  get damage(): readonly Damage[] {
+    return [...this.#damage, ...this.#stale]
+  }
 
   write(at: number, bytes: Uint8Array, landing?: Write['landing']): void {
     this.current.write(at, bytes)
+    this.#rightInCache({ at, lengthBytes: bytes.length })
     this.#pending.push({ kind: 'write', at, bytes, landing, isClean: false, isPromised: false })
   }
 
   truncate(lengthBytes: number): void {
     this.current.truncate(lengthBytes)
+    this.#rightInCache(behind(lengthBytes))
     this.#pending.push({ kind: 'truncate', lengthBytes, isClean: false, isPromised: false })
   }
 
@@ -126,6 +130,48 @@ export class Inode {
     return this.#pending.every(op => op.isPromised)
   }
 
+  /** The platter changes; nobody sees it while there is a cache. */
+  rot(damage: Damage, bytes: Uint8Array): void {
+    this.durable.write(damage.at, bytes)
+    if (this.#isCached) this.#hidden = [...this.#hidden, damage]
+    else {
+      this.current.write(damage.at, bytes)
+      this.#damage = [...this.#damage, damage]
+    }
+  }
+
+  /** Somebody reads: what the device says now is believed until the cache is gone. */
+  fetch(): void {
+    this.#isCached = true
+  }
+
+  get isCached(): boolean {
+    return this.#isCached
+  }
+
+  /** The device answers with what a page held earlier. @returns whether that is anything else than it holds */
+  fetchOld(random: Random): boolean {
+    this.fetch()
+    const pages = [...this.#before]
+    if (pages.length === 0) return false
+    const [page, versions] = pick(random, pages)
+    const at = page * pageBytes
+    const now = this.durable.slice(at, at + pageBytes)
+    const old = new Uint8Array(now.length)
+    old.set(pick(random, versions).subarray(0, old.length))
+    const first = now.findIndex((byte, i) => byte !== old[i])
+    if (first === -1) return false
+    const last = now.findLastIndex((byte, i) => byte !== old[i])
+    this.current.write(at + first, old.subarray(first, last + 1))
+    this.#stale = [{ how: 'missing', at: at + first, lengthBytes: last + 1 - first }]
+    return true
+  }
+
+  /** The cache is needed for something else; what is not written back yet stays. */
+  evict(): void {
+    if (this.#pending.length === 0) this.#dropCache()
+  }
+
   /** Both on the platter and in every cache. */
   spoil(damage: Damage, bytes: Uint8Array): void {
     for (const op of this.#pending) this.#persist(op)
@@ -145,8 +191,7 @@ export class Inode {
       if (op.isPromised) this.#reveal({ how: 'lost', ...rangeOf(op) })
     }
     this.#pending = []
-    this.#reveal()
-    this.current = this.durable.copy()
+    this.#dropCache()
     return takenBack
   }
 
@@ -154,31 +199,64 @@ export class Inode {
     const twin = new Inode()
     twin.durable = this.durable.copy()
     twin.current = this.current.copy()
-    twin.damage.push(...this.damage)
+    twin.#damage = this.#damage
+    twin.#stale = this.#stale
+    twin.#isCached = this.#isCached
+    for (const [page, versions] of this.#before) twin.#before.set(page, versions)
     twin.#pending = this.#pending.map(op => (op.kind === 'write' ? { ...op, landing: undefined } : { ...op }))
-    twin.#hidden = [...this.#hidden]
+    twin.#hidden = this.#hidden
     return twin
   }
 
   #reveal(...more: readonly Damage[]): void {
-    this.damage.push(...this.#hidden, ...more)
+    this.#damage = [...this.#damage, ...this.#hidden, ...more]
     this.#hidden = []
   }
 
+  #dropCache(): void {
+    this.#reveal()
+    this.#stale = []
+    this.#isCached = false
+    this.current = this.durable.copy()
+  }
+
+  #rightInCache(range: Range): void {
+    this.#isCached = true
+    this.#hidden = [...this.#hidden, ...inside(this.#damage, range)]
+    this.#damage = outside(this.#damage, range)
+    this.#stale = outside(this.#stale, range)
+  }
+
+  /** Bytes arrive where they belong. */
+  #put(at: number, bytes: Uint8Array): void {
+    if (bytes.length === 0) return
+    for (let page = Math.floor(at / pageBytes); page * pageBytes < at + bytes.length; page++) {
+      const now = this.durable.slice(page * pageBytes, (page + 1) * pageBytes).slice()
+      this.#before.set(page, [this.#before.get(page)?.[0] ?? now, now])
+    }
+    this.durable.write(at, bytes)
+    this.#hidden = outside(this.#hidden, { at, lengthBytes: bytes.length })
+  }
+
+  #cut(lengthBytes: number): void {
+    this.durable.truncate(lengthBytes)
+    this.#hidden = outside(this.#hidden, behind(lengthBytes))
+  }
+
   #persist(op: FileOp): void {
-    if (op.kind === 'truncate') this.durable.truncate(op.lengthBytes)
-    else if (op.landing === undefined) this.durable.write(op.at, op.bytes)
+    if (op.kind === 'truncate') this.#cut(op.lengthBytes)
+    else if (op.landing === undefined) this.#put(op.at, op.bytes)
     else {
       const { inode, at } = op.landing
       inode.durable.write(at, op.bytes)
-      inode.#hidden.push({ how: 'wrong', at, lengthBytes: op.bytes.length })
-      this.#hidden.push({ how: 'missing', ...rangeOf(op) })
+      inode.#hidden = [...inode.#hidden, { how: 'wrong', at, lengthBytes: op.bytes.length }]
+      this.#hidden = [...this.#hidden, { how: 'missing', ...rangeOf(op) }]
     }
   }
 
   #loseTruncation(op: Truncation, random: Random): boolean {
     const isKept = chance(random, 0.5)
-    if (isKept) this.durable.truncate(op.lengthBytes)
+    if (isKept) this.#cut(op.lengthBytes)
     return isKept
   }
 
@@ -200,7 +278,7 @@ export class Inode {
         const to = isCut
           ? Math.max(at, sectorBytes * Math.floor(between(random, at, next) / sectorBytes))
           : next
-        this.durable.write(at, op.bytes.subarray(at - op.at, to - op.at))
+        this.#put(at, op.bytes.subarray(at - op.at, to - op.at))
       } else {
         // The size made it to the platter, the page did not: zeros.
         const isZeroed = how === 3 && next > this.durable.length && chance(random, 0.5)
@@ -212,10 +290,12 @@ export class Inode {
   }
 }
 
-function rangeOf(op: FileOp): { readonly at: number; readonly lengthBytes: number } {
-  return op.kind === 'write'
-    ? { at: op.at, lengthBytes: op.bytes.length }
-    : { at: op.lengthBytes, lengthBytes: Number.MAX_SAFE_INTEGER }
+function rangeOf(op: FileOp): Range {
+  return op.kind === 'write' ? { at: op.at, lengthBytes: op.bytes.length } : behind(op.lengthBytes)
+}
+
+function behind(lengthBytes: number): Range {
+  return { at: lengthBytes, lengthBytes: Number.MAX_SAFE_INTEGER - lengthBytes }
 }
 
 type NameOp =
@@ -232,7 +312,7 @@ type NameOp =
 export class Directory {
   readonly #durable: Map<string, Inode> = new Map()
   readonly current: Map<string, Inode> = new Map()
-  /** Names whose last change was promised and is lost. */
+  /** Names whose last change was promised and is lost, or whose files are. */
   readonly lostNames: Set<string> = new Set()
   #pending: NameOp[] = []
 
@@ -267,11 +347,13 @@ export class Directory {
     return inode !== undefined && isNamed && inode.isPromised
   }
 
-  /** Removes a file for good. */
+  /** A file is gone for good, though nobody removed it. */
   destroy(name: string): void {
+    // Whatever else was on its way has arrived.
+    this.sync()
     this.current.delete(name)
     this.#durable.delete(name)
-    this.#pending = []
+    this.lostNames.add(name)
   }
 
   /** @returns how many pending operations were taken back */

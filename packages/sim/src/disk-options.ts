@@ -18,6 +18,8 @@ export interface DiskOptions {
   readonly lostSync: number
   /** Probability that a write reaches the platter elsewhere, whole, and says yes. */
   readonly misdirected: number
+  /** Probability that of a file that is in no cache any more a page is read as it once was. */
+  readonly staleRead: number
 }
 
 export const healthyDisk: DiskOptions = {
@@ -33,6 +35,7 @@ export const healthyDisk: DiskOptions = {
   errorBudget: 0,
   lostSync: 0,
   misdirected: 0,
+  staleRead: 0,
 }
 
 export interface DiskCounters {
@@ -46,6 +49,10 @@ export interface DiskCounters {
   misdirected: number
   /** Places that rotted. */
   rotten: number
+  staleReads: number
+  lostFiles: number
+  /** Times that an older state of everything came back. */
+  restored: number
   kills: number
   powerLosses: number
   /** Pending operations that a power loss took back, wholly or partly. */
@@ -63,6 +70,9 @@ export function noCounts(): DiskCounters {
     lostSyncs: 0,
     misdirected: 0,
     rotten: 0,
+    staleReads: 0,
+    lostFiles: 0,
+    restored: 0,
     kills: 0,
     powerLosses: 0,
     takenBack: 0,

@@ -263,3 +263,93 @@ test('a clone goes its own way', () => {
   expect(text('a')).toBe('XXXX')
   expect(twin.volume.names('log')).toEqual([])
 })
+
+describe('behind the back of the server', () => {
+  /** A file that is safe, and was written twice. */
+  function aSafeFile(seed: number) {
+    const made = aDisk({}, seed)
+    const file = made.create('a')
+    made.write(file, 0, 'older'.repeat(100), true)
+    made.call({ call: 'syncDir', dir: 'log' })
+    made.write(file, 0, 'newer'.repeat(100), true)
+    return { ...made, file, whole: 'newer'.repeat(100) }
+  }
+
+  const seeds = Array.from({ length: 40 }, (_, i) => i + 1)
+
+  test('what rots is hidden by the cache, and seen when that is gone', () => {
+    const afterKill = new Set<boolean>()
+    for (const seed of seeds) {
+      const { disk, text, whole } = aSafeFile(seed)
+      for (let i = 0; i < 3; i++) disk.rot(seededRandom(seed))
+      expect(disk.counters.rotten).toBeGreaterThan(0)
+      expect(text('a')).toBe(whole)
+      expect(disk.volume.damagedFiles()).toEqual([])
+
+      disk.crash('kill')
+      expect(disk.volume.damagedFiles().length).toBe(text('a') === whole ? 0 : 1)
+      afterKill.add(text('a') === whole)
+      disk.crash('powerLoss')
+
+      expect(text('a')).not.toBe(whole)
+      expect(disk.volume.damagedFiles().length).toBe(1)
+    }
+    expect(afterKill.size).toBe(2)
+  })
+
+  test('what is written over is sound again', () => {
+    const { disk, file, write, text, whole } = aSafeFile(1)
+    for (let i = 0; i < 5; i++) disk.rot(seededRandom(i))
+    write(file, 0, whole, true)
+
+    disk.crash('powerLoss')
+
+    expect(text('a')).toBe(whole)
+    expect(disk.volume.damagedFiles()).toEqual([])
+  })
+
+  test('a device may answer once with what was there before', () => {
+    const seen = new Set<string>()
+    for (const seed of seeds) {
+      const { disk, text, whole } = aSafeFile(seed)
+      disk.options = { ...disk.options, staleRead: 1 }
+
+      disk.crash('powerLoss')
+      seen.add(text('a')?.slice(0, 5) ?? '')
+      expect(disk.volume.damagedFiles().length).toBe(1)
+      disk.options = { ...disk.options, staleRead: 0 }
+      disk.crash('powerLoss')
+
+      expect(text('a')).toBe(whole)
+      expect(disk.volume.damagedFiles()).toEqual([])
+    }
+    expect(seen).toEqual(new Set(['older', '\0\0\0\0\0']))
+  })
+
+  test('files are lost, and the disk knows which', () => {
+    const { disk, text } = aSafeFile(1)
+    disk.expect('loss')
+
+    disk.crash('kill')
+
+    expect(text('a')).toBeUndefined()
+    expect(disk.volume.damagedFiles()).toMatchObject([{ dir: 'log', name: 'a', isNameLost: true }])
+    expect(disk.counters.lostFiles).toBe(1)
+  })
+
+  test('a backup is what was durable when it was made, as often as it is restored', () => {
+    const { disk, call, create, file, write, text, whole } = aSafeFile(1)
+    disk.backUp(seededRandom(1))
+    for (let round = 0; round < 2; round++) {
+      write(round === 0 ? file : create('b'), 0, 'later', true)
+      call({ call: 'syncDir', dir: 'log' })
+      disk.expect('restore')
+
+      disk.crash('kill')
+
+      expect(text('a')).toBe(whole)
+      expect(text('b')).toBeUndefined()
+    }
+    expect(disk.counters.restored).toBe(2)
+  })
+})

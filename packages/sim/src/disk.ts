@@ -9,13 +9,13 @@
  *                  content or zeros in the rest; names and contents independently
  *
  * A failed sync makes its pages clean: visible to reads, out of reach of later syncs, and at a power loss gone with
- * probability 1/2 each. Errors are counted against a budget; a device that lies does so until the end of the run. A
- * file with a codec holds plain bytes, and does not open any more once they are damaged.
+ * probability 1/2 each. Errors are counted against a budget; a device that lies does so until the end of the run.
  */
 import type { Dir, DirEntry, DiskCall, DiskResult, FileCodec, FileId, Random } from '@corral/core'
 import { unreachable } from '@corral/protocol'
 import { between, chance, exponential, pick } from './chance.ts'
-import { rot } from './decay.ts'
+import { decodeStream, makeStreamEncoder, type StreamEncoder } from './codecs.ts'
+import { lose, rot } from './decay.ts'
 import { type Inode, sectorBytes } from './disk-image.ts'
 import { type DiskCounters, type DiskOptions, noCounts } from './disk-options.ts'
 import type { Appointment, Scheduler } from './scheduler.ts'
@@ -27,6 +27,9 @@ interface Handle {
   readonly dir: Dir
   name: string
   readonly codec: FileCodec
+  /** Of a file with a codec: what it holds, once it was read, and what writes it, until the stream has ended. */
+  plain: Uint8Array | undefined
+  encoder: StreamEncoder | undefined
   isOpen: boolean
   /** Calls on one file end in the order they were given. */
   busyUntilMs: number
@@ -44,15 +47,25 @@ export interface DiskObserver {
   truncated(dir: Dir, name: string, lengthBytes: number): void
   /** Something in this directory is durable, or so a sync said. */
   synced(dir: Dir): void
+  /** All that is durable now has been put by. */
+  backedUp(): void
+  /** … and lies on the disk again. */
+  restored(): void
 }
 
 export type CrashKind = 'kill' | 'powerLoss'
+
+/**
+ * What happens while nobody runs. rot: bytes decay. loss: files are gone. restore: everything is as it was at the last
+ * backup.
+ */
+export type Mishap = 'rot' | 'loss' | 'restore'
 
 type FileCall = Exclude<DiskCall, { call: 'open' | 'list' | 'syncDir' | 'rename' | 'remove' }>
 
 export class SimDisk {
   readonly counters: DiskCounters = noCounts()
-  readonly volume: Volume
+  volume: Volume
   observer: DiskObserver | undefined
   options: DiskOptions
   readonly scheduler: Scheduler
@@ -61,8 +74,9 @@ export class SimDisk {
   readonly #handles: Map<FileId, Handle> = new Map()
   #lastFile = 0
   #errorsLeft: number
-  /** Places that rot as soon as nobody runs. */
-  #rotDue = 0
+  /** As soon as nobody runs. */
+  readonly #due: Mishap[] = []
+  #backup: Volume | undefined
   readonly #running: Set<Running> = new Set()
 
   /** @param given - volume: what lies on it already; it is this disk's from now on */
@@ -125,19 +139,66 @@ export class SimDisk {
       this.counters.powerLosses++
       this.counters.takenBack += this.volume.losePower(random)
     }
-    for (; this.#rotDue > 0; this.#rotDue--) this.#rot(random)
+    this.volume.evictSome(random)
+    this.counters.staleReads += this.volume.fetchSomeOld(random, this.options.staleRead)
+    for (const mishap of this.#due.splice(0)) this.#befall(mishap, random)
   }
 
-  /** At the next crash so many places rot: while nobody runs, so that no cache hides it. */
-  rotAtNextCrash(places: number): void {
-    this.#rotDue = places
+  /** As soon as nobody runs. */
+  expect(mishap: Mishap): void {
+    this.#due.push(mishap)
   }
 
-  #rot(random: Random): void {
-    const place = rot(this.volume, random)
-    if (place === undefined) return
+  /** Bytes decay under a running process: it does not notice what it has in its cache. */
+  rot(random: Random): void {
+    this.#rot('platter', random)
+  }
+
+  get hasBackup(): boolean {
+    return this.#backup !== undefined
+  }
+
+  /** Puts by what a power loss at this moment would leave, as snapshots of block devices do. */
+  backUp(random: Random): void {
+    this.#backup = this.volume.copy()
+    this.#backup.losePower(random)
+    this.observer?.backedUp()
+    this.#trace.event(() => 'disk: backed up')
+  }
+
+  #befall(mishap: Mishap, random: Random): void {
+    switch (mishap) {
+      case 'rot':
+        return this.#rot('everywhere', random)
+      case 'loss':
+        return this.#lose(random)
+      case 'restore':
+        return this.#restore()
+      default:
+        unreachable(mishap)
+    }
+  }
+
+  #rot(where: 'platter' | 'everywhere', random: Random): void {
+    const rotten = rot(this.volume, where, random)
+    if (rotten === undefined) return
     this.counters.rotten++
-    this.#trace.event(() => `disk: ${place.lengthBytes} bytes rot in ${place.name} at ${place.at}`)
+    const { name, damage } = rotten
+    this.#trace.event(() => `disk: ${damage.lengthBytes} bytes rot in ${name} at ${damage.at}`)
+  }
+
+  #lose(random: Random): void {
+    const gone = lose(this.volume, random)
+    this.counters.lostFiles += gone.length
+    this.#trace.event(() => `disk: ${gone.join(', ')} is gone`)
+  }
+
+  #restore(): void {
+    if (this.#backup === undefined) return
+    this.volume = this.#backup.copy()
+    this.counters.restored++
+    this.observer?.restored()
+    this.#trace.event(() => 'disk: the backup is restored')
   }
 
   #duration(call: DiskCall): number {
@@ -181,6 +242,7 @@ export class SimDisk {
       case 'read':
         return this.#read(call, handle)
       case 'sync':
+        this.#endStream(handle)
         return this.#sync(handle)
       case 'truncate':
         this.#truncate(handle, call.lengthBytes)
@@ -204,29 +266,44 @@ export class SimDisk {
     if (inode === undefined) return failed('ENOENT', `no such file, open '${call.name}'`)
     const file = ++this.#lastFile
     const { dir, name, codec } = call
-    this.#handles.set(file, { inode, dir, name, codec, isOpen: true, busyUntilMs: 0 })
+    const encoder = codec === 'plain' ? undefined : makeStreamEncoder(codec)
+    this.#handles.set(file, {
+      inode,
+      dir,
+      name,
+      codec,
+      plain: undefined,
+      encoder,
+      isOpen: true,
+      busyUntilMs: 0,
+    })
     return { ok: true, file, sizeBytes: inode.current.length }
   }
 
-  #read(call: DiskCall & { call: 'read' }, { inode, codec }: Handle): DiskResult {
+  #read(call: DiskCall & { call: 'read' }, handle: Handle): DiskResult {
+    const { inode, codec } = handle
     if (this.#strikes('readError')) return failed('EIO', 'i/o error, read')
-    if (codec !== 'plain' && inode.damage.length > 0) return failed('EBADMSG', 'bad compressed stream, read')
-    const bytes = inode.current.slice(call.at, call.at + call.into.length)
+    inode.fetch()
+    const whole = inode.current.slice(0, inode.current.length)
+    if (codec !== 'plain') handle.plain ??= decodeStream(codec, whole)
+    const plain = codec === 'plain' ? whole : handle.plain
+    if (plain === undefined) return failed('EBADMSG', 'bad compressed stream, read')
+    const bytes = plain.subarray(call.at, call.at + call.into.length)
     call.into.set(bytes)
     return { ok: true, count: bytes.length }
   }
 
   #write(call: DiskCall & { call: 'write' }, handle: Handle): DiskResult {
-    const bytes = call.pieces[0] as Uint8Array
+    const { at, bytes } = stored(call, handle)
     if (this.#strikes('noSpace')) {
-      this.#putPart(handle, call.at, bytes)
+      this.#putPart(handle, at, bytes)
       return failed('ENOSPC', 'no space left on device, write')
     }
     if (this.#strikes('writeError')) {
-      this.#putPart(handle, call.at, bytes)
+      this.#putPart(handle, at, bytes)
       return failed('EIO', 'i/o error, write')
     }
-    this.#put(handle, call.at, bytes)
+    this.#put(handle, at, bytes)
     return call.sync ? this.#sync(handle) : { ok: true }
   }
 
@@ -234,6 +311,14 @@ export class SimDisk {
     if (bytes.length === 0) return
     handle.inode.write(at, bytes, this.#landing(handle.inode))
     this.observer?.written(handle.dir, handle.name, at, bytes.length)
+  }
+
+  /** The first sync of a stream writes its end; nothing is written behind it. */
+  #endStream(handle: Handle): void {
+    const end = handle.encoder?.end()
+    if (end === undefined) return
+    handle.encoder = undefined
+    this.#put(handle, handle.inode.current.length, end)
   }
 
   /** A write that was cut short: whole sectors of it, from its start. */
@@ -353,8 +438,10 @@ export class SimDisk {
         return
       default:
         if (handle?.isOpen !== true) return
-        if (call.call === 'write') this.#putPart(handle, call.at, call.pieces[0] as Uint8Array)
-        else if (call.call === 'fill') this.#putPart(handle, call.at, new Uint8Array(call.lengthBytes))
+        if (call.call === 'write') {
+          const { at, bytes } = stored(call, handle)
+          this.#putPart(handle, at, bytes)
+        } else if (call.call === 'fill') this.#putPart(handle, call.at, new Uint8Array(call.lengthBytes))
         else if (call.call === 'truncate') this.#truncate(handle, call.lengthBytes)
     }
   }
@@ -388,6 +475,17 @@ const countedAs = {
   noSpace: 'noSpace',
   nameError: 'nameErrors',
 } as const
+
+/** What reaches the disk of a write, and where: with a codec, behind what did so far. */
+function stored(
+  call: DiskCall & { call: 'write' },
+  { encoder, inode }: Handle,
+): { readonly at: number; readonly bytes: Uint8Array } {
+  const plain = call.pieces[0] as Uint8Array
+  return encoder === undefined
+    ? { at: call.at, bytes: plain }
+    : { at: inode.current.length, bytes: encoder.piece(plain) }
+}
 
 function failed(errno: string, message: string): DiskResult {
   return { ok: false, errno, message: `${errno}: ${message}` }

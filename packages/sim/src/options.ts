@@ -9,8 +9,8 @@ import type { NetworkOptions } from './network.ts'
 
 /** What a server must bear without losing anything; each is on in half of the runs. */
 const bearable = ['network', 'kill', 'powerLoss', 'disk', 'clock', 'stall', 'clients', 'hostile'] as const
-/** A disk that breaks its word; one of them is on in a quarter of the runs, since the judge must then grant losses. */
-const dishonest = ['lostSync', 'misdirectedWrite', 'bitRot'] as const
+/** A disk that breaks its word; one of them is on in a third of the runs, since the judge must then grant losses. */
+const dishonest = ['lostSync', 'misdirectedWrite', 'bitRot', 'staleRead', 'fileLoss', 'rollback'] as const
 export type FaultClass = (typeof bearable)[number] | (typeof dishonest)[number]
 export const faultClasses: readonly FaultClass[] = [...bearable, ...dishonest]
 
@@ -48,7 +48,7 @@ export function drawOptions(
   },
 ): RunOptions {
   const drawn: FaultClass[] = bearable.filter(() => chance(random, 0.5))
-  if (chance(random, 0.25)) drawn.push(pick(random, dishonest))
+  if (chance(random, 0.33)) drawn.push(pick(random, dishonest))
   const faults = wanted.faults ?? drawn
   const has = (fault: FaultClass): boolean => faults.includes(fault)
   const tickTimeMs = pick(random, [20, 100, 500, 2000])
@@ -188,11 +188,13 @@ function drawDisk(random: Random, isFaulty: boolean): DiskOptions {
 function drawLies(
   random: Random,
   has: (fault: FaultClass) => boolean,
-): Pick<DiskOptions, 'lostSync' | 'misdirected'> {
+): Pick<DiskOptions, 'lostSync' | 'misdirected' | 'staleRead'> {
   const lostSync = pick(random, [0.01, 0.2, 1])
   const misdirected = pick(random, [0.001, 0.01])
+  const staleRead = pick(random, [0.02, 0.2])
   return {
     lostSync: has('lostSync') ? lostSync : 0,
     misdirected: has('misdirectedWrite') ? misdirected : 0,
+    staleRead: has('staleRead') ? staleRead : 0,
   }
 }

@@ -45,7 +45,8 @@ export class PromiseJudge {
   /** @returns 'bereft' if it serves less than clients were told of, and nobody could have known */
   serves(last: bigint): RightfulEnd | undefined {
     this.recoveredZxid = last
-    const end = last < this.highestToldZxid ? this.#judgeLoss(last) : undefined
+    const due = this.#recovery?.due(this.highestToldZxid) ?? this.highestToldZxid
+    const end = last < due ? this.#judgeLoss(last, due) : undefined
     if (end === undefined) this.#log?.recovered(last)
     return end
   }
@@ -59,13 +60,12 @@ export class PromiseJudge {
     return 'refused'
   }
 
-  #judgeLoss(last: bigint): RightfulEnd | undefined {
-    const told = this.highestToldZxid
-    const problem = this.#recovery?.problemOfLoss(last, told)
+  #judgeLoss(last: bigint, due: bigint): RightfulEnd | undefined {
+    const problem = this.#recovery?.problemOfLoss(last, due)
     if (this.#recovery?.isDamaged === true && problem === undefined) return 'bereft'
     this.#violate(
       'L4',
-      `a start recovered up to zxid 0x${last.toString(16)}, but clients were told of 0x${told.toString(16)}; ${problem}`,
+      `a start recovered up to zxid 0x${last.toString(16)}, but 0x${due.toString(16)} was promised; ${problem}`,
     )
     return undefined
   }

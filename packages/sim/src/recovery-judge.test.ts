@@ -119,3 +119,79 @@ test('a start may not be refused while a whole snapshot and all logs behind it a
   for (const name of snapshots) damage(bench.disk, { dir: 'data', name, at: 100 }, Uint8Array.of(0xff, 0xff))
   expect(judgeOf(bench).problemOfRefusal('no usable snapshot, but there are txn logs')).toBeUndefined()
 })
+
+test('damage to a log that is not needed any more is no reason to refuse', () => {
+  const bench = aWrittenDisk({ snapCount: 4, writes: 30 })
+  const logs = bench.disk.volume.names('log').filter(name => name.startsWith('log.'))
+  logs.sort((a, b) => Number(zxidIn(a) - zxidIn(b)))
+  expect(logs.length).toBeGreaterThan(3)
+  const reason = `${logs[0]} is damaged (bad checksum), at byte 700, after zxid 0xa`
+
+  damage(bench.disk, { dir: 'log', name: logs[0] ?? '', at: 100 }, Uint8Array.of(0xff, 0xff))
+  expect(judgeOf(bench).problemOfRefusal(reason)).toMatch(/all logs behind it are whole/)
+
+  damage(bench.disk, { dir: 'log', name: logs.at(-1) ?? '', at: 100 }, Uint8Array.of(0xff, 0xff))
+  expect(judgeOf(bench).problemOfRefusal(reason)).toBeUndefined()
+})
+
+test('a newest log that is gone takes with it what nothing else tells of', () => {
+  const bench = aWrittenDisk()
+  bench.disk.volume.destroy('log', 'log.1')
+  const judge = judgeOf(bench)
+
+  expect(judge.isDamaged).toBe(true)
+  expect(judge.due(5n)).toBe(13n)
+  expect(judge.problemOfLoss(0n, 13n)).toBeUndefined()
+})
+
+test('a log that is gone is missed by the one behind it, and by a snapshot', () => {
+  const bench = aWrittenDisk({ snapCount: 4, writes: 30 })
+  const { zxid: last, name: newest } = bench.log.placeOf(31n) ?? { zxid: 0n, name: '' }
+  const { zxid: gone, name: middle } = bench.log.placeOf(zxidIn(newest) - 1n) ?? { zxid: 0n, name: '' }
+  expect(last - gone).toBeGreaterThan(0n)
+  bench.disk.volume.destroy('log', middle)
+
+  expect(judgeOf(bench).problemOfLoss(zxidIn(middle) - 1n, last)).toMatch(/tells of more/)
+
+  for (const name of bench.disk.volume.names('data')) bench.disk.volume.destroy('data', name)
+  expect(judgeOf(bench).problemOfLoss(zxidIn(middle) - 1n, last)).toMatch(
+    /is gone, and log\.\w+ behind it is not/,
+  )
+})
+
+test('an empty directory is missed by the note that it was used', () => {
+  const bench = aWrittenDisk()
+  const { volume } = bench.disk
+  for (const dir of ['data', 'log'] as const) for (const name of volume.names(dir)) volume.destroy(dir, name)
+  expect(judgeOf(bench).problemOfLoss(0n, 13n)).toMatch(/corral\.state tells of more/)
+  expect(
+    judgeOf(bench).problemOfRefusal(
+      'there is neither a snapshot nor a txn log, but corral.state says that …',
+    ),
+  ).toBeUndefined()
+
+  volume.destroy('logRoot', 'corral.state')
+
+  expect(judgeOf(bench).problemOfLoss(0n, 13n)).toBeUndefined()
+})
+
+test('a restored state is owed as it was when it was put by', () => {
+  const bench = aWrittenDisk()
+  bench.disk.backUp(bench.random)
+  bench.server.boot()
+  bench.runFor(1000)
+  const hand = bench.connect()
+  hand.ask(create('/later', encodeUtf8('x')))
+  bench.runFor(500)
+  bench.disk.expect('restore')
+  bench.server.crash('kill')
+  const judge = judgeOf(bench)
+
+  expect(judge.isDamaged).toBe(true)
+  expect(judge.due(13n)).toBe(15n)
+  expect(judge.problemOfLoss(13n, 15n)).toBeUndefined()
+  expect(judge.problemOfLoss(12n, 15n)).toMatch(/which is whole/)
+  expect(judge.problemOfRefusal('log.1 is damaged (bad checksum), at byte 700, after zxid 0xa')).toMatch(
+    /all logs behind it are whole/,
+  )
+})

@@ -1,8 +1,10 @@
 /**
- * What a start may make of a disk that did not keep its word: one that lied about syncs, wrote elsewhere, or rotted.
- * It must serve everything, or refuse and say where the damage is. It may serve less only where nobody could tell the
- * damage from what a crash leaves of a batch that was never acknowledged:
+ * What a start may make of a disk that did not keep its word: one that lied about syncs, wrote elsewhere, answered
+ * with old content, rotted, lost files, or came back as it was some time ago. It must serve everything, or refuse and
+ * say where the damage is. It may serve less only where nobody could tell:
  *
+ *   restored       the older state is in itself whole: what was promised after it is gone
+ *   files lost     and nothing that is left tells of them: no later log, no snapshot at a higher zxid
  *   lost           a sync did nothing: what it covered may be gone
  *   missing        after a run without an orderly end, behind the mark of the newest log
  *   wrong          the same, and nothing whole behind it
@@ -10,8 +12,8 @@
  * The disk knows the truth; the server sees none of this.
  */
 import type { CommitLog, RecordPlace } from './commit-log.ts'
+import { type Damage, overlaps } from './damage.ts'
 import type { SimDisk } from './disk.ts'
-import type { Damage } from './disk-image.ts'
 import type { DamagedFile } from './volume.ts'
 
 /** The server's note of how its last run ended, and the header field that says how much of a log was durable. */
@@ -20,7 +22,7 @@ const markAt = 8
 const headerBytes = 16
 
 interface LogAtRest {
-  /** 0 if it cannot be read any more. */
+  /** As it can be read; 0 if it cannot. */
   readonly mark: number
   readonly places: readonly Damage[]
   readonly isNameLost: boolean
@@ -28,74 +30,104 @@ interface LogAtRest {
 
 export class RecoveryJudge {
   readonly #log: CommitLog
+  readonly #restoredTo: bigint | undefined
   readonly #damaged: readonly DamagedFile[]
   readonly #logs: ReadonlyMap<string, LogAtRest>
   readonly #snapshots: readonly string[]
-  readonly #wasClean: boolean
+  /** undefined: there is none. */
+  readonly #note: string | undefined
 
   /** Looks at the disk as it lies between a crash and the next start. */
-  constructor(disk: SimDisk, log: CommitLog) {
+  constructor({ volume }: SimDisk, log: CommitLog) {
     this.#log = log
-    this.#damaged = disk.volume.damagedFiles()
-    this.#snapshots = disk.volume.names('data').filter(name => name.startsWith('snapshot.'))
-    this.#wasClean = Buffer.from(disk.volume.content('logRoot', noteName) ?? [])
-      .toString('latin1')
-      .startsWith('clean')
+    this.#restoredTo = log.restoredTo
+    this.#damaged = volume.damagedFiles()
+    this.#snapshots = volume.names('data').filter(name => name.startsWith('snapshot.'))
+    const note = volume.content('logRoot', noteName)
+    this.#note = note === undefined ? undefined : Buffer.from(note).toString('latin1')
     const logs = new Map<string, LogAtRest>()
-    for (const name of disk.volume.names('log')) {
-      const damage = this.#damaged.find(file => file.dir === 'log' && file.name === name)
-      const places = damage?.places ?? []
-      const isMarkKnown = !places.some(place => overlaps(place, { from: markAt, to: headerBytes }))
-      const content = disk.volume.content('log', name) as Uint8Array
-      const mark = isMarkKnown && content.length >= headerBytes ? markIn(content) : 0
-      logs.set(name, { mark, places, isNameLost: damage?.isNameLost ?? false })
+    for (const name of volume.names('log').filter(each => each.startsWith('log.'))) {
+      const { places = [], isNameLost = false } = this.#damageOf(name) ?? {}
+      const content = volume.content('log', name) as Uint8Array
+      logs.set(name, { mark: markIn(content), places, isNameLost })
     }
     this.#logs = logs
   }
 
   get isDamaged(): boolean {
-    return this.#damaged.length > 0
+    return this.#damaged.length > 0 || this.#restoredTo !== undefined
+  }
+
+  /**
+   * What a start owes, where clients know of `told`: what was lost as a whole may include what was promised and never
+   * told.
+   */
+  due(told: bigint): bigint {
+    const isGone = this.#restoredTo !== undefined || this.#damaged.some(({ isNameLost }) => isNameLost)
+    const promised = this.#log.promisedZxid
+    return isGone && promised > told ? promised : told
   }
 
   /** @returns what is wrong with refusing to start, and with saying it so */
   problemOfRefusal(reason: string): string | undefined {
     const isExact =
-      /^log\.[0-9a-f]+ .* at byte \d+/s.test(reason) || /^no(ne of the| usable) snapshot/.test(reason)
+      /^log\.[0-9a-f]+ .* at byte \d+/s.test(reason) ||
+      /^no(ne of the| usable) snapshot/.test(reason) ||
+      /^there is neither a snapshot nor a txn log, but corral\.state says/.test(reason)
     if (!isExact) return 'the refusal names no file and place'
-    if (this.#damaged.some(({ dir }) => dir === 'log')) return undefined
-    const isDamaged = (name: string): boolean => this.#damaged.some(file => file.name === name)
-    const usable = this.#snapshots.find(name => !isDamaged(name) && this.#isCoveredFrom(zxidIn(name)))
-    return usable === undefined ? undefined : `${usable} and all logs behind it are whole`
+    // An orderly end is noted where there was none: then what a crash tore looks like damage.
+    if (this.#damageOf(noteName) !== undefined) return undefined
+    const whole = newestFirst(this.#snapshots).find(name => this.#damageOf(name) === undefined)
+    if (whole === undefined || !this.#isCoveredFrom(zxidIn(whole))) return undefined
+    const damaged = this.#neededFrom(zxidIn(whole)).find(name => this.#damageOf(name) !== undefined)
+    return damaged === undefined ? `${whole} and all logs behind it are whole` : undefined
   }
 
-  /** @returns what is wrong with serving what ends at `last`, where clients know of `told` */
-  problemOfLoss(last: bigint, told: bigint): string | undefined {
+  /** @returns what is wrong with serving what ends at `last`, where `due` was promised */
+  problemOfLoss(last: bigint, due: bigint): string | undefined {
+    const kept = this.#restoredTo !== undefined && this.#restoredTo < due ? this.#restoredTo : due
+    if (last >= kept) return undefined
     const first = last + 1n
+    const telling = newestFirst(this.#snapshots)[0]
+    if (telling !== undefined && zxidIn(telling) > last) return `${telling} tells of more`
+    if (last === 0n && this.#snapshots.length + this.#logs.size === 0 && this.#note !== undefined)
+      return `${noteName} tells of more`
     const place = this.#log.placeOf(first)
     if (place === undefined) return `zxid 0x${first.toString(16)} was never written`
     const log = this.#logs.get(place.name)
-    if (log === undefined) {
-      return this.#isLostByLies(place.name)
-        ? undefined
-        : `${place.name}, which held the first of them, was purged`
-    }
+    if (log === undefined) return this.#problemOfAbsence(place, kept)
     if (log.isNameLost) return undefined
-    const hits = log.places.filter(damage => overlaps(damage, place))
+    return this.#problemOfCut(log, place, kept)
+  }
+
+  /** The log that held the first of what is missing is not there. */
+  #problemOfAbsence(place: RecordPlace, due: bigint): string | undefined {
+    const where = `${place.name}, which held the first of them,`
+    const later = this.#recordsBehind(place, due).find(
+      behind => this.#logs.has(behind.name) && !this.#isHit(behind),
+    )
+    if (later !== undefined) return `${where} is gone, and ${later.name} behind it is not`
+    return this.#isGone(place.name) ? undefined : `${where} was purged`
+  }
+
+  /** It ends in the middle of a log. */
+  #problemOfCut(log: LogAtRest, place: RecordPlace, due: bigint): string | undefined {
+    const hits = log.places.filter(damage => overlaps(damage, rangeOf(place)))
     const where = `the first of them was at ${place.from} of ${place.name}`
     if (hits.length === 0) return `${where}, which is whole`
     if (hits.some(({ how }) => how === 'lost')) return undefined
-    if (this.#wasClean) return `${where}, and the last run ended in order`
+    if (this.#note?.startsWith('clean') === true) return `${where}, and the last run ended in order`
     if (place.from < log.mark) return `${where}, and the log is marked durable up to ${log.mark}`
-    const isWholeBehind = this.#recordsBehind(first, told).some(
-      behind =>
-        behind.name !== place.name || (!hits.some(({ how }) => how === 'missing') && !this.#isHit(behind)),
+    const isMissing = hits.some(({ how }) => how === 'missing')
+    const isWholeBehind = this.#recordsBehind(place, due).some(
+      behind => behind.name !== place.name || (!isMissing && !this.#isHit(behind)),
     )
     return isWholeBehind ? `${where}, and whole records follow` : undefined
   }
 
-  #recordsBehind(first: bigint, told: bigint): readonly RecordPlace[] {
+  #recordsBehind({ zxid: first }: RecordPlace, due: bigint): readonly RecordPlace[] {
     const places: RecordPlace[] = []
-    for (let zxid = first + 1n; zxid <= told; zxid++) {
+    for (let zxid = first + 1n; zxid <= due; zxid++) {
       const place = this.#log.placeOf(zxid)
       if (place !== undefined) places.push(place)
     }
@@ -103,11 +135,11 @@ export class RecoveryJudge {
   }
 
   #isHit(place: RecordPlace): boolean {
-    return this.#logs.get(place.name)?.places.some(damage => overlaps(damage, place)) ?? true
+    return this.#logs.get(place.name)?.places.some(damage => overlaps(damage, rangeOf(place))) ?? true
   }
 
-  /** A snapshot or a log that the device only pretended to keep: what was purged for it may be gone as well. */
-  #isLostByLies(name: string): boolean {
+  /** Lost, or purged for the sake of a snapshot that is. */
+  #isGone(name: string): boolean {
     return this.#damaged.some(
       file =>
         (file.name === name || file.dir === 'data') &&
@@ -115,17 +147,38 @@ export class RecoveryJudge {
     )
   }
 
+  #damageOf(name: string): DamagedFile | undefined {
+    return this.#damaged.find(file => file.name === name)
+  }
+
+  /** Logs that are there, and such as should be. */
+  #expectedLogs(): readonly string[] {
+    const lost = this.#damaged.filter(({ dir, name }) => dir === 'log' && name.startsWith('log.'))
+    return newestFirst([...new Set([...this.#logs.keys(), ...lost.map(({ name }) => name)])]).toReversed()
+  }
+
   #isCoveredFrom(zxid: bigint): boolean {
-    return [...this.#logs.keys()].some(name => name.startsWith('log.') && zxidIn(name) <= zxid + 1n)
+    return this.#expectedLogs().some(name => zxidIn(name) <= zxid + 1n)
+  }
+
+  /** Those that a start from a snapshot at this zxid reads. */
+  #neededFrom(zxid: bigint): readonly string[] {
+    const logs = this.#expectedLogs()
+    return logs.slice(logs.findLastIndex(name => zxidIn(name) <= zxid + 1n))
   }
 }
 
-function overlaps(damage: Damage, { from, to }: { readonly from: number; readonly to: number }): boolean {
-  return damage.at < to && damage.at + damage.lengthBytes > from
+function rangeOf({ from, to }: RecordPlace): { readonly at: number; readonly lengthBytes: number } {
+  return { at: from, lengthBytes: to - from }
 }
 
 function markIn(log: Uint8Array): number {
+  if (log.length < headerBytes) return 0
   return Number(new DataView(log.buffer, log.byteOffset, log.length).getBigUint64(markAt))
+}
+
+function newestFirst(names: readonly string[]): readonly string[] {
+  return [...names].sort((a, b) => (zxidIn(a) > zxidIn(b) ? -1 : 1))
 }
 
 /** Of `log.1f`, `snapshot.1f`, `snapshot.1f.gz`. */

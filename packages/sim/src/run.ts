@@ -15,7 +15,7 @@ import { LibraryClient } from './clients/library-client.ts'
 import { type SimClient, WireClient } from './clients/wire-client.ts'
 import { CommitLog, type Committed } from './commit-log.ts'
 import { type Coverage, countResults } from './coverage.ts'
-import { type CrashKind, SimDisk } from './disk.ts'
+import { type CrashKind, type Mishap, SimDisk } from './disk.ts'
 import { type MakeMachine, type PlannedCrash, SimServer } from './driver.ts'
 import { Recorder, type Violation } from './history.ts'
 import { ModelTree } from './model/znodes.ts'
@@ -132,10 +132,8 @@ class Run {
       if (crashAt !== undefined) this.#server.crashAfter(this.#plannedCrash(crashAt))
       for (const client of [...this.#clients, ...this.#hostile]) client.start()
       this.#planNextFault()
-      await this.#scheduler.until(
-        () => this.#recorder.replies >= this.#options.operations || this.#isOver(),
-        longestMs,
-      )
+      if (this.#options.faults.includes('rollback')) await this.#backUpMidway()
+      await this.#until(this.#options.operations)
       if (!this.#isOver()) await this.#healAndSettle()
       if (!this.#isOver()) await this.#endSessions()
       if (!this.#isOver()) await this.#restartAndCompare()
@@ -148,6 +146,17 @@ class Run {
       this.#violations.push({ rule: 'run', message: text })
     }
     return this.#result()
+  }
+
+  async #until(replies: number): Promise<void> {
+    await this.#scheduler.until(() => this.#recorder.replies >= replies || this.#isOver(), longestMs)
+  }
+
+  /** So that there is one, whatever the plan does. */
+  async #backUpMidway(): Promise<void> {
+    const random = this.#random.fork('backup')
+    await this.#until(Math.ceil((this.#options.operations * between(random, 10, 90)) / 100))
+    this.#disk.backUp(random)
   }
 
   /** The server has come to an end, or to something that is wrong: there is nothing more to wait for. */
@@ -207,8 +216,15 @@ class Run {
       case 'bitRot':
         // Mostly at the end, or few runs would come to one.
         if (!chance(random, 0.3)) return
-        this.#disk.rotAtNextCrash(1)
-        this.#server.crashAfter({ kind: 'kill', effects: drawBelow(random, 30) })
+        if (chance(random, 0.5)) this.#disk.rot(random)
+        else this.#befall('rot', random)
+        return
+      case 'fileLoss':
+        if (chance(random, 0.3)) this.#befall('loss', random)
+        return
+      case 'rollback':
+        if (!this.#disk.hasBackup || chance(random, 0.4)) this.#disk.backUp(random)
+        else if (chance(random, 0.5)) this.#befall('restore', random)
         return
       case 'stall':
         this.#server.stall(between(random, 1, Math.ceil(maxStallMs)))
@@ -228,9 +244,19 @@ class Run {
       case 'hostile':
       case 'lostSync':
       case 'misdirectedWrite':
+      case 'staleRead':
         // These strike by themselves.
         return
     }
+  }
+
+  /** The process dies, and before it comes back this has happened. */
+  #befall(mishap: Mishap, random: Random): void {
+    this.#disk.expect(mishap)
+    this.#server.crashAfter({
+      kind: pick(random, ['kill', 'powerLoss'] as const),
+      effects: drawBelow(random, 30),
+    })
   }
 
   /** Everybody's connection breaks at once. */
@@ -285,7 +311,7 @@ class Run {
   async #restartAndCompare(): Promise<void> {
     const random = this.#random.fork('end')
     this.#server.isRestarting = false
-    if (this.#options.faults.includes('bitRot')) this.#disk.rotAtNextCrash(between(random, 1, 3))
+    for (const mishap of this.#lastMishaps(random)) this.#disk.expect(mishap)
     if (chance(random, 0.3)) await this.#stop()
     else this.#server.crash(this.#isDishonest ? 'powerLoss' : pick(random, ['kill', 'powerLoss'] as const))
     if (this.#server.state === 'failed') return
@@ -302,10 +328,22 @@ class Run {
     this.#disk.crash('powerLoss')
   }
 
+  #lastMishaps(random: Random): readonly Mishap[] {
+    const { faults } = this.#options
+    const rotten = Array<Mishap>(between(random, 1, 3)).fill('rot')
+    return [
+      ...(faults.includes('bitRot') ? rotten : []),
+      ...(faults.includes('fileLoss') ? (['loss'] as const) : []),
+      ...(faults.includes('rollback') && chance(random, 0.6) ? (['restore'] as const) : []),
+    ]
+  }
+
   /** A disk that only shows at a power loss what it did not keep. */
   get #isDishonest(): boolean {
     const { faults } = this.#options
-    return faults.includes('lostSync') || faults.includes('misdirectedWrite')
+    return (['lostSync', 'misdirectedWrite', 'bitRot', 'staleRead'] as const).some(each =>
+      faults.includes(each),
+    )
   }
 
   async #judgeAftermath(): Promise<void> {
@@ -336,8 +374,10 @@ class Run {
     // From here on zxids mean something else.
     this.#disk.observer = undefined
     const again = await this.#aftermath.start(undefined, 0n)
-    if (again.server.isServing) await this.#aftermath.audit(again.network, tree, 'what a damaged disk kept')
-    else this.#violate('V2', `after a loss it does not start again: ${again.server.fatalReason}`)
+    if (again.server.isServing) {
+      await this.#aftermath.turnAway(again.network, again.server)
+      await this.#aftermath.audit(again.network, tree, 'what a damaged disk kept')
+    } else this.#violate('V2', `after a loss it does not start again: ${again.server.fatalReason}`)
   }
 
   // -- the judgement
@@ -416,6 +456,9 @@ class Run {
       lostSyncs: disk.lostSyncs,
       misdirected: disk.misdirected,
       rotten: disk.rotten,
+      staleReads: disk.staleReads,
+      lostFiles: disk.lostFiles,
+      restored: disk.restored,
       syncs: disk.syncs,
       effects: counters.effects,
       storms: this.#storms,

@@ -1,7 +1,9 @@
 /** All that lies on the simulated disk, and the truth about it. */
 import type { Dir, Random } from '@corral/core'
 import { assert } from '@corral/protocol'
-import { type Damage, Directory, type Inode } from './disk-image.ts'
+import { chance } from './chance.ts'
+import type { Damage } from './damage.ts'
+import { Directory, type Inode } from './disk-image.ts'
 
 export const dirs: readonly Dir[] = ['data', 'log', 'dataRoot', 'logRoot']
 
@@ -33,6 +35,12 @@ export class Volume {
     return inode?.current.slice(0, inode.current.length)
   }
 
+  inode(dir: Dir, name: string): Inode {
+    const inode = this.directories[dir].current.get(name)
+    assert(inode !== undefined, `there is a file ${dir}/${name}`)
+    return inode
+  }
+
   inodes(): readonly Inode[] {
     return dirs.flatMap(dir => [...this.directories[dir].current.values()])
   }
@@ -50,27 +58,37 @@ export class Volume {
       for (const name of new Set([...current.keys(), ...lostNames])) {
         const places = current.get(name)?.damage ?? []
         const isNameLost = lostNames.has(name)
-        if (places.length > 0 || isNameLost) damaged.push({ dir, name, places: [...places], isNameLost })
+        if (places.length > 0 || isNameLost) damaged.push({ dir, name, places, isNameLost })
       }
     }
     return damaged
   }
 
-  /** Removes a file for good. */
+  /** A file is gone for good, though nobody removed it. */
   destroy(dir: Dir, name: string): void {
     this.directories[dir].destroy(name)
   }
 
   /** Overwrites bytes where they lie, durably. */
   spoil(file: { readonly dir: Dir; readonly name: string }, damage: Damage, bytes: Uint8Array): void {
-    const inode = this.directories[file.dir].current.get(file.name)
-    assert(inode !== undefined, `there is a file ${file.dir}/${file.name}`)
-    inode.spoil(damage, bytes)
+    this.inode(file.dir, file.name).spoil(damage, bytes)
   }
 
   /** @returns how many pending operations were taken back, wholly or partly */
   losePower(random: Random): number {
     return dirs.reduce((sum, dir) => sum + this.directories[dir].losePower(random), 0)
+  }
+
+  /** While nobody runs, some of what was cached is dropped. */
+  evictSome(random: Random): void {
+    for (const inode of this.inodes()) if (chance(random, 0.5)) inode.evict()
+  }
+
+  /** What is not cached will be read as it once was, with this probability. @returns how many files */
+  fetchSomeOld(random: Random, probability: number): number {
+    return this.inodes().filter(
+      inode => !inode.isCached && chance(random, probability) && inode.fetchOld(random),
+    ).length
   }
 
   /** Shares nothing that changes. */
