@@ -85,7 +85,7 @@ export class Prompt {
     })
   }
 
-  /** The terminal is read on while a command runs, or Ctrl-C would not be heard: lines typed ahead wait. */
+  /** The terminal is read on while a command runs, or Ctrl-C would not be heard: lines typed ahead wait, and are shown again. */
   #onLine(shell: Shell, line: string): void {
     this.#history?.add(line)
     this.#typed.push(line)
@@ -94,6 +94,8 @@ export class Prompt {
 
   async #runTyped(shell: Shell): Promise<void> {
     for (let line = this.#typed.shift(); line !== undefined; line = this.#typed.shift()) {
+      const isAhead = this.#running !== undefined
+      if (isAhead) this.#terminal.stdout.write(`${shell.prompt()}${line}\n`)
       this.#running = new AbortController()
       await shell.runLine(line, this.#running.signal)
       if (shell.hasQuit) return this.#finish()

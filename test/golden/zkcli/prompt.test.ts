@@ -113,6 +113,15 @@ test('Ctrl-C drops the line that is being typed', async () => {
   expect(await person.ended).toBe(0)
 })
 
+test('a line typed ahead is shown again with its prompt when its turn comes', async () => {
+  person.type(`create /one${enter}getAllChildrenNumber /app${enter}`)
+
+  await person.sees(`Created /one\n${prompt('CONNECTED', 1)}getAllChildrenNumber /app\n2\n`)
+  person.type(ctrlD)
+
+  expect(await person.ended).toBe(0)
+})
+
 test('an event is printed above the line that is being typed, which stays', async () => {
   person.type(`get -w /app${enter}`)
   await person.sees(prompt('CONNECTED', 1))
