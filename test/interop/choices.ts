@@ -22,6 +22,8 @@ export const oddPaths = [
     '/foo/',
   ],
 ]
+/** Of ephemerals: text that a path begins with. */
+export const prefixes = ['/', '', '/a', '/e', '/e/p', ' ', ' /', '/ ', 'e']
 export const xids = [0, -3, -5, -8, 7, 0x7fffffff, -0x80000000]
 
 const userDigest = 'u:Jq7wMyA/w2Vd5WIDAKdu4OIIFEQ=' // u:p
@@ -67,6 +69,11 @@ export const oddAcls: readonly (readonly Acl[] | null)[] = [
   [acl(31, 'ip', '')],
   [acl(31, 'ip', '10.0.0.1/'), acl(31, 'world', 'anyone')],
   [acl(31, 'auth', 'ignored'), acl(31, 'auth', '')],
+  [acl(31, 'nonsense', null)],
+  [acl(31, 'ip', null)],
+  [acl(31, 'ip', '+10.0.0.1/008'), acl(31, 'world', 'anyone')],
+  [acl(31, 'ip', '10.0.0.1/8/9')],
+  [acl(3, 'digest', 'a:b\nc'), acl(15, 'world', 'anyone')],
 ]
 export const newerAcls: readonly (readonly Acl[])[] = [[acl(31, 'ip', '::1')], [acl(31, 'ip', 'fe80::1/64')]]
 
@@ -78,6 +85,7 @@ export const identities: readonly (readonly [string, string])[] = [
   ['digest', 'nocolon'],
   ['digest', ':'],
   ['digest', ''],
+  ['digest', 'ü:\u{1f600}'],
   ['ip', 'whatever'],
 ]
 export const refusedIdentities = ['world', 'auth', 'super', 'bogus', 'sasl', 'x509', '']

@@ -6,6 +6,7 @@ import {
   CreateFlags,
   type CreateRequest,
   type CreateTtlRequest,
+  decodeUtf8,
   ErrorCode,
   OpCode,
   type Request,
@@ -223,6 +224,23 @@ export const divergences: readonly Divergence[] = [
       }),
   },
   {
+    id: 'null-path-in-multi',
+    section: 'client-protocol §9.2; seen on 3.8.0, and so is the code of 3.9.5',
+    what: 'a null path spoils the whole multi like every other malformed list; Java takes a zxid that it does not log, and sends the end mark of a list with the error',
+    mayCostZxid: true,
+    settle: exchange =>
+      settlePairs(
+        exchange,
+        ({ sent, oracle, subject }) =>
+          sent.op === OpCode.Multi &&
+          sent.mutation?.kind === 'body' &&
+          oracle.body.stray === 'ffffffff01ffffffff' &&
+          oracle.err === ErrorCode.MarshallingError &&
+          subject.err === ErrorCode.MarshallingError &&
+          subject.zxid === oracle.zxid + 1,
+      ),
+  },
+  {
     id: 'check-outside-multi',
     section: 'client-protocol §9.3',
     what: 'a check outside a multi is unimplemented since 3.9.3; before, a good one is never answered and a bad one is',
@@ -328,7 +346,7 @@ function settleText(subject: unknown, oracle: unknown): boolean {
 
 /** @param text - one char per byte, as frames are decoded here */
 function asJavaWrites(text: string): string {
-  const units = Buffer.from(text, 'latin1').toString('utf8')
+  const units = decodeUtf8(Buffer.from(text, 'latin1'))
   const bytes: number[] = []
   for (let i = 0; i < units.length; i++) {
     const unit = units.charCodeAt(i)

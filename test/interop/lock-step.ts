@@ -233,12 +233,16 @@ export class LockStep {
     return reply?.kind === 'reply' ? reply.err : ErrorCode.ConnectionLoss
   }
 
-  /** An allowed difference may cost one side a zxid: the other spends one on nothing. */
+  /**
+   * An allowed difference may cost one side a zxid: the other spends one on nothing. The next one may be further on
+   * than that: Java may have taken a zxid without a word.
+   */
   async #evenZxids(): Promise<void> {
     await Promise.all(this.#sides.map(side => this.#control(side, { kind: 'ping' })))
-    const target = this.#newestZxid
-    for (const side of this.#sides) {
-      while (side.lastZxid < target) await this.#control(side, { kind: 'multi', ops: [] })
+    for (;;) {
+      const behind = this.#sides.find(side => side.lastZxid < this.#newestZxid)
+      if (behind === undefined) return
+      await this.#control(behind, { kind: 'multi', ops: [] })
     }
   }
 

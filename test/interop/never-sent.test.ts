@@ -3,8 +3,10 @@
  * thread is faster. Corral's answer is settled, and checked here.
  */
 import {
+  type CreateRequest,
   ErrorCode,
   encodeUtf8,
+  type MultiOp,
   OpCode,
   openAcl,
   opOf,
@@ -13,6 +15,7 @@ import {
   Writer,
   writeRequestFrame,
   Xid,
+  zxid,
 } from '@corral/protocol'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startCorral } from './corral-server.ts'
@@ -28,7 +31,7 @@ beforeAll(async () => {
 
 afterAll(() => server.stop())
 
-const create = (path: string, data = ''): Request => ({
+const create = (path: string, data = ''): CreateRequest => ({
   kind: 'create',
   op: OpCode.Create,
   path,
@@ -87,6 +90,50 @@ test.each([OpCode.CreateSession, OpCode.DeleteContainer, OpCode.Error, 99])(
     ])
   },
 )
+
+test.each([
+  { flags: 0, path: '/kind' },
+  { flags: 1, path: '/kind' },
+  { flags: 2, path: '/kind0000000000' },
+])(
+  'in a multi createContainer with flags $flags makes a container; by its flags alone, 3.8.0 does not (§9.2)',
+  async ({ flags, path }) => {
+    const { client } = await RawClient.connect(server.port)
+    const top = `/kinds${flags}`
+    const op: MultiOp = { ...create(`${top}/kind`), op: OpCode.CreateContainer, flags }
+
+    const { body } = await client.request(1, { kind: 'multi', ops: [create(top), op] })
+
+    expect(body.kind === 'results' && body.results[1]).toMatchObject({
+      kind: 'created',
+      path: top + path,
+      stat: { ephemeralOwner: 0n },
+    })
+    client.drop()
+  },
+)
+
+test('a watch list that is null spoils all of them, before anything is told (§7.8)', async () => {
+  const { client } = await RawClient.connect(server.port)
+  const writer = new Writer()
+  const lists = {
+    request: { kind: 'setWatches', relativeZxid: zxid(-1n), data: ['/'], exist: [], child: [] },
+  } as const
+  writeSent(
+    writer,
+    { ...lists, mutation: { kind: 'body', hex: 'ffffffffffffffff00000001000000012fffffffff00000000' } },
+    1,
+  )
+  client.send(writer.written())
+
+  const frame = await client.next()
+
+  expect(frame && readReplyFrame(OpCode.SetWatches, frame).header).toMatchObject({
+    xid: 1,
+    err: ErrorCode.MarshallingError,
+  })
+  client.drop()
+})
 
 test('addWatch with a null path is malformed; in Java it outlives its connection (§3.1)', async () => {
   const { client } = await RawClient.connect(server.port)

@@ -39,5 +39,7 @@ function mutate(body: Uint8Array, mutation: Mutation): Uint8Array {
       if (at >= 0) changed[at] = (changed[at] as number) ^ mutation.value
       return changed
     }
+    case 'body':
+      return Buffer.from(mutation.hex, 'hex')
   }
 }

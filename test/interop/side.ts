@@ -120,7 +120,7 @@ export class Side implements Names {
 function isFarewell(reply: Seen & { kind: 'reply' }, op: number | undefined): boolean {
   return (
     op === OpCode.CloseSession ||
-    (reply.err === ErrorCode.Unimplemented && op !== OpCode.Reconfig) ||
+    (reply.err === ErrorCode.Unimplemented && reply.zxid === -1) ||
     (reply.err === ErrorCode.AuthFailed && op === OpCode.Auth)
   )
 }

@@ -19,6 +19,8 @@ export type Mutation =
   | { readonly kind: 'nullPath' }
   | { readonly kind: 'firstLength'; readonly value: number }
   | { readonly kind: 'flip'; readonly at: number; readonly value: number }
+  /** Something else altogether. */
+  | { readonly kind: 'body'; readonly hex: string }
 
 export interface Sent {
   readonly request: Request

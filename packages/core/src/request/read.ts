@@ -19,9 +19,19 @@ import { WatchKind } from '../tree/watch-table.ts'
 import type { ZnodeId } from '../tree/znode-rows.ts'
 import { permOf } from './access.ts'
 import { isPermitted, redactAcl } from './authorize.ts'
-import { countOps } from './multi.ts'
-import { beginReply, endReply, refuse, writeErrorResult, writeResultHead, writeResultsEnd } from './reply.ts'
+import { countOps, isMultiWrite } from './multi.ts'
+import {
+  beginReply,
+  endReply,
+  refuse,
+  refuseWithBody,
+  writeErrorResult,
+  writeResultHead,
+  writeResultsEnd,
+} from './reply.ts'
 import { isReplay, type Watching } from './watching.ts'
+
+const slash = 0x2f
 
 export class Reads {
   readonly #config: ServerConfig
@@ -50,6 +60,10 @@ export class Reads {
     if (replayErr === 'unfinished') return false
     const xid = request.op === OpCode.Ping ? -2 : request.xid
     const start = beginReply(w, xid, tree.lastZxidHigh, tree.lastZxidLow)
+    if (request.op === OpCode.MultiRead) {
+      this.#multiRead(w, start, connection, request)
+      return true
+    }
     const err = !isWhole ? ErrorCode.MarshallingError : (replayErr ?? this.#body(w, connection, request))
     if (err === ErrorCode.Ok) endReply(w, start)
     else refuse(w, start, err)
@@ -71,8 +85,6 @@ export class Reads {
         w.int32(request.pathFrom < 0 ? -1 : request.pathTo - request.pathFrom)
         if (request.pathFrom >= 0) w.raw(request, request.pathFrom, request.pathTo)
         return ErrorCode.Ok
-      case OpCode.MultiRead:
-        return this.#multiRead(w, connection, request)
       case OpCode.GetEphemerals:
         return this.#getEphemerals(w, connection, request)
       case OpCode.WhoAmI:
@@ -145,36 +157,59 @@ export class Reads {
     return ErrorCode.Ok
   }
 
-  /** Each op on its own; all see one state. A reply that would pass the limit is refused before it is built. */
-  #multiRead(w: Writer, connection: Connection, request: RequestView): ErrorCode {
+  /**
+   * Each op on its own; all see one state. A reply that would pass the limit is refused before it is built.
+   *
+   * The Java server has begun its answer by the time it finds an op that is a write, or that has no path: what it has
+   * by then goes out next to the error.
+   */
+  #multiRead(w: Writer, start: number, connection: Connection, request: RequestView): void {
     const { bodyFrom, bodyTo } = request
-    const count = countOps(request, isMultiRead)
-    if (count < 0) return ErrorCode.MarshallingError
+    let isOfWrites: boolean | undefined
+    const count = countOps(request, (view, op) => {
+      const isRead = op === OpCode.GetData || op === OpCode.GetChildren
+      isOfWrites ??= !isRead
+      return isRead ? !isOfWrites : isOfWrites && isMultiWrite(view, op)
+    })
+    if (count < 0) return refuse(w, start, ErrorCode.MarshallingError)
+    let isBad = isOfWrites === true
     const most = w.at + this.#config.maxMultiReadReplyBytes
     let at = bodyFrom
-    for (let i = 0; i < count; i++) {
+    for (let i = 0; i < count && !isBad; i++) {
       const op = request.readMultiHeader(at, bodyTo) as number
       request.readBody(op, request.at, bodyTo)
       at = request.at
-      const znode = request.pathFrom < 0 ? 0 : this.#tree.find(request, request.pathFrom, request.pathTo)
-      if (znode === 0) writeErrorResult(w, ErrorCode.NoNode)
-      else if (!this.#may(connection, znode, Perm.Read)) writeErrorResult(w, ErrorCode.NoAuth)
-      else {
-        const size = op === OpCode.GetData ? this.#tree.dataLength(znode) : this.#tree.childrenBytes(znode)
-        if (w.at + size > most) return ErrorCode.MarshallingError
-        this.#subRead(w, znode, op)
+      isBad = request.pathFrom < 0
+      if (!isBad && !this.#subRead(w, connection, request, { op, most })) {
+        return refuse(w, start, ErrorCode.MarshallingError)
       }
     }
     writeResultsEnd(w)
-    return ErrorCode.Ok
+    if (isBad) refuseWithBody(w, start, ErrorCode.MarshallingError)
+    else endReply(w, start)
   }
 
-  #subRead(w: Writer, znode: ZnodeId, op: number): void {
-    writeResultHead(w, op, ErrorCode.Ok)
-    if (op === OpCode.GetData) {
-      this.#tree.dataInto(znode, w)
-      this.#tree.statInto(znode, w)
-    } else this.#tree.childrenInto(znode, w)
+  /** @returns false if it would bring the reply beyond `most` */
+  #subRead(
+    w: Writer,
+    connection: Connection,
+    request: RequestView,
+    { op, most }: { readonly op: number; readonly most: number },
+  ): boolean {
+    const tree = this.#tree
+    const znode = tree.find(request, request.pathFrom, request.pathTo)
+    if (znode === 0) writeErrorResult(w, ErrorCode.NoNode)
+    else if (!this.#may(connection, znode, Perm.Read)) writeErrorResult(w, ErrorCode.NoAuth)
+    else {
+      const size = op === OpCode.GetData ? tree.dataLength(znode) : tree.childrenBytes(znode)
+      if (w.at + size > most) return false
+      writeResultHead(w, op, ErrorCode.Ok)
+      if (op === OpCode.GetData) {
+        tree.dataInto(znode, w)
+        tree.statInto(znode, w)
+      } else tree.childrenInto(znode, w)
+    }
+    return true
   }
 
   /** Of the calling session, by plain string prefix. */
@@ -184,10 +219,11 @@ export class Reads {
     const countAt = w.at
     w.int32(0)
     let count = 0
+    const isAll = isPrefixOfAll(request)
     for (const znode of tree.ephemeralsOf(highWord(id), lowWord(id))) {
       const at = w.at
       tree.pathInto(znode, w)
-      if (hasPrefix(w, at + 4, request)) count++
+      if (isAll || hasPrefix(w, at + 4, request)) count++
       else w.at = at
     }
     w.view.setInt32(countAt, count)
@@ -208,20 +244,18 @@ export class Reads {
   }
 }
 
-function isMultiRead(_request: RequestView, op: number): boolean {
-  return op === OpCode.GetData || op === OpCode.GetChildren
+/** Null, blank, and a slash among blanks; blank is what String.trim of Java takes away. */
+function isPrefixOfAll({ bytes, pathFrom, pathTo }: RequestView): boolean {
+  let from = pathFrom
+  let to = pathTo
+  while (from < to && (bytes[from] as number) <= 0x20) from++
+  while (from < to && (bytes[to - 1] as number) <= 0x20) to--
+  return from === to || (to - from === 1 && bytes[from] === slash)
 }
 
-/** null, blank and "/" are prefixes of everything. */
 function hasPrefix(w: Writer, at: number, request: RequestView): boolean {
   const { bytes, pathFrom, pathTo } = request
-  if (pathFrom < 0 || isBlank(bytes, pathFrom, pathTo)) return true
   if (w.at - at < pathTo - pathFrom) return false
   for (let i = 0; i < pathTo - pathFrom; i++) if (w.bytes[at + i] !== bytes[pathFrom + i]) return false
-  return true
-}
-
-function isBlank(bytes: Uint8Array, from: number, to: number): boolean {
-  for (let i = from; i < to; i++) if ((bytes[i] as number) > 0x20) return false
   return true
 }

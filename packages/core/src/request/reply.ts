@@ -23,6 +23,11 @@ export function endReply(w: Writer, start: number): void {
 /** Turns a reply that was begun into an error: the header alone. */
 export function refuse(w: Writer, start: number, err: number): void {
   w.at = start + headBytes
+  refuseWithBody(w, start, err)
+}
+
+/** Turns a reply that was begun into an error, next to what was written of it: clients do not look at that. */
+export function refuseWithBody(w: Writer, start: number, err: number): void {
   w.view.setInt32(start + errOffset, err)
   endReply(w, start)
 }
