@@ -54,6 +54,7 @@ function suite(start: () => Promise<InteropServer>): void {
   /** A chroot of its own for each test. */
   let chroot = ''
   const clients: Client[] = []
+  const proxies: CuttableProxy[] = []
 
   beforeAll(async () => {
     server = await start()
@@ -69,6 +70,7 @@ function suite(start: () => Promise<InteropServer>): void {
     chroot = await root.create('/test-', '', { mode: 'persistentSequential' })
     return async () => {
       await Promise.all(clients.splice(0).map(client => client.close()))
+      await Promise.all(proxies.splice(0).map(proxy => proxy.close()))
     }
   })
 
@@ -87,6 +89,7 @@ function suite(start: () => Promise<InteropServer>): void {
     options: ClientOptions = {},
   ): Promise<{ readonly zk: Client; readonly proxy: CuttableProxy }> {
     const proxy = await CuttableProxy.to(server.port)
+    proxies.push(proxy)
     const zk = await open({ ...options, port: proxy.port })
     return { zk, proxy }
   }
@@ -240,7 +243,6 @@ function suite(start: () => Promise<InteropServer>): void {
     ])
     expect(await zk.setAcl('/mine', readAcl, { version: 0 })).toMatchObject({ aversion: 1 })
     await expect(zk.setData('/mine', '')).rejects.toBeInstanceOf(NoAuthError)
-    await proxy.close()
   })
 
   test('one-shot watches fire once, before the reply that shows the change', async () => {
@@ -315,6 +317,20 @@ function suite(start: () => Promise<InteropServer>): void {
     expect(await first.fired).toMatchObject({ type: 'ChildWatchRemoved', path: '/w' })
   })
 
+  test('a one-shot watch that is taken back leaves a persistent one where it is', async () => {
+    const zk = await open()
+    await zk.create('/w')
+    const events = (await zk.addWatch('/w'))[Symbol.asyncIterator]()
+    const oneShot = new Watch()
+    await zk.getData('/w', { watch: oneShot })
+
+    await zk.unwatch(oneShot)
+
+    expect(await zk.hasWatches('/w', { type: 'data' })).toBe(true)
+    await zk.setData('/w', 'x')
+    expect((await events.next()).value).toMatchObject({ type: 'NodeDataChanged', path: '/w' })
+  })
+
   test('a broken connection is replaced: session, ephemerals and watches live on', async () => {
     const { zk, proxy } = await openBehindProxy()
     const { sessionId } = zk
@@ -349,7 +365,6 @@ function suite(start: () => Promise<InteropServer>): void {
     await other.create('/p')
     expect(await missed.kept.fired).toMatchObject({ type: 'NodeChildrenChanged', path: '/w' })
     expect((await events.next()).value).toMatchObject({ type: 'NodeCreated', path: '/p' })
-    await proxy.close()
   })
 
   test('calls on a broken connection are lost, and say that they may have happened', async () => {
@@ -370,7 +385,6 @@ function suite(start: () => Promise<InteropServer>): void {
     proxy.mend()
     await zk.connect()
     expect(await zk.exists('/c')).toBeUndefined()
-    await proxy.close()
   })
 
   test('a silent server is left in time', async () => {
@@ -379,8 +393,6 @@ function suite(start: () => Promise<InteropServer>): void {
 
     proxy.silence()
     expect(await anyOf('disconnected', 'expired').of(zk)).toBe('disconnected')
-
-    await proxy.close()
   })
 
   test('a session cut off for too long expires here, and there', async () => {
@@ -395,7 +407,6 @@ function suite(start: () => Promise<InteropServer>): void {
     expect(await anyOf('expired').of(zk)).toBe('expired')
     expect(await gone.fired).toMatchObject({ type: 'NodeDeleted' })
     await expect(zk.getData('/e')).rejects.toBeInstanceOf(SessionExpiredError)
-    await proxy.close()
   })
 
   test('a session that another client takes over and closes is expired', async () => {

@@ -352,7 +352,8 @@ export class Client implements AsyncDisposable {
 
   /**
    * Removes this client's watches on exactly this path, here and at the server: those of the `type` given, or
-   * any. Their listeners get `DataWatchRemoved`, `ChildWatchRemoved` or `PersistentWatchRemoved`.
+   * any. Their listeners get `DataWatchRemoved`, `ChildWatchRemoved` or `PersistentWatchRemoved`. Servers before 3.9
+   * that are to remove `data` or `children` take a persistent watch at the path away with them.
    *
    * @throws NoWatcherError if this client has none there, or the server knows of none; MarshallingError if it is
    * older than 3.9 and the type is one of the persistent; ConnectionLossError. With `isLocal` only the first, as long
