@@ -64,6 +64,17 @@ export interface SessionInfo {
   readonly expiresAtMonotonicMs: number
 }
 
+/** Those of one session follow one another. */
+export interface SessionWatch {
+  readonly session: SessionId
+  readonly path: string
+}
+
+export interface WatchedPath {
+  readonly path: string
+  readonly sessions: readonly SessionId[]
+}
+
 export interface Inspection {
   readonly config: ServerConfig
   readonly isServing: boolean
@@ -82,9 +93,14 @@ export interface Inspection {
   sessions(): readonly SessionInfo[]
   /** Sessions that own ephemerals, with the paths. */
   ephemerals(): ReadonlyMap<SessionId, readonly string[]>
-  /** Of the data table only, as the original's `wch*` words: path to the sessions watching it. */
-  dataWatches(): ReadonlyMap<string, readonly SessionId[]>
-  /** What {@link dataWatches} would list, counted without making the list. */
+  /**
+   * Watches of the data table only, as the original's `wch*` words list them. Each part is made when it is asked for,
+   * in time that does not depend on how many watches there are, and shows how things are then: a watch that comes or
+   * goes meanwhile may be listed or not. To be read to the end or returned.
+   */
+  watchesBySession(): Generator<readonly SessionWatch[], void>
+  watchesByPath(): Generator<readonly WatchedPath[], void>
+  /** What they would list, counted. */
   dataWatchTotals(): DataWatchTotals
   /** The last recorded (zxid, tree digest) pairs, oldest first. */
   digests(): readonly { readonly zxid: Zxid; readonly digest: bigint }[]

@@ -1,13 +1,19 @@
 /** Makes an {@link Inspection} of what the server is composed of. Nothing is computed before it is asked for. */
 import { decodeUtf8, fromWords, type SessionId, Writer, zxid } from '@corral/protocol'
 import type { ServerConfig } from './config.ts'
-import type { ConnectionInfo, Counters, Inspection, SessionInfo } from './inspect.ts'
+import type {
+  ConnectionInfo,
+  Counters,
+  Inspection,
+  SessionInfo,
+  SessionWatch,
+  WatchedPath,
+} from './inspect.ts'
 import type { Log } from './log/log.ts'
 import type { Connection } from './session/connection.ts'
 import type { Connections } from './session/connections.ts'
 import type { Sessions } from './session/sessions.ts'
 import type { DataTree } from './tree/data-tree.ts'
-import { WatchKind } from './tree/watch-table.ts'
 
 export interface Inspected {
   readonly config: ServerConfig
@@ -39,7 +45,8 @@ export function inspectionOf(given: Inspected): Inspection {
     connections: () => [...connections.all()].map(connectionInfo),
     sessions: () => sessionInfos(sessions, given.stalledMs),
     ephemerals: () => ephemeralPaths(sessions, tree),
-    dataWatches: () => dataWatchers(connections, tree),
+    watchesBySession: () => watchesBySession(given),
+    watchesByPath: () => watchesByPath(given),
     dataWatchTotals: () => tree.watches.dataTotals(),
     digests: () => given.digests.map(each => ({ zxid: zxid(each.zxid), digest: each.digest })),
     resetServerStats: () =>
@@ -113,21 +120,58 @@ function ephemeralPaths(sessions: Sessions, tree: DataTree): ReadonlyMap<Session
   return paths
 }
 
-function dataWatchers(connections: Connections, tree: DataTree): ReadonlyMap<string, readonly SessionId[]> {
-  const watches: Map<string, SessionId[]> = new Map()
-  const table = tree.watches
-  for (const connection of connections.all()) {
+/** Watches looked at for one part. */
+const watchesPerPart = 1000
+
+/** @param look - at a watch of the data table; undefined: it is not listed */
+function* watchParts<T>(
+  { connections, tree: { watches } }: Inspected,
+  look: (record: number, session: SessionId) => T | undefined,
+): Generator<readonly T[], void> {
+  let part: T[] = []
+  let left = watchesPerPart
+  for (const connection of [...connections.all()]) {
     const session = connection.session?.id
-    if (session === undefined) continue
-    for (let record = table.firstOf(connection.slot); record !== 0; record = table.nextOf(record)) {
-      if ((table.kindsOf(record) & ~WatchKind.Child) === 0) continue
-      const w = new Writer()
-      table.pathInto(record, w)
-      const path = decodeUtf8(w.bytes, 4, w.at)
-      const watchers = watches.get(path)
-      if (watchers === undefined) watches.set(path, [session])
-      else watchers.push(session)
+    if (session === undefined || connections.get(connection.id) !== connection) continue
+    const cursor = watches.openCursor(connection.slot)
+    try {
+      while (cursor.record !== 0) {
+        const { record } = cursor
+        cursor.record = watches.nextOf(record)
+        const found = watches.isOfData(record) ? look(record, session) : undefined
+        if (found !== undefined) part.push(found)
+        if (--left > 0) continue
+        yield part
+        part = []
+        left = watchesPerPart
+      }
+    } finally {
+      watches.closeCursor(cursor)
     }
   }
-  return watches
+  yield part
+}
+
+function watchesBySession(given: Inspected): Generator<readonly SessionWatch[], void> {
+  const pathOf = pathReader(given.tree)
+  return watchParts(given, (record, session) => ({ session, path: pathOf(record) }))
+}
+
+function watchesByPath(given: Inspected): Generator<readonly WatchedPath[], void> {
+  const { connections, tree } = given
+  const pathOf = pathReader(tree)
+  return watchParts(given, record => {
+    if (!tree.watches.isFirstOfData(record)) return undefined
+    const sessions = tree.watches.dataSlotsFrom(record).map(slot => connections.atSlot(slot)?.session?.id)
+    return { path: pathOf(record), sessions: sessions.filter(session => session !== undefined) }
+  })
+}
+
+function pathReader(tree: DataTree): (record: number) => string {
+  const out = new Writer()
+  return record => {
+    out.at = 0
+    tree.watches.pathInto(record, out)
+    return decodeUtf8(out.bytes, 4, out.at)
+  }
 }

@@ -1,5 +1,7 @@
+import { connect, type Socket } from 'node:net'
+import { text } from 'node:stream/consumers'
 import type { ConnId, DiskCall, Effect, Event, Inspection, Now, OpId } from '@corral/core'
-import { describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { Driver, type DriverParts } from './driver.ts'
 import { ChunkPool } from './io/chunk-pool.ts'
 import { ClientSockets } from './io/net.ts'
@@ -10,6 +12,8 @@ interface Fake {
   readonly events: Event[]
   readonly said: string[]
   readonly calls: { readonly op: OpId; readonly call: DiskCall }[]
+  /** Resolves when such an event happens. */
+  until(isIt: (event: Event) => boolean): Promise<void>
 }
 
 type Decide = (event: Event, fake: Fake) => readonly Effect[]
@@ -18,6 +22,7 @@ function aDriver(decide: Decide, more: Partial<DriverParts> = {}): Fake {
   const events: Event[] = []
   const said: string[] = []
   const calls: Fake['calls'] = []
+  const awaited: { readonly isIt: (event: Event) => boolean; readonly tell: () => void }[] = []
   let isInside = false
   const pool = new ChunkPool()
   const driver: Driver = new Driver({
@@ -26,6 +31,7 @@ function aDriver(decide: Decide, more: Partial<DriverParts> = {}): Fake {
         expect(isInside).toBe(false)
         isInside = true
         events.push(event)
+        for (const { isIt, tell } of awaited) if (isIt(event)) tell()
         const effects = decide(event, fake)
         isInside = false
         return effects
@@ -47,7 +53,8 @@ function aDriver(decide: Decide, more: Partial<DriverParts> = {}): Fake {
     say: (_level, what) => said.push(what),
     ...more,
   })
-  const fake: Fake = { driver, events, said, calls }
+  const until: Fake['until'] = isIt => new Promise(tell => awaited.push({ isIt, tell }))
+  const fake: Fake = { driver, events, said, calls, until }
   return fake
 }
 
@@ -132,6 +139,73 @@ describe('ends', () => {
     expect(await fake.driver.ended).toEqual({ kind: 'fatal', exitCode: 10, reason: 'the disk said no' })
     expect(fake.calls).toEqual([])
     expect(kindsOf(fake)).toEqual(['start'])
+  })
+})
+
+describe('an answer in parts', () => {
+  async function asked(
+    parts: () => Generator<string, void>,
+  ): Promise<{ fake: Fake; peer: Socket }> {
+    const pool = new ChunkPool()
+    const sockets = new ClientSockets({ pool })
+    const decide: Decide = event =>
+      event.kind === 'received'
+        ? [{ kind: 'command', conn: event.conn, word: 0, argument: new Uint8Array(0) }]
+        : []
+    const fake = aDriver(decide, { sockets, pool, desk: { answer: parts } })
+    const { port } = await sockets.listen(
+      { host: '127.0.0.1', port: 0, backlog: undefined, hasKeepAlive: false },
+      fake.driver,
+    )
+    stops.push(() => sockets.abort())
+    const peer = connect(port, '127.0.0.1')
+    peer.on('error', () => undefined)
+    peer.write('word')
+    return { fake, peer }
+  }
+
+  const stops: (() => Promise<void>)[] = []
+  afterEach(async () => {
+    for (const stop of stops.splice(0)) await stop()
+  })
+
+  test('is sent to its end, and steps go on between its parts', async () => {
+    let isStepSeen = false
+    const { fake, peer } = await asked(function* () {
+      yield 'first '
+      fake.driver.unsent(99, 0) // an event of another connection
+      yield 'second '
+      isStepSeen = fake.events.some(event => event.kind === 'unsent' && event.conn === 99)
+      yield ''
+      yield 'third'
+    })
+
+    expect(await text(peer)).toBe('first second third')
+    expect(isStepSeen).toBe(true)
+    expect(kindsOf(fake).at(-1)).toBe('closed')
+  })
+
+  test('waits for a peer that does not read, and ends with it', async () => {
+    let made = 0
+    const ended = withResolvers<void>()
+    const { fake, peer } = await asked(function* () {
+      try {
+        for (;;) {
+          made++
+          yield 'x'.repeat(1_000_000)
+        }
+      } finally {
+        ended.resolve()
+      }
+    })
+    peer.pause()
+    await fake.until(event => event.kind === 'unsent' && event.lengthBytes > 0)
+    const madeBefore = made
+    for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate)
+
+    expect(made).toBe(madeBefore)
+    peer.destroy()
+    await ended.promise
   })
 })
 

@@ -27,6 +27,9 @@ export const systemClock: Clock = {
   now: () => ({ monotonicMs: performance.now(), wallMs: Date.now() }),
 }
 
+/** Text, now or later, or in parts: each is made between two steps, when what came before has left. */
+export type Answer = string | Promise<string> | Generator<string, void>
+
 /** Answers four-letter words. */
 export interface CommandDesk {
   /** @param word - its four bytes as a number */
@@ -34,7 +37,7 @@ export interface CommandDesk {
     word: number,
     argument: Uint8Array,
     seen: { readonly inspection: Inspection; readonly now: Now; readonly asker: Peer },
-  ): string | Promise<string>
+  ): Answer
 }
 
 export type Say = (
@@ -62,6 +65,13 @@ export interface DriverParts {
 const longestTickMs = 100
 const acceptComplaintMs = 10_000
 
+interface Listing {
+  readonly parts: Generator<string, void>
+  /** What was sent has not left yet. */
+  isBlocked: boolean
+  isGoingOn: boolean
+}
+
 export class Driver implements SocketEvents {
   readonly serving: Promise<void>
   /** Told once nothing more will be stepped, sent or written; sockets may still be closing. */
@@ -69,6 +79,8 @@ export class Driver implements SocketEvents {
   readonly #parts: DriverParts
   readonly #tickMs: number
   readonly #queue: Event[] = []
+  /** Answers in parts, under way. */
+  readonly #listings: Map<ConnId, Listing> = new Map()
   #isStepping = false
   #isTurnAsked = false
   #isEnded = false
@@ -109,10 +121,16 @@ export class Driver implements SocketEvents {
   }
 
   unsent(conn: ConnId, lengthBytes: number): void {
+    const listing = this.#listings.get(conn)
+    if (listing !== undefined) {
+      listing.isBlocked = lengthBytes > 0
+      if (!listing.isBlocked) this.#continueSoon(conn, listing)
+    }
     this.#happen({ kind: 'unsent', conn, lengthBytes })
   }
 
   closed(conn: ConnId): void {
+    this.#endListing(conn)
     this.#happen({ kind: 'closed', conn })
   }
 
@@ -157,6 +175,7 @@ export class Driver implements SocketEvents {
       case 'setReading':
         return sockets.setReading(effect.conn, effect.to)
       case 'close':
+        this.#endListing(effect.conn)
         return sockets.close(effect.conn, effect.how)
       case 'askTurn':
         return this.#askTurn()
@@ -211,17 +230,55 @@ export class Driver implements SocketEvents {
       return
     }
     sockets.awaitAnswer(conn)
-    void answer.then(text => this.#answer(conn, text))
+    if (answer instanceof Promise) {
+      void answer.then(text => this.#answer(conn, text))
+      return
+    }
+    const listing: Listing = { parts: answer, isBlocked: false, isGoingOn: false }
+    this.#listings.set(conn, listing)
+    this.#continueSoon(conn, listing)
+  }
+
+  #continueSoon(conn: ConnId, listing: Listing): void {
+    if (listing.isGoingOn) return
+    listing.isGoingOn = true
+    setImmediate(() => {
+      listing.isGoingOn = false
+      if (!listing.isBlocked && this.#listings.has(conn) && !this.#isEnded) this.#continue(conn, listing)
+    })
+  }
+
+  #continue(conn: ConnId, listing: Listing): void {
+    const { done, value } = listing.parts.next()
+    if (done === true) {
+      this.#hangUp(conn)
+      return
+    }
+    this.#sendText(conn, value)
+    this.#continueSoon(conn, listing)
+  }
+
+  #endListing(conn: ConnId): void {
+    this.#listings.get(conn)?.parts.return()
+    this.#listings.delete(conn)
   }
 
   #answer(conn: ConnId, answer: string): void {
-    const { sockets, pool } = this.#parts
-    if (!sockets.has(conn)) return
-    const encoded = encodeUtf8(answer)
-    const chunk = pool.take(encoded.length)
+    if (!this.#parts.sockets.has(conn)) return
+    this.#sendText(conn, answer)
+    this.#hangUp(conn)
+  }
+
+  #sendText(conn: ConnId, text: string): void {
+    if (text === '') return
+    const encoded = encodeUtf8(text)
+    const chunk = this.#parts.pool.take(encoded.length)
     chunk.bytes.set(encoded)
-    sockets.send(conn, chunk, encoded.length)
-    sockets.close(conn, 'flush')
+    this.#parts.sockets.send(conn, chunk, encoded.length)
+  }
+
+  #hangUp(conn: ConnId): void {
+    this.#parts.sockets.close(conn, 'flush')
     this.closed(conn)
   }
 

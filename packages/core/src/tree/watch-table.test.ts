@@ -312,3 +312,28 @@ test('a million watches take at most 40 bytes each', { timeout: 60_000 }, () => 
   for (let slot = 0; slot < count / znodes; slot++) tree.watches.dropConnection(slot)
   expect(tree.watches.count).toBe(0)
 })
+
+test('a cursor outlives the watches it stands at, and its whole connection', () => {
+  const tree = aWatchedTree()
+  for (const path of ['/p', '/p/w', '/gone', '/p/w/c']) watch(tree, 1, path, Data)
+  const cursor = tree.watches.openCursor(1) // the last one is the first of the list
+  const pathAt = (): string => {
+    const out = new Writer()
+    tree.watches.pathInto(cursor.record, out)
+    return new Reader(out.written()).string() ?? ''
+  }
+
+  remove(tree, 1, '/p/w/c', WatcherType.Data)
+  expect(pathAt()).toBe('/gone')
+  change(tree, create('/gone')) // fires, and is gone
+  expect(pathAt()).toBe('/p/w')
+  change(tree, set('/p'))
+  expect(pathAt()).toBe('/p/w')
+  tree.watches.dropConnection(1)
+  expect(cursor.record).toBe(0)
+
+  tree.watches.closeCursor(cursor)
+  watch(tree, 1, '/p', Data)
+  remove(tree, 1, '/p', WatcherType.Data)
+  expect(cursor.record).toBe(0)
+})

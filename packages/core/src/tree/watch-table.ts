@@ -44,6 +44,12 @@ export interface DataWatchTotals {
   readonly watches: number
 }
 
+/** A place in a connection's list of watches. A watch that goes hands it on to the next, so it outlives changes. */
+export interface WatchCursor {
+  /** 0: at the end. */
+  record: number
+}
+
 export class WatchTable {
   readonly #znodes: Znodes
   readonly #records = new Slab(wordsPerRecord)
@@ -55,6 +61,7 @@ export class WatchTable {
   #ofSlot = new Int32Array(64)
   #count = 0
   #recursiveCount = 0
+  readonly #cursors: Set<WatchCursor> = new Set()
 
   constructor(znodes: Znodes) {
     this.#znodes = znodes
@@ -77,24 +84,45 @@ export class WatchTable {
     for (const head of this.#ofSlot) {
       const before = watches
       for (let record = head; record !== 0; record = this.nextOf(record)) {
-        if (!this.#isOfData(record)) continue
+        if (!this.isOfData(record)) continue
         watches += 1
-        if (this.#isFirstOfData(record)) paths += 1
+        if (this.isFirstOfData(record)) paths += 1
       }
       if (watches > before) connections += 1
     }
     return { connections, paths, watches }
   }
 
-  #isFirstOfData(record: number): boolean {
+  /** Whether no earlier one at its place {@link isOfData}. */
+  isFirstOfData(record: number): boolean {
     const records = this.#records
     let earlier = records.get(record, previousHere)
-    while (earlier !== 0 && !this.#isOfData(earlier)) earlier = records.get(earlier, previousHere)
+    while (earlier !== 0 && !this.isOfData(earlier)) earlier = records.get(earlier, previousHere)
     return earlier === 0
   }
 
-  #isOfData(record: number): boolean {
+  isOfData(record: number): boolean {
     return (this.kindsOf(record) & (dataTable | WatchKind.Recursive)) !== 0
+  }
+
+  /** @returns the slots that have watches of the data table at the place of this record, from it on */
+  dataSlotsFrom(record: number): number[] {
+    const slots: number[] = []
+    for (let here = record; here !== 0; here = this.#records.get(here, nextHere)) {
+      if (this.isOfData(here)) slots.push(this.#records.get(here, slotAndFlags) >>> 8)
+    }
+    return slots
+  }
+
+  /** At the first watch of the connection. To be closed. */
+  openCursor(slot: number): WatchCursor {
+    const cursor = { record: this.firstOf(slot) }
+    this.#cursors.add(cursor)
+    return cursor
+  }
+
+  closeCursor(cursor: WatchCursor): void {
+    this.#cursors.delete(cursor)
   }
 
   /** Bytes of records and heads; the keys of absent paths are counted in the tree's arena. */
@@ -345,7 +373,14 @@ export class WatchTable {
     if (afterOfSlot !== 0) records.set(afterOfSlot, previousOfSlot, beforeOfSlot)
     if (beforeOfSlot !== 0) records.set(beforeOfSlot, nextOfSlot, afterOfSlot)
     else this.#ofSlot[records.get(record, slotAndFlags) >>> 8] = afterOfSlot
+    if (this.#cursors.size > 0) this.#handOn(record, afterOfSlot)
     records.release(record)
+  }
+
+  #handOn(record: number, next: number): void {
+    for (const cursor of this.#cursors) {
+      if (cursor.record === record) cursor.record = next
+    }
   }
 
   #setHead(record: number, head: number): void {

@@ -105,11 +105,17 @@ function anInspection(more: Partial<Inspection> = {}): Inspection {
         [b, ['/app/e2']],
         [a, ['/app/e1']],
       ]),
-    dataWatches: () =>
-      new Map([
-        ['/app', [b, a]],
-        ['/none', [a]],
-      ]),
+    *watchesBySession() {
+      yield [{ session: b, path: '/app' }]
+      yield [
+        { session: a, path: '/app' },
+        { session: a, path: '/none' },
+      ]
+    },
+    *watchesByPath() {
+      yield [{ path: '/app', sessions: [b, a] }]
+      yield [{ path: '/none', sessions: [a] }]
+    },
     dataWatchTotals: () => ({ connections: 2, paths: 2, watches: 3 }),
     digests: () => [],
     resetServerStats: () => undefined,
@@ -144,7 +150,8 @@ function aDesk({ allowed = ['*'], said = [], timeZone = 'UTC' }: Asked = {}): Co
 function ask(word: string, asked: Asked = {}, desk: CommandDesk = aDesk(asked)): string | Promise<string> {
   const { inspection = anInspection(), argument = new Uint8Array(0) } = asked
   const number = Buffer.from(word, 'latin1').readInt32BE()
-  return desk.answer(number, argument, { inspection, now, asker: { address: '127.0.0.1', port: 1 } })
+  const answer = desk.answer(number, argument, { inspection, now, asker: { address: '127.0.0.1', port: 1 } })
+  return typeof answer === 'string' || answer instanceof Promise ? answer : [...answer].join('')
 }
 
 describe('answers are those of the Java server', () => {
@@ -309,30 +316,50 @@ describe('who may ask what', () => {
   })
 
   test.each(['wchc', 'wchp'])('%s keeps a watched text with line ends on one line', word => {
+    const nasty = '/x\n0xdead\u001b[31m'
     const inspection = anInspection({
-      dataWatches: () => new Map([['/x\n0xdead\u001b[31m', [a]]]),
+      *watchesBySession() {
+        yield [{ session: a, path: nasty }]
+      },
+      *watchesByPath() {
+        yield [{ path: nasty, sessions: [a] }]
+      },
     })
 
     expect(ask(word, { inspection })).toContain('/x\\u000a0xdead\\u001b[31m')
   })
 
-  test.each(['wchc', 'wchp'])('%s is refused before a huge list is built', word => {
+  test('wchc names a session once, however its watches are cut into parts', () => {
     const inspection = anInspection({
-      watchCount: () => 1_000_000,
-      dataWatches: () => {
+      *watchesBySession() {
+        yield [{ session: a, path: '/1' }]
+        yield []
+        yield [
+          { session: a, path: '/2' },
+          { session: b, path: '/1' },
+        ]
+      },
+    })
+
+    expect(ask('wchc', { inspection })).toBe('0x100001d12000000\n\t/1\n\t/2\n0x100001d12000001\n\t/1\n\n')
+  })
+
+  test('dump is refused before a huge list is built', () => {
+    const inspection = anInspection({
+      ephemeralCount: () => 1_000_000,
+      ephemerals: () => {
         throw new Error('the list was built')
       },
     })
 
-    expect(ask(word, { inspection })).toBe(
-      `${word} is not executed because it would list 1000000 items; the limit is 100000.\n`,
+    expect(ask('dump', { inspection })).toBe(
+      'dump is not executed because it would list 1000002 items; the limit is 100000.\n',
     )
   })
 
-  test.each(['wchc', 'wchp', 'cons', 'stat', 'dump'])('%s lists as many items as the limit allows', word => {
+  test.each(['cons', 'stat', 'dump'])('%s lists as many items as the limit allows', word => {
     const many = 99_000
     const inspection = anInspection({
-      dataWatches: () => new Map(Array.from({ length: many }, (_, i) => [`/n${i}`, [a]])),
       connections: () => Array.from({ length: many }, (_, i) => connection(i)),
       ephemerals: () => new Map([[a, Array.from({ length: many }, (_, i) => `/e${i}`)]]),
     })
@@ -353,7 +380,7 @@ describe('who may ask what', () => {
     const inspection = anInspection({
       watchCount: () => 1_500_000,
       dataWatchTotals: () => ({ connections: 50, paths: 1_000_000, watches: 1_000_000 }),
-      dataWatches: () => {
+      watchesByPath: () => {
         throw new Error('the list was built')
       },
     })

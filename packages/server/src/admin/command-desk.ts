@@ -3,7 +3,7 @@
  * are beside.
  */
 import type { Inspection, Now, Peer } from '@corral/core'
-import type { CommandDesk as Desk, Say } from '../driver.ts'
+import type { Answer, CommandDesk as Desk, Say } from '../driver.ts'
 import type { Answering, Place } from './answering.ts'
 import { sizeOfDir } from './dir-size.ts'
 import { environmentText } from './environment.ts'
@@ -39,7 +39,7 @@ export class CommandDesk implements Desk {
     wordNumber: number,
     argument: Uint8Array,
     { inspection, now, asker }: { readonly inspection: Inspection; readonly now: Now; readonly asker: Peer },
-  ): string | Promise<string> {
+  ): Answer {
     const name = wordText(wordNumber)
     const word = words.get(name)
     if (word === undefined) return ''

@@ -6,6 +6,7 @@
  */
 import type { ConnectionInfo, Inspection } from '@corral/core'
 import { hexOf, OpCode, type SessionId } from '@corral/protocol'
+import type { Answer } from '../driver.ts'
 import { escapeUnprintable } from '../log-lines.ts'
 import { zooKeeperVersion } from '../version.ts'
 import { type Answering, averageLatency, znodeCount } from './answering.ts'
@@ -17,7 +18,7 @@ export interface Word {
   readonly needsService: boolean
   /** How many items the answer lists; too many are refused. */
   readonly listed?: (inspection: Inspection) => number
-  answer(asked: Answering): string | Promise<string>
+  answer(asked: Answering): Answer
 }
 
 export const words: ReadonlyMap<string, Word> = new Map<string, Word>([
@@ -34,8 +35,8 @@ export const words: ReadonlyMap<string, Word> = new Map<string, Word>([
   ['dump', { needsService: true, listed: dumpedCount, answer: dumpText }],
   ['mntr', { needsService: true, answer: monitorText }],
   ['wchs', { needsService: true, answer: watchSummaryText }],
-  ['wchc', { needsService: true, listed: watchCount, answer: watchesBySessionText }],
-  ['wchp', { needsService: true, listed: watchCount, answer: watchesByPathText }],
+  ['wchc', { needsService: true, answer: watchesBySessionText }],
+  ['wchp', { needsService: true, answer: watchesByPathText }],
   ['hash', { needsService: true, answer: hashText }],
   [
     'srst',
@@ -65,10 +66,6 @@ function connectionCount(inspection: Inspection): number {
 
 function dumpedCount(inspection: Inspection): number {
   return inspection.ephemeralCount() + inspection.sessionCount()
-}
-
-function watchCount(inspection: Inspection): number {
-  return inspection.watchCount()
 }
 
 function versionLine(): string {
@@ -215,32 +212,29 @@ function watchSummaryText({ inspection }: Answering): string {
   return lines([`${connections} connections watching ${paths} paths`, `Total watches:${watches}`])
 }
 
-function watchesBySessionText({ inspection }: Answering): string {
-  const bySession: Map<SessionId, string[]> = new Map()
-  for (const [path, sessions] of inspection.dataWatches()) {
-    for (const session of sessions) {
-      const paths = bySession.get(session)
-      if (paths === undefined) bySession.set(session, [path])
-      else paths.push(path)
+function* watchesBySessionText({ inspection }: Answering): Generator<string, void> {
+  let last: SessionId | undefined
+  for (const part of inspection.watchesBySession()) {
+    const texts: string[] = []
+    for (const { session, path } of part) {
+      if (session !== last) texts.push(`0x${hexOf(session)}`)
+      last = session
+      texts.push(`\t${escapeUnprintable(path)}`)
     }
+    yield lines(texts)
   }
-  return lines([
-    ...[...bySession].flatMap(([session, paths]) => [
-      `0x${hexOf(session)}`,
-      ...paths.map(path => `\t${escapeUnprintable(path)}`),
-    ]),
-    '',
-  ])
+  yield '\n'
 }
 
-function watchesByPathText({ inspection }: Answering): string {
-  return lines([
-    ...[...inspection.dataWatches()].flatMap(([path, sessions]) => [
+function* watchesByPathText({ inspection }: Answering): Generator<string, void> {
+  for (const part of inspection.watchesByPath()) {
+    const texts = part.flatMap(({ path, sessions }) => [
       escapeUnprintable(path), // a watch may be set on any text, line ends included
       ...sessions.map(session => `\t0x${hexOf(session)}`),
-    ]),
-    '',
-  ])
+    ])
+    yield lines(texts)
+  }
+  yield '\n'
 }
 
 function hashText({ inspection }: Answering): string {
