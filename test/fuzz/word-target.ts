@@ -76,7 +76,10 @@ async function mustAnswer(
     const desk = new CommandDesk({ allowed, place: () => place, say: () => undefined })
     const now = { monotonicMs: watched.nowMs, wallMs: 1_700_000_000_000 }
     const asker = { address: '127.0.0.1', port: 1 }
-    const { value, ms } = timed(() => desk.answer(word, argument, { inspection, now, asker }))
+    const { value, ms } = timed(() => {
+      const made = desk.answer(word, argument, { inspection, now, asker })
+      return typeof made === 'string' || made instanceof Promise ? made : [...made].join('')
+    })
     const answer = await value
     must(answer.length <= longestAnswerBytes, 'an answer is bounded')
     must(/^[\t\n\x20-\x7e]*$/.test(answer), 'an answer is plain text')
