@@ -153,7 +153,7 @@ function* chooseStart(
   snapshots: readonly SnapshotFile[],
   logs: readonly LogFile[],
 ): Script<Start> {
-  let isFallback = false
+  let newestProblem: string | undefined
   for (const file of snapshots.toReversed()) {
     const loaded = yield* loadSnapshot({
       file,
@@ -173,28 +173,38 @@ function* chooseStart(
         (most: Zxid, id) => (id !== undefined && id > most ? id : most),
         file.zxid,
       )
-      return { tree, sessions, zxid: file.zxid, reachesTo, file, digest: trailer.digest, isFallback }
+      return {
+        tree,
+        sessions,
+        zxid: file.zxid,
+        reachesTo,
+        file,
+        digest: trailer.digest,
+        isFallback: newestProblem !== undefined,
+      }
     }
     given.say('warn', 'a snapshot cannot be used', { file: file.name, problem: loaded })
-    isFallback = true
+    newestProblem ??= `${file.name} ${loaded}`
   }
-  return startEmpty(given, { hadSnapshots: isFallback, logs })
+  return startEmpty(given, { newestProblem, logs })
 }
 
 function startEmpty(
   given: ExaminationGiven,
-  found: { readonly hadSnapshots: boolean; readonly logs: readonly LogFile[] },
+  found: { readonly newestProblem: string | undefined; readonly logs: readonly LogFile[] },
 ): Start {
   const { storage } = given.config
+  const { newestProblem } = found
   const oldest = found.logs[0]
   if (oldest !== undefined && !storage.isEmptySnapshotTrusted) {
+    const why = newestProblem === undefined ? '' : ` (${newestProblem})`
     throw refusal(
-      `no usable snapshot, but there are txn logs from ${oldest.name} on: starting empty would lose them. ` +
-        'If this server never had a snapshot (before ZooKeeper 3.5), set snapshot.trust.empty=true once',
+      `no usable snapshot, but there are txn logs from ${oldest.name} on: starting empty would lose them${why}. ` +
+        'Where they begin with the first txn of all, snapshot.trust.empty=true replays them alone, once',
     )
   }
-  if (oldest === undefined && found.hadSnapshots)
-    throw refusal('none of the snapshots is usable, and there is no txn log')
+  if (oldest === undefined && newestProblem !== undefined)
+    throw refusal(`none of the snapshots is usable (${newestProblem}), and there is no txn log`)
   return {
     tree: given.makeTree(),
     sessions: new Map(),
