@@ -1,7 +1,7 @@
 /**
- * The properties file of `-client-configuration`, as options of the shell's client. What asks for TLS or SASL is refused
- * before any connection is made: to go on without could mean plain text where TLS was asked for. It is let pass where
- * the file itself switches TLS or SASL off.
+ * The properties file of `-client-configuration`, as options of the shell's client. What asks for TLS or SASL is
+ * refused before any connection is made: to go on without could mean plain text where TLS was asked for. It is let
+ * pass where the file itself switches TLS or SASL off.
  *
  * Source: ZKClientConfig, ZKConfig and who reads them in the Java client 3.9, which is laxer: it knows no unknown key,
  * and speaks plain text where secure=true comes without the Netty socket.
@@ -26,12 +26,23 @@ const saslKey = 'zookeeper.sasl.client'
 const noTimeout = -1
 const largestNumber = 0x7fff_ffff
 
+const saslKeys: ReadonlySet<string> = new Set([
+  'zookeeper.server.realm',
+  'zookeeper.server.principal',
+  'zookeeper.kinit',
+  'sun.security.jgss.native',
+  'java.security.auth.login.config',
+])
+
 /** What the shell does not have, the keys that ask for it, and the key that says that it is not wanted. */
 const absent = {
-  TLS: { pattern: /^(zookeeper\.)?ssl\./, switchedBy: secureKey, otherwise: 'connects in plain text' },
+  TLS: {
+    isAskedBy: (key: string) => /^(zookeeper\.)?ssl\./.test(key),
+    switchedBy: secureKey,
+    otherwise: 'connects in plain text',
+  },
   SASL: {
-    pattern:
-      /^(zookeeper\.sasl\..+|zookeeper\.server\.(realm|principal)|zookeeper\.kinit|sun\.security\.jgss\.native|java\.security\.auth\.login\.config)$/,
+    isAskedBy: (key: string) => key.startsWith('zookeeper.sasl.') || saslKeys.has(key),
     switchedBy: saslKey,
     otherwise: 'connects without',
   },
@@ -110,7 +121,7 @@ class SettingsReader {
 
   #readOther(property: Property): void {
     for (const what of ['TLS', 'SASL'] as const) {
-      if (absent[what].pattern.test(property.key)) return this.#refuse(property, what)
+      if (absent[what].isAskedBy(property.key)) return this.#refuse(property, what)
     }
     this.warnings.push(`${this.#at(property)} is not known, and passed over`)
   }

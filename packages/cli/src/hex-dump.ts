@@ -1,4 +1,8 @@
-/** Bytes as a table, sixteen a row; nothing for no bytes. Source: ByteBufUtil.prettyHexDump of Netty, which zkCli uses. */
+/**
+ * Bytes as a table, sixteen a row; nothing for no bytes.
+ *
+ * Source: ByteBufUtil.prettyHexDump of Netty, which zkCli uses.
+ */
 export function hexDump(bytes: Uint8Array): string {
   if (bytes.length === 0) return ''
   const rows = []

@@ -21,7 +21,7 @@ export async function runPipe(shell: Shell, { stdin }: Terminal): Promise<void> 
 export class Prompt {
   readonly #terminal: Terminal
   readonly #history: HistoryFile | undefined
-  /** From {@link run} on. Before, the terminal is its own: Ctrl-C ends a program that waits for its first connection. */
+  /** From {@link run} on. Before, Ctrl-C is the terminal's own, and ends a program that waits for its first connection. */
   #lines: Interface | undefined
   #shell: Shell | undefined
   /** A command is running: nobody is typing. */
@@ -85,7 +85,7 @@ export class Prompt {
     })
   }
 
-  /** The terminal is read on while a command runs, or Ctrl-C would not be heard: lines typed ahead wait, and are shown again. */
+  /** Read on while a command runs, or Ctrl-C would not be heard: lines typed ahead wait, and are shown again. */
   #onLine(shell: Shell, line: string): void {
     this.#history?.add(line)
     this.#typed.push(line)

@@ -43,7 +43,10 @@ export interface ClientOptions {
    */
   readonly restoresWatches?: boolean | undefined
   readonly onState?: ((change: StateChange) => void) | undefined
-  /** Every reply to a call that is still waited for, in order, before its promise settles: for history checkers and tracing. */
+  /**
+   * Every reply to a call that is still waited for, in order, before its promise settles: for history checkers and
+   * tracing.
+   */
   readonly onReply?: ((reply: ObservedReply) => void) | undefined
   /** Every watch event as it came, watched by anyone or not, before any listener. */
   readonly onEvent?: ((event: ObservedEvent) => void) | undefined

@@ -69,6 +69,18 @@ describe('connecting', () => {
     expect(await call).toEqual(someStat)
   })
 
+  test('begins with an authentication, but not with those that it is made with', async () => {
+    const { client, server } = aClient('a', { auth: [{ scheme: 'ip', auth: '' }] })
+    expect(server.opened).toEqual([])
+    const authenticating = client.addAuth('digest', 'u:p')
+
+    server.accept()
+    server.answer()
+    server.answer()
+
+    await expect(authenticating).resolves.toBeUndefined()
+  })
+
   test.each<[string, ClientOptions]>([
     ['sessionTimeoutMs', { sessionTimeoutMs: 0 }],
     ['sessionTimeoutMs', { sessionTimeoutMs: Number.NaN }],

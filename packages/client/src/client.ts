@@ -93,7 +93,9 @@ export class Client implements AsyncDisposable {
     this.#requests = new Requests(address.chroot)
     this.#session = new Session(address, options)
     // A refusal ends the session, which tells everybody.
-    for (const { scheme, auth } of options.auth ?? []) this.addAuth(scheme, auth).catch(() => undefined)
+    for (const { scheme, auth } of options.auth ?? []) {
+      this.#session.authenticate(scheme, authBytes(auth), {}).catch(() => undefined)
+    }
   }
 
   /** Path below which this client lives; '' for none. */
@@ -235,7 +237,11 @@ export class Client implements AsyncDisposable {
     return { acl, stat, zxid: reply.zxid }
   }
 
-  /** `version` is compared with the Stat's `aversion`. @throws NoNodeError, BadVersionError, InvalidAclError, NoAuthError */
+  /**
+   * `version` is compared with the Stat's `aversion`.
+   *
+   * @throws NoNodeError, BadVersionError, InvalidAclError, NoAuthError
+   */
   async setAcl(path: string, acl: readonly Acl[], options: VersionOptions = {}): Promise<Stat> {
     const request = this.#requests.setAcl(path, acl, options.version)
     return bodyOf(await this.#ask(request, path, options), 'stat').stat
@@ -399,7 +405,9 @@ export class Client implements AsyncDisposable {
    * does is told all the same
    */
   async addAuth(scheme: string, auth: Uint8Array | string | null, options: CallOptions = {}): Promise<void> {
-    await this.#session.authenticate(legalScheme(scheme), authBytes(auth), options)
+    const identity = [legalScheme(scheme), authBytes(auth)] as const
+    if (options.signal?.aborted !== true) this.#session.start()
+    await this.#session.authenticate(...identity, options)
   }
 
   /** The ensemble's configuration text, from outside any chroot. */

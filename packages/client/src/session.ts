@@ -139,11 +139,16 @@ export class Session {
     return () => this.#stateListeners.delete(listener)
   }
 
-  /** Starts connecting, if that was not done yet, and waits until the session is connected. */
+  /** Begins connecting, if that was not done yet. */
+  start(): void {
+    if (this.#machine.server === undefined) this.#driver.dispatch({ kind: 'start' })
+  }
+
+  /** Begins connecting, if that was not done yet, and waits until the session is connected. */
   async connect({ signal, timeoutMs = this.sessionTimeoutMs }: ConnectOptions = {}): Promise<void> {
     signal?.throwIfAborted()
     legalWaitMs(timeoutMs)
-    this.#driver.dispatch({ kind: 'start' })
+    this.start()
     if (isConnected(this.#state)) return
     if (isOver(this.#state)) throw this.#overError()
     await this.#untilConnected(timeoutMs, signal)
@@ -166,11 +171,13 @@ export class Session {
     })
   }
 
-  /** Sends a request, as soon as there is a connection, which it asks for if nobody did; rejects with the {@link ZkError} of what came of it, or with the signal's reason. */
+  /**
+   * Sends a request, as soon as there is a connection, which it asks for if nobody did; rejects with the {@link ZkError}
+   * of what came of it, or with the signal's reason.
+   */
   ask(request: Request, about: Asked): Promise<Reply> {
     const { path, signal, watch, removesWatches } = about
-    if (this.#machine.server === undefined && signal?.aborted !== true)
-      this.#driver.dispatch({ kind: 'start' })
+    if (signal?.aborted !== true) this.start()
     const call = this.#nextId()
     if (watch === undefined || !('path' in request)) {
       const waiting = { op: request.kind, path, signal, request, watcher: undefined, removesWatches }
@@ -186,7 +193,7 @@ export class Session {
     return this.#begin(waiting, { kind: 'call', call, request, watch: { kind: watch.kind, watcher } })
   }
 
-  /** Authenticates this and all later connections. */
+  /** Authenticates this and all later connections, and makes none. */
   authenticate(scheme: string, auth: Uint8Array | null, { signal }: CallOptions): Promise<Reply> {
     const waiting = { op: 'auth', path: undefined, signal, request: undefined, watcher: undefined }
     return this.#begin(waiting, { kind: 'auth', call: this.#nextId(), scheme, auth })
