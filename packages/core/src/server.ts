@@ -172,18 +172,24 @@ export class Server {
   // ---- connections
 
   #onOpened(conn: ConnId, peer: Peer): void {
-    const { maxClientCnxns, maxCnxns } = this.#config
-    const isTooMany =
-      (maxClientCnxns > 0 && this.#connections.countOf(peer.address) >= maxClientCnxns) ||
-      (maxCnxns > 0 && this.#connections.size >= maxCnxns)
-    if (isTooMany || this.#life === 'stopping') {
+    const full = this.#fullFor(peer)
+    if (full !== undefined || this.#life === 'stopping') {
       this.#counters.connectionsRejected++
-      if (isTooMany)
-        this.#say('warn', 'too many connections', { address: peer.address, limit: maxClientCnxns })
+      if (full !== undefined) this.#say('warn', 'too many connections', { address: peer.address, ...full })
       this.#emit({ kind: 'close', conn, how: 'abort' })
       return
     }
     this.#sessionless.add(this.#connections.add(conn, peer, this.#now))
+  }
+
+  /** @returns the key whose limit is reached */
+  #fullFor({ address }: Peer): { readonly key: string; readonly limit: number } | undefined {
+    const { maxClientCnxns, maxCnxns } = this.#config
+    if (maxClientCnxns > 0 && this.#connections.countOf(address) >= maxClientCnxns)
+      return { key: 'maxClientCnxns', limit: maxClientCnxns }
+    return maxCnxns > 0 && this.#connections.size >= maxCnxns
+      ? { key: 'maxCnxns', limit: maxCnxns }
+      : undefined
   }
 
   #onClosed(conn: ConnId): void {

@@ -1,4 +1,4 @@
-/** `envi`, and the lines that a start logs. What only a JVM has is `<NA>`, as the Java server prints what it cannot know. */
+/** `envi`. What only a JVM has is `<NA>`, as the Java server prints what it cannot know. */
 import { arch, homedir, hostname, release, tmpdir, type, userInfo } from 'node:os'
 import { zooKeeperVersion } from '../version.ts'
 
