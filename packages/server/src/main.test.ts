@@ -155,6 +155,20 @@ for (const name of ['fsync', 'fdatasync']) fs[name] = (_, ended) => setTimeout(e
     expect(stdout.match(/"what":"stopp\w+"/g)).toEqual(['"what":"stopping"', '"what":"stopped"'])
   })
 
+  test('SIGTERM ends a start that is not done yet, with 0', async () => {
+    const preload = `${aDir()}.cjs`
+    writeFileSync(preload, `require('node:fs').readdir = () => process.kill(process.pid, 'SIGTERM')\n`)
+    const environment = { NODE_OPTIONS: `--require ${preload}` }
+
+    const { exitCode, stdout } = await run(
+      ['server', '--client-port', '0', '--data-dir', aDir()],
+      environment,
+    ).ended
+
+    expect(exitCode).toBe(0)
+    expect(stdout.match(/"what":"\w+"/g)).toEqual(['"what":"stopping"', '"what":"stopped"'])
+  })
+
   test('SIGHUP, which would reload other servers, is said to mean nothing', async () => {
     const server = run(['server', '--client-port', '0', '--data-dir', aDir()])
     await server.line('serving')

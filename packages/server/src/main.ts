@@ -131,9 +131,13 @@ async function run({ core, process: settings, notices }: Configuration): Promise
     onLog({ wallMs: Date.now(), level, what: 'configuration', fields })
   }
   let server: RunningServer | undefined
+  const endStopped = (): never => {
+    onLog({ wallMs: Date.now(), level: 'info', what: 'stopped', fields: {} })
+    return endWith(ExitCode.Ok)
+  }
   obeySignals(onLog, () => {
     if (server === undefined)
-      endWith(ExitCode.Ok) // nothing was accepted yet
+      endStopped() // nothing was accepted yet
     else void server.stop()
   })
   try {
@@ -165,8 +169,7 @@ async function run({ core, process: settings, notices }: Configuration): Promise
     if (await isDiskStuck()) process.kill(process.pid, 'SIGKILL')
     return endWith(end.exitCode)
   }
-  onLog({ wallMs: Date.now(), level: 'info', what: 'stopped', fields: {} })
-  return endWith(ExitCode.Ok)
+  return endStopped()
 }
 
 /** @param stop - called once: a second signal, as Ctrl-C under npm is, changes nothing about a stop that has begun */
