@@ -6,6 +6,7 @@ import {
   ClientClosedError,
   ConnectionLossError,
   NoWatcherError,
+  PersistentWatch,
   SessionExpiredError,
   Watch,
   WatchOverflowError,
@@ -189,6 +190,25 @@ describe('watches', () => {
     expect(server.answer()).toEqual({ kind: 'removeWatches', path: '/x', type: WatcherType.Any })
 
     await closing
+  })
+
+  test('a persistent one that is removed has ended, even if its listener throws at that', async () => {
+    const watch = new PersistentWatch({
+      path: '/x',
+      isRecursive: false,
+      maxQueuedEvents: 1,
+      onEvent: () => {
+        throw new Error('my mistake')
+      },
+      close: () => Promise.resolve(),
+    })
+    const next = watch[Symbol.asyncIterator]().next()
+
+    expect(() => watch.onWatchEvent({ type: 'PersistentWatchRemoved', path: '/x', zxid: undefined })).toThrow(
+      'my mistake',
+    )
+
+    expect(await next).toEqual({ done: true, value: undefined })
   })
 
   test('can be removed here when the server is gone', async () => {

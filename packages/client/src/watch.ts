@@ -146,9 +146,12 @@ export class PersistentWatch implements WatchHandler, AsyncIterable<WatchEvent>,
   /** @internal */
   onWatchEvent(event: WatchEvent): void {
     if (this.#end !== undefined) return
-    if (this.#onEvent !== undefined) this.#onEvent(event)
-    else this.#enqueue(event)
-    if (event.type === 'PersistentWatchRemoved') this.#finish(undefined)
+    try {
+      if (this.#onEvent !== undefined) this.#onEvent(event)
+      else this.#enqueue(event)
+    } finally {
+      if (event.type === 'PersistentWatchRemoved') this.#finish(undefined)
+    }
   }
 
   /** @internal */
