@@ -359,7 +359,10 @@ describe('the mark', () => {
   }
 
   test('moves at a tick to the end of what is durable, without a sync, and only when it must', () => {
-    const { disk, end, run } = written(0)
+    const { disk, run } = written(1)
+    run.append(create)
+    run.untilIdle()
+    const end = disk.bytesOf('log', 'log.1').length
     disk.asked.length = 0
 
     run.tickAt(run.now.monotonicMs + 100)

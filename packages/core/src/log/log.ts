@@ -6,15 +6,7 @@
  * The session table is the server's. Recovery fills it; a snapshot writes it as it is, so it must hold the sessions as
  * of the last txn applied.
  */
-import {
-  assert,
-  noSession,
-  noZxid,
-  type SessionId,
-  type Space,
-  type Writer,
-  type Zxid,
-} from '@corral/protocol'
+import { assert, noZxid, type SessionId, type Space, type Writer, type Zxid } from '@corral/protocol'
 import { longestTxnBytes, type ServerConfig } from '../config.ts'
 import type { DiskResult, OpId } from '../disk.ts'
 import type { Effect } from '../effects.ts'
@@ -22,7 +14,7 @@ import type { Now } from '../events.ts'
 import type { Random } from '../random.ts'
 import type { DataTree } from '../tree/data-tree.ts'
 import { type Recovered, recover, refuseUndeclared } from './recovery.ts'
-import { hasInitializeMarker, noteRun, removeInitializeMarker, sessionBound } from './run-state.ts'
+import { hasInitializeMarker, RunNote, removeInitializeMarker, sessionBound } from './run-state.ts'
 import { type DiskFailure, DiskOps, type Script, type StorageRefusal } from './script.ts'
 import { Snapshots } from './snapshots.ts'
 import { TxnLog } from './txn-log.ts'
@@ -74,12 +66,11 @@ export class Log {
   readonly #ops: DiskOps
   readonly #txnLog: TxnLog
   readonly #snapshots: Snapshots
+  readonly #note: RunNote
   #phase: Phase = 'new'
   #report: LogReport = nothing
   #durable: Zxid = noZxid
   #digestMismatches = 0
-  /** Above every session id of this server's making. */
-  #sessionBound: SessionId = noSession
 
   constructor(given: LogGiven) {
     const { config, emit } = given
@@ -110,7 +101,14 @@ export class Log {
       maybe: label => given.maybe(label),
       tree: () => given.tree(),
       durableZxid: () => this.#durable,
-      stopped: now => this.#close(now),
+      stopped: now => this.#note.whenQuiet(now, later => this.#close(later)),
+    })
+    this.#note = new RunNote({
+      ops: this.#ops,
+      failed: ({ message }) => {
+        const what = 'the note of this run could not be brought up to date'
+        emit({ kind: 'say', level: 'error', what, fields: { problem: message } })
+      },
     })
   }
 
@@ -136,7 +134,10 @@ export class Log {
 
   tick(now: Now): LogReport {
     if (this.#phase === 'running' || this.#phase === 'stopping') this.#txnLog.tick(now)
-    if (this.#phase === 'running') this.#snapshots.tick(now)
+    if (this.#phase === 'running') {
+      this.#snapshots.tick(now)
+      this.#note.tick(now, { newest: this.#txnLog.segmentFirst, lastZxid: this.#durable })
+    }
     return this.#takeReport()
   }
 
@@ -204,8 +205,8 @@ export class Log {
     if (recovered.loaded !== undefined) this.#snapshots.noteVerified(recovered.loaded)
     if (recovered.snapshot === 'now') yield* this.#snapshots.take()
     if (!recovered.isNew) yield* this.#snapshots.purge()
-    this.#sessionBound = sessionBound(config.serverId, wallMs, recovered.maxSessionId)
-    yield* noteRun({ state: 'running', sessionBound: this.#sessionBound, lastZxid: recovered.lastZxid })
+    const bound = sessionBound(config.serverId, wallMs, recovered.maxSessionId)
+    yield* this.#note.make(bound, recovered.lastZxid)
     if (isDeclaredNew) yield* removeInitializeMarker()
     return recovered
   }
@@ -232,7 +233,7 @@ export class Log {
 
   *#endRun(): Script<void> {
     yield* this.#txnLog.closeSegment()
-    yield* noteRun({ state: 'clean', sessionBound: this.#sessionBound, lastZxid: this.#durable })
+    yield* this.#note.end(this.#durable)
   }
 
   #stopped(): void {

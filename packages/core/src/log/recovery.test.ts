@@ -79,6 +79,19 @@ describe('a directory that ends before what the last run held', () => {
     })
   })
 
+  test('is refused after a kill as well, from the tick on that follows the first txn of a log', () => {
+    const run = started(new CrashDisk(), { txnLogSizeLimitBytes: 300 })
+    for (let round = 0; round < 3; round++) {
+      written(run, 5)
+      run.tickAt(run.now.monotonicMs + 100)
+      run.untilIdle()
+    }
+    const { disk } = run
+    disk.drop('log', 'log.b')
+
+    expect(restarted(disk).fatal?.reason).toMatch(/end at zxid 0xa.*has held all up to 0xf/)
+  })
+
   test('is taken when the note is gone, or is of a version that noted no zxid', () => {
     const { disk } = stopped(written(started(new CrashDisk()), 5))
     disk.drop('log', 'log.1')
@@ -190,4 +203,36 @@ test('a snapshot that cannot be read is closed', () => {
   expect(run.fatal).toBeDefined()
   const opened = disk.asked.filter(({ call }) => call === 'open').length
   expect(disk.asked.filter(({ call }) => call === 'close')).toHaveLength(opened)
+})
+
+describe('the note of a run that is being written', () => {
+  function noting(): LogRun {
+    const run = written(started(new CrashDisk()), 5)
+    run.tickAt(run.now.monotonicMs + 100)
+    return run
+  }
+
+  test('is waited for by an orderly stop', () => {
+    const run = noting()
+    run.stop()
+    run.untilIdle()
+
+    expect(Buffer.from(run.disk.bytesOf('logRoot', 'corral.state')).toString()).toMatch(/^clean\n.*\n0x5\n$/)
+  })
+
+  test('may fail, and is tried again with the next log', () => {
+    const run = started(new CrashDisk(), { txnLogSizeLimitBytes: 300 })
+    run.disk.isFailing = call => call.call === 'open' && call.dir === 'logRoot'
+    written(run, 5).tickAt(run.now.monotonicMs + 100)
+    run.untilIdle()
+    run.disk.isFailing = () => false
+    expect(run.said.map(({ what }) => what)).toContain('the note of this run could not be brought up to date')
+    written(run, 5).tickAt(run.now.monotonicMs + 100)
+    run.untilIdle()
+
+    expect(run.fatal).toBeUndefined()
+    expect(Buffer.from(run.disk.bytesOf('logRoot', 'corral.state')).toString()).toMatch(
+      /^running\n.*\n0xa\n$/,
+    )
+  })
 })

@@ -8,13 +8,15 @@
  * ended and logs are purged, so that after a step back of the clock nothing else would keep ids from being made again.
  *
  * The zxid is the last one that was durable when the note was made. A directory that ends before it lacks a file: a log
- * that was removed leaves no gap if it was the newest.
+ * that was removed leaves no gap if it was the newest. Hence the note is made anew when another log file was begun, a
+ * tick later at most, beside the work.
  */
 import {
   decodeUtf8,
   encodeUtf8,
   firstSessionId,
   hexOf,
+  noSession,
   noZxid,
   type SessionId,
   serverId,
@@ -22,7 +24,8 @@ import {
   type Zxid,
   zxid,
 } from '@corral/protocol'
-import { close, list, open, read, remove, type Script, syncDir, writeWhole } from './script.ts'
+import type { Now } from '../events.ts'
+import { close, type DiskOps, list, open, read, remove, type Script, syncDir, writeWhole } from './script.ts'
 
 export interface LastRun {
   /** unknown: this server did not run on the directory, or the note was not copied along. */
@@ -85,13 +88,71 @@ export function sessionBound(server: bigint, wallMs: number, highest: SessionId 
   return sessionId((highest !== 0n && highest > first ? highest : first) + idsPerRun)
 }
 
-export function* noteRun(note: {
+function* noteRun(note: {
   readonly state: 'clean' | 'running'
   readonly sessionBound: SessionId
   readonly lastZxid: Zxid
 }): Script<void> {
   const text = `${note.state}\n0x${hexOf(note.sessionBound)}\n0x${hexOf(note.lastZxid)}\n`
   yield* writeWhole({ dir: 'logRoot', name: stateName, bytes: encodeUtf8(text) })
+}
+
+export interface RunNoteGiven {
+  readonly ops: DiskOps
+  /** It costs nothing but that a missing file may go unnoticed. */
+  failed(failure: Error): void
+}
+
+/** The note of the run that is under way. */
+export class RunNote {
+  readonly #given: RunNoteGiven
+  #sessionBound: SessionId = noSession
+  /** The newest log file that it knows of begins with this txn. */
+  #newestLog: Zxid = noZxid
+  #isWriting = false
+  #whenQuiet: ((now: Now) => void) | undefined
+
+  constructor(given: RunNoteGiven) {
+    this.#given = given
+  }
+
+  /** The run begins. */
+  *make(sessionBound: SessionId, lastZxid: Zxid): Script<void> {
+    this.#sessionBound = sessionBound
+    this.#newestLog = lastZxid
+    yield* noteRun({ state: 'running', sessionBound, lastZxid })
+  }
+
+  /** @param log.newest - the first txn of the newest log file */
+  tick(now: Now, log: { readonly newest: Zxid; readonly lastZxid: Zxid }): void {
+    if (this.#isWriting || log.newest <= this.#newestLog || log.lastZxid < log.newest) return
+    this.#isWriting = true
+    this.#newestLog = log.newest
+    const note = { state: 'running', sessionBound: this.#sessionBound, lastZxid: log.lastZxid } as const
+    this.#given.ops.run(now, noteRun(note), {
+      done: later => this.#written(later),
+      failed: (later, failure) => {
+        this.#given.failed(failure)
+        this.#written(later)
+      },
+    })
+  }
+
+  /** An orderly end. Only when {@link whenQuiet}. */
+  *end(lastZxid: Zxid): Script<void> {
+    yield* noteRun({ state: 'clean', sessionBound: this.#sessionBound, lastZxid })
+  }
+
+  /** @param then - called when nothing of it is on its way */
+  whenQuiet(now: Now, then: (now: Now) => void): void {
+    if (this.#isWriting) this.#whenQuiet = then
+    else then(now)
+  }
+
+  #written(now: Now): void {
+    this.#isWriting = false
+    this.#whenQuiet?.(now)
+  }
 }
 
 /** After a repair the directory may end earlier: nothing is missing because of it. */

@@ -29,6 +29,7 @@ import {
   logRecordHeadBytes,
   lowWord,
   makeSpace,
+  noZxid,
   type Space,
   Writer,
   type Zxid,
@@ -99,10 +100,10 @@ export class TxnLog {
   /** Where the record being written begins in `#filling`, or -1. */
   #recordFrom = -1
   #stagedCount = 0
-  #stagedFirst: Zxid = zxid(0n)
+  #stagedFirst: Zxid = noZxid
   #flyingCount = 0
-  #flyingFirst: Zxid = zxid(0n)
-  #flyingLast: Zxid = zxid(0n)
+  #flyingFirst: Zxid = noZxid
+  #flyingLast: Zxid = noZxid
   #hasAskedTurn = false
   #isFlying = false
   #isHeldByFill = false
@@ -117,6 +118,8 @@ export class TxnLog {
   #lastLow = 0
 
   #segment: OpenedFile | undefined
+  /** The first txn of the segment, which may not be durable yet. */
+  segmentFirst: Zxid = noZxid
   /** End of what is durable in the segment: where the next batch goes. */
   #segmentEnd = 0
   readonly #fill: ZeroFill
@@ -275,6 +278,7 @@ export class TxnLog {
     this.#ops.run(now, openSegment({ old, first: this.#flyingFirst }), {
       done: (later, segment) => {
         this.#segment = segment
+        this.segmentFirst = this.#flyingFirst
         this.#segmentEnd = fileHeaderBytes
         this.#marked = fileHeaderBytes
         this.#fill.begin(segment)
