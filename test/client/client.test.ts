@@ -14,6 +14,7 @@ import {
   type ObservedEvent,
   type ObservedReply,
   Perm,
+  RequestTimeoutError,
   readAcl,
   SessionExpiredError,
   type SessionState,
@@ -384,6 +385,20 @@ function suite(start: () => Promise<InteropServer>): void {
     proxy.mend()
     await zk.connect()
     expect(await zk.exists('/c')).toBeUndefined()
+  })
+
+  test('a call that is not answered in time is given up with its connection, and the session goes on', async () => {
+    const { zk, proxy } = await openBehindProxy({ requestTimeoutMs: 200 })
+    const { sessionId } = zk
+    proxy.silence()
+
+    await expect(zk.create('/late')).rejects.toBeInstanceOf(RequestTimeoutError)
+    expect(zk.state).toBe('disconnected')
+
+    proxy.mend()
+    await zk.connect()
+    expect(zk.sessionId).toBe(sessionId)
+    expect(await zk.exists('/late')).toBeDefined()
   })
 
   test('a silent server is left in time', async () => {
