@@ -1,13 +1,13 @@
 /** `./corral server` as an operator meets it: how it ends, what it says, what it returns. */
-import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmdirSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmdirSync, watch } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { OpCode, openAcl, Xid } from '@corral/protocol'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { type CorralProcess, runCorral } from '../interop/corral-server.ts'
+import { type CorralProcess, corralCommand, runCorral } from '../interop/corral-server.ts'
 import { RawClient } from '../interop/raw-client.ts'
 import { describeUnless } from '../interop/software.ts'
 
@@ -105,6 +105,47 @@ test('a zoo.cfg that is not there ends it with 2 and is named', async () => {
 
   expect((await started.exited).code).toBe(2)
   expect(started.output()).toContain('missing.cfg')
+})
+
+const noTerminal = existsSync('/usr/bin/script')
+  ? []
+  : ['there is no `script` to make a terminal with; apt-get install bsdutils']
+
+describeUnless(noTerminal, 'on a terminal', () => {
+  test('it stops in order when the terminal goes', async () => {
+    const dataDir = join(root, 'data')
+    const command = `${corralCommand} server --client-port 0 --data-dir ${dataDir}`
+    const terminal = spawn('/usr/bin/script', ['-qc', command, '/dev/null'], { cwd: root })
+    const port = await new Promise<number>(resolve => {
+      let output = ''
+      terminal.stdout.on('data', text => {
+        output += text
+        const found = /serves 127\.0\.0\.1:(\d+) /.exec(output)
+        if (found !== null) resolve(Number(found[1]))
+      })
+    })
+    const { client } = await RawClient.connect(port)
+    await client.request(1, create('/kept', Buffer.from('value')))
+
+    terminal.kill('SIGKILL')
+
+    expect(await client.until(() => client.isClosed, 5_000)).toBe(true)
+    expect(await stateOnce(dataDir, state => !state.startsWith('running'))).toMatch(/^clean\n/)
+  })
+
+  /** What the server notes last, once it does; nobody sees its end otherwise. */
+  function stateOnce(dataDir: string, isWanted: (state: string) => boolean): Promise<string> {
+    return new Promise(resolve => {
+      const look = (): void => {
+        const state = readFileSync(join(dataDir, 'corral.state'), 'utf8')
+        if (!isWanted(state)) return
+        watcher.close()
+        resolve(state)
+      }
+      const watcher = watch(dataDir, look)
+      look()
+    })
+  }
 })
 
 /** File systems of a kind of their own can be had by whoever may mount: root, but not in every container. */

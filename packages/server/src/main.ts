@@ -118,8 +118,14 @@ const readReasons: Readonly<Record<string, string>> = {
 async function run({ core, process: settings, notices }: Configuration): Promise<void> {
   const stalls = stallReport()
   const onLog = lineWriter(settings)
+  let isTerminalGone = false
   const endWith = (exitCode: number): never => {
     stalls.print()
+    if (isTerminalGone) {
+      // Node wants to restore a terminal when it exits, and aborts where there is none.
+      process.removeAllListeners('SIGHUP')
+      process.kill(process.pid, 'SIGHUP')
+    }
     process.exit(exitCode)
   }
   process.on('uncaughtException', error => {
@@ -135,7 +141,8 @@ async function run({ core, process: settings, notices }: Configuration): Promise
     onLog({ wallMs: Date.now(), level: 'info', what: 'stopped', fields: {} })
     return endWith(ExitCode.Ok)
   }
-  obeySignals(onLog, () => {
+  obeySignals(onLog, signal => {
+    isTerminalGone = signal === 'SIGHUP'
     if (server === undefined)
       endStopped() // nothing was accepted yet
     else void server.stop()
@@ -173,13 +180,13 @@ async function run({ core, process: settings, notices }: Configuration): Promise
 }
 
 /** @param stop - called once: a second signal, as Ctrl-C under npm is, changes nothing about a stop that has begun */
-function obeySignals(onLog: (line: LogLine) => void, stop: () => void): void {
+function obeySignals(onLog: (line: LogLine) => void, stop: (signal: string) => void): void {
   let isStopping = false
   const stopFor = (signal: string): void => {
     if (isStopping) return
     isStopping = true
     onLog({ wallMs: Date.now(), level: 'info', what: 'stopping', fields: { signal } })
-    stop()
+    stop(signal)
   }
   process.on('SIGTERM', stopFor)
   process.on('SIGINT', stopFor)
