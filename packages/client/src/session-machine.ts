@@ -18,7 +18,8 @@
  * While a read-only server serves a session that has others to go to, it looks for one that can be written to, and
  * leaves for the first it finds (`read-write-search.ts`).
  *
- * In any phase but live: 4/3 of the timeout without hearing from a server ends the session as expired.
+ * In any phase but live: 4/3 of the timeout without hearing from a server ends the session as expired. A request that
+ * waits longer than `requestTimeoutMs` for its answer costs the connection.
  *
  * Invariants: nothing is written between ConnectRequest and its response (a reset must not overtake the
  * answer that the session expired). A request is written at most once. Every call is settled exactly once,
