@@ -46,3 +46,15 @@ test('a malformed escape names its line', () => {
 test('a continuation at the end of the text ends there', () => {
   expect(parseProperties('a=1\\').properties).toEqual([{ key: 'a', value: '1', line: 1 }])
 })
+
+test.each([
+  ['\\\n', []],
+  ['\\\n# a comment\na=1', [['a', '1', 3]]],
+  ['\\\r\n  a=1', [['a', '1', 2]]],
+  ['a\\\n# no comment', [['a#', 'no comment', 1]]],
+  ['\u00a0a = \\u0020b\u00a0', [['\u00a0a', 'b\u00a0', 1]]],
+])('%j is read as Java does', (text, expected) => {
+  const { properties } = parseProperties(text)
+
+  expect(properties.map(({ key, value, line }) => [key, value, line])).toEqual(expected)
+})

@@ -25,8 +25,8 @@ export function parseProperties(text: string): PropertiesText {
   for (const { line, content } of logicalLines(text.replace(byteOrderMark, ''))) {
     const split = separatorOf(content)
     try {
-      const key = withoutEscapes(content.slice(0, split.keyEnd)).trim()
-      const value = withoutEscapes(content.slice(split.valueStart)).trim()
+      const key = trimmed(withoutEscapes(content.slice(0, split.keyEnd)))
+      const value = trimmed(withoutEscapes(content.slice(split.valueStart)))
       properties.push({ key, value, line })
     } catch (error) {
       if (!(error instanceof MalformedEscape)) throw error
@@ -45,16 +45,22 @@ class MalformedEscape extends Error {}
 function* logicalLines(text: string): Generator<{ line: number; content: string }> {
   const lines = text.split(/\r\n|\r|\n/)
   for (let i = 0; i < lines.length; i++) {
-    const line = i + 1
-    let content = withoutLeadingBlanks(lines[i] ?? '')
-    if (content === '' || content.startsWith('#') || content.startsWith('!')) continue
+    let line = i + 1
+    let content = contentOf(lines[i])
     while (isContinued(content)) {
       i++
-      content = content.slice(0, -1) + withoutLeadingBlanks(lines[i] ?? '')
-      if (i >= lines.length) break
+      content = content.slice(0, -1)
+      if (content === '') line = i + 1 // nothing has begun: what follows may be a comment
+      content = content === '' ? contentOf(lines[i]) : content + withoutLeadingBlanks(lines[i] ?? '')
     }
-    yield { line, content }
+    if (content !== '') yield { line, content }
   }
+}
+
+/** Of a line that begins something: nothing if it is a comment. */
+function contentOf(line: string | undefined): string {
+  const content = withoutLeadingBlanks(line ?? '')
+  return /^[#!]/.test(content) ? '' : content
 }
 
 function withoutLeadingBlanks(line: string): string {
@@ -86,4 +92,12 @@ function withoutEscapes(text: string): string {
     if (!/^u[0-9a-fA-F]{4}$/.test(escaped)) throw new MalformedEscape('Malformed \\uxxxx encoding.')
     return String.fromCharCode(Number.parseInt(escaped.slice(1), 16))
   })
+}
+
+/** As Java trims: controls and blanks, and not the blanks of other alphabets. */
+function trimmed(text: string): string {
+  let [from, to] = [0, text.length]
+  while (from < to && text.charCodeAt(from) <= 0x20) from++
+  while (from < to && text.charCodeAt(to - 1) <= 0x20) to--
+  return text.slice(from, to)
 }
