@@ -24,6 +24,7 @@ export async function startCorral(options: ServerOptions = {}): Promise<InteropS
   const settings: ServerSettings = { ...defaultOptions, ...options }
   const lines: string[] = []
   const server = await startServer({
+    port: settings.port ?? 0,
     storage: options.dataDir === undefined ? 'memory' : { dataDir: options.dataDir },
     config: {
       tickTimeMs: settings.tickTimeMs,
@@ -57,7 +58,7 @@ export async function startCorralProcess(options: ServerOptions = {}): Promise<I
   const root = await mkdtemp(join(tmpdir(), 'corral-process-'))
   const dataDir = options.dataDir ?? join(root, 'data')
   const configFile = join(root, 'zoo.cfg')
-  await writeFile(configFile, configText(settings, dataDir, 0))
+  await writeFile(configFile, configText(settings, dataDir, settings.port ?? 0))
   const running = runCorral([
     'server',
     configFile,

@@ -16,6 +16,8 @@ export interface InteropServer {
 }
 
 export interface ServerOptions {
+  /** Any free one unless given. */
+  readonly port?: number
   readonly tickTimeMs?: number
   readonly minSessionTimeoutMs?: number
   readonly maxSessionTimeoutMs?: number

@@ -28,7 +28,7 @@ export async function startJavaServer(options: ServerOptions = {}): Promise<Inte
   const root = await mkdtemp(join(tmpdir(), 'corral-java-'))
   const dataDir = options.dataDir ?? join(root, 'data')
   await mkdir(dataDir, { recursive: true })
-  const port = await freePort()
+  const port = options.port ?? (await freePort())
   const configFile = join(root, 'zoo.cfg')
   await writeFile(configFile, configText(settings, dataDir, port))
   const properties: Record<string, string | number | boolean> = {

@@ -1,11 +1,19 @@
 /** kazoo, as Debian ships it, with its recipes. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
-import { childEnvironment, run } from './interop-server.ts'
+import { childEnvironment, type InteropServer, run } from './interop-server.ts'
 import { servers } from './servers.ts'
 import { describeWith, java, javaZooKeeper, kazoo } from './software.ts'
 
 const script = fileURLToPath(new URL('kazoo-client.py', import.meta.url))
+const restartScript = fileURLToPath(new URL('kazoo-restart.py', import.meta.url))
 
 describeWith([kazoo, java, javaZooKeeper], 'kazoo', () => {
   test.each(servers)(
@@ -33,6 +41,50 @@ describeWith([kazoo, java, javaZooKeeper], 'kazoo', () => {
         ])
       } finally {
         await server.stop()
+      }
+    },
+    60_000,
+  )
+
+  test.each(servers)(
+    'keeps its locks, leaders and watches when $name is killed and comes back',
+    async ({ start }) => {
+      const dataDir = await mkdtemp(join(tmpdir(), 'corral-kazoo-'))
+      let server: InteropServer = await start({ dataDir })
+      const { port } = server
+      const client = spawn('/usr/bin/python3', [restartScript, `127.0.0.1:${port}`], {
+        env: childEnvironment(),
+        timeout: 50_000,
+      })
+      try {
+        const complaints = text(client.stderr)
+        const exited = once(client, 'exit')
+        const told: string[] = []
+        for await (const line of createInterface(client.stdout)) {
+          told.push(line)
+          if (line !== 'kill') continue
+          await server.kill()
+          server = await start({ dataDir, port })
+          client.stdin.write('\n')
+        }
+
+        const [code] = await exited
+        expect({ code, told, ...(code === 0 ? {} : { complaints: await complaints }) }).toEqual({
+          code: 0,
+          told: [
+            'kill',
+            'Watching ok',
+            'Locking ok',
+            'Electing ok',
+            'Gathering ok',
+            'Queueing ok',
+            'Committing ok',
+          ],
+        })
+      } finally {
+        client.kill('SIGKILL')
+        await server.stop()
+        await rm(dataDir, { recursive: true, force: true })
       }
     },
     60_000,

@@ -63,6 +63,8 @@ export class LockStep {
   readonly #coverage = new Map<string, number>()
   #operationCount = 0
   #hasDropped = false
+  /** A session was just closed: its ephemerals went in the order of a hash set. */
+  #isUnordered = false
   #difference: Difference | undefined
   #at = 0
 
@@ -145,7 +147,12 @@ export class LockStep {
       }
     }
     for (const path of conflicts) await this.#forgetWatches(step, path)
+    const isClosing = sent.some(({ request }) => request.kind === 'closeSession')
+    if (isClosing) await this.#barrier(step) // what is told from here on is told in no order
+    this.#isUnordered = isClosing
     if (this.#difference === undefined) await this.#exchange(step, sent)
+    if (isClosing) await this.#barrier(step)
+    this.#isUnordered = false
   }
 
   /** Sends the same bytes to both, compares, learns. */
@@ -205,7 +212,7 @@ export class LockStep {
         this.#met.set(divergence.id, (this.#met.get(divergence.id) ?? 0) + 1)
       }
     }
-    if (sent.some(({ request }) => request.kind === 'closeSession')) {
+    if (this.#isUnordered) {
       sortLastEvents(oracle)
       sortLastEvents(subject)
     }
@@ -489,7 +496,7 @@ function watchesOf(request: Request): [string, WatchClass][] {
   }
 }
 
-/** Those just before the last reply: of a closeSession, whose ephemerals go in the order of a hash set. */
+/** Those just before the last reply. */
 function sortLastEvents(seen: Seen[]): void {
   const to = seen.findLastIndex(each => each.kind === 'reply')
   let from = to
