@@ -335,6 +335,19 @@ describe('requests', () => {
     expect(server.requests).toMatchObject([{ xid: 1, request: { kind: 'sync' } }])
   })
 
+  test('a raw one that cannot be written rejects, and leaves nothing of it on the connection', async () => {
+    const { client, server } = await aConnectedClient()
+    const noLists = { joiningServers: null, leavingServers: null, newMembers: null }
+    const { signal } = new AbortController()
+
+    const asking = client.request({ kind: 'reconfig', ...noLists, configId: 5 as never }, { signal })
+    void client.sync()
+
+    await expect(asking).rejects.toBeInstanceOf(TypeError)
+    expect(server.requests).toMatchObject([{ request: { kind: 'sync' } }])
+    expect(getEventListeners(signal, 'abort')).toEqual([])
+  })
+
   test('a refusal is an error of its class, with code, path, op and zxid', async () => {
     const { client, server } = await aConnectedClient('a/app')
     const call = client.setData('/x', 'y', { version: 3 })

@@ -29,7 +29,12 @@ export class Outbox {
   /** @returns the length of its frame */
   write(xid: number, request: Request): number {
     const from = this.#frames.at
-    writeRequestFrame(this.#frames, xid, request)
+    try {
+      writeRequestFrame(this.#frames, xid, request)
+    } catch (error) {
+      this.#frames.at = from // Half a frame would swallow the next ones.
+      throw error
+    }
     return this.#frames.at - from
   }
 

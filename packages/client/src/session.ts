@@ -218,7 +218,12 @@ export class Session {
     return new Promise((resolve, reject) => {
       this.#abortable.add(event.call, signal)
       this.#calls.set(event.call, { about, resolve, reject })
-      this.#driver.dispatch(event)
+      try {
+        this.#driver.dispatch(event)
+      } catch (error) {
+        this.#forget(event.call)
+        throw error
+      }
     })
   }
 
