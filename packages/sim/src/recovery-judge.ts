@@ -73,6 +73,8 @@ export class RecoveryJudge {
     const isExact =
       /^log\.[0-9a-f]+ .* at byte \d+/s.test(reason) ||
       /^no(ne of the| usable) snapshot/.test(reason) ||
+      /^snapshot\.[0-9a-f]+\S* holds parts of txns/.test(reason) ||
+      /^snapshots and logs end at zxid 0x[0-9a-f]+, but corral\.state says/.test(reason) ||
       /^there is neither a snapshot nor a txn log, but corral\.state says/.test(reason)
     if (!isExact) return 'the refusal names no file and place'
     // An orderly end is noted where there was none: then what a crash tore looks like damage.

@@ -69,7 +69,7 @@ describe('a disk that breaks its word costs nothing in silence', () => {
     ['misdirectedWrite', { misdirected: 5, endedRefused: 1, endedWhole: 5 }],
     ['bitRot', { rotten: 16, endedRefused: 4, endedWhole: 2 }],
     ['staleRead', { staleReads: 10, endedWhole: 2 }],
-    ['fileLoss', { lostFiles: 16, endedRefused: 2, endedBereft: 2, endedWhole: 2 }],
+    ['fileLoss', { lostFiles: 16, endedRefused: 2, endedBereft: 1, endedWhole: 2 }],
     ['rollback', { restored: 6, endedBereft: 5, endedWhole: 1 }],
   ]
 
@@ -104,7 +104,7 @@ test('a server that welcomes clients who have seen more than it has is found', a
   }
   const rules = new Set<string>()
   for (let seed = 1; seed <= 16 && rules.size === 0; seed++) {
-    const { violations } = await simulate({ seed, faults: ['kill', 'fileLoss'], operations: 60 }, forgetful)
+    const { violations } = await simulate({ seed, faults: ['kill', 'rollback'], operations: 60 }, forgetful)
     for (const { rule } of violations) rules.add(rule)
   }
 
