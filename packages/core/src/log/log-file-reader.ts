@@ -75,9 +75,10 @@ export class LogFileReader {
     this.#from = this.#records.end
   }
 
-  *refill(): Script<void> {
+  /** @param records - of so many of the length of the one in hand there is room afterwards, if the file has them */
+  *refill(records = 1): Script<void> {
     const kept = this.#to - this.#from
-    const needed = this.#records.end - this.#from
+    const needed = (this.#records.end - this.#from) * records
     const before = this.#space
     if (needed > before.bytes.length) this.#space = makeSpace(Math.max(needed, 2 * before.bytes.length))
     this.#space.bytes.set(before.bytes.subarray(this.#from, this.#to))
@@ -163,9 +164,9 @@ export class LogFileReader {
       }
       if (this.#isEnd) return { count, first, last }
       this.#from = hit.resumeAt
-      // A candidate may need all the memory that a record may take; refill grows the window accordingly.
+      // A candidate may need all the memory that a record may take; with twice of it each refill is worth its cost.
       this.#records.read(this.#space, this.#from, this.#to, this.#isEnd)
-      yield* this.refill()
+      yield* this.refill(2)
     }
   }
 

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { type Space, spaceOf, zxid } from '@corral/protocol'
+import { makeSpace, type Space, spaceOf, zxid } from '@corral/protocol'
 import { describe, expect, test } from 'vitest'
 import { type Found, hasMissingSector, isLogHeader, RecordReader } from './record-reader.ts'
 
@@ -120,6 +120,16 @@ test('the search says where to go on when a candidate reaches beyond the window'
     expect(resumeAt).toBeLessThanOrEqual(323)
   }
   expect(reader().search(damaged, 251, 396, false).at).toBe(323)
+})
+
+test('the search takes time by the bytes it looks at, whatever a client wrote there', () => {
+  // Each twelve bytes look like the head of a record of 900 KB that ends where it should.
+  const hostile = makeSpace(2 << 20)
+  hostile.bytes.fill(0x42)
+  for (let at = 0; at + 12 <= hostile.bytes.length; at += 12) hostile.view.setInt32(at, 0)
+  for (let at = 8; at + 4 <= hostile.bytes.length; at += 12) hostile.view.setInt32(at, 900_000)
+  // A checksum over each would be 80 GB: no time limit of a test is so long.
+  expect(reader().search(hostile, 0, hostile.bytes.length, true).at).toBe(-1)
 })
 
 describe('a missing sector', () => {

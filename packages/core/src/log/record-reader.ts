@@ -17,6 +17,7 @@ import {
   txnHeaderBytes,
 } from '@corral/protocol'
 import { TxnView } from '../tree/txn-view.ts'
+import { AdlerSums } from './adler-sums.ts'
 
 /** What stands at a place of a log file. */
 export type Found =
@@ -38,6 +39,7 @@ export type Found =
 export class RecordReader {
   readonly #maxPayloadBytes: number
   readonly #txn = new TxnView()
+  readonly #sums = new AdlerSums()
   payloadFrom = 0
   payloadTo = 0
   /** Just behind the record found. After 'more': at least up to here the window must reach. */
@@ -68,8 +70,7 @@ export class RecordReader {
     const checksum = adler32(space, this.payloadFrom, this.payloadTo)
     if (view.getInt32(from) !== 0 || view.getUint32(from + 4) !== checksum) return 'bad checksum'
     if (length < txnHeaderBytes) return 'bad payload'
-    this.zxidHigh = view.getInt32(this.payloadFrom + 12)
-    this.zxidLow = view.getInt32(this.payloadFrom + 16)
+    this.#found(view, this.payloadFrom, this.payloadTo)
     return 'record'
   }
 
@@ -110,19 +111,37 @@ export class RecordReader {
     to: number,
     isEnd: boolean,
   ): { readonly at: number; readonly resumeAt: number } {
-    const { bytes, view } = space
     let resumeAt = to
+    this.#sums.take(space.bytes, from, to)
     for (let at = from; at < to; at++) {
-      // Cheap refusals first: the upper half of the checksum is zero, the lower half and the length are not.
-      if (bytes[at] !== 0) continue
-      const found =
-        at + logRecordHeadBytes <= to && view.getInt32(at) !== 0
-          ? 'bad checksum'
-          : this.read(space, at, to, isEnd)
-      if (found === 'record' && this.isTxn(space)) return { at, resumeAt: at }
-      if (found === 'more') resumeAt = Math.min(resumeAt, at)
+      const candidate = this.#candidateAt(space, at, to)
+      if (candidate === 'record' && this.isTxn(space)) return { at, resumeAt: at }
+      if (candidate === 'more' && !isEnd) resumeAt = Math.min(resumeAt, at)
     }
     return { at: -1, resumeAt }
+  }
+
+  /** As {@link read}, where hardly anything is a record and each byte may be a client's. */
+  #candidateAt({ bytes, view }: Space, at: number, to: number): 'none' | 'more' | 'record' {
+    if (bytes[at] !== 0) return 'none'
+    if (at + logRecordHeadBytes > to) return 'more'
+    const length = view.getInt32(at + 8)
+    if (view.getInt32(at) !== 0 || length < txnHeaderBytes || length > this.#maxPayloadBytes) return 'none'
+    const payloadFrom = at + logRecordHeadBytes
+    const payloadTo = payloadFrom + length
+    if (payloadTo >= to) return 'more'
+    if (bytes[payloadTo] !== endOfRecord) return 'none'
+    if (this.#sums.of(payloadFrom, payloadTo) !== view.getUint32(at + 4)) return 'none'
+    this.#found(view, payloadFrom, payloadTo)
+    return 'record'
+  }
+
+  #found(view: DataView, payloadFrom: number, payloadTo: number): void {
+    this.payloadFrom = payloadFrom
+    this.payloadTo = payloadTo
+    this.end = payloadTo + 1
+    this.zxidHigh = view.getInt32(payloadFrom + 12)
+    this.zxidLow = view.getInt32(payloadFrom + 16)
   }
 }
 
