@@ -46,6 +46,8 @@ test('words behind two dashes belong to the command', () => {
 
 test('without a command it is a shell', () => {
   expect(run('sh').words).toEqual([])
+  expect(run('-q', 'sh', '-s', 'h:1')).toMatchObject({ servers: 'h:1', words: [] })
+  expect(run('sh', 'sh').words).toEqual(['sh'])
   expect(run('-server', 'h:1').words).toEqual([])
 })
 
@@ -74,6 +76,7 @@ test.each([
   [['-bogus', 'ls', '/'], 'unknown option -bogus'],
   [['-server'], 'Error: no argument found for option -server'],
   [['-timeout', 'soon', 'ls', '/'], 'soon is not a number'],
+  [['--json=false', 'ls', '/'], '--json takes no value'],
   [['-timeout', '0', 'ls', '/'], '-timeout 0 is not a number'],
   [['--auth', 'digest', 'ls', '/'], 'scheme:auth'],
   [['-client-configuration'], 'Error: no argument found for option -client-configuration'],
@@ -87,6 +90,7 @@ test('help and version are answered without a server', () => {
   expect(parseCommandLine([])).toEqual({ kind: 'help', topic: undefined })
   expect(parseCommandLine(['help', 'get'])).toEqual({ kind: 'help', topic: 'get' })
   expect(parseCommandLine(['--version'])).toEqual({ kind: 'version' })
+  expect(parseCommandLine(['-s', 'h:1', '--version'])).toEqual({ kind: 'version' })
 })
 
 test.each<[string[], string | undefined]>([

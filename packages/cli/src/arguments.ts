@@ -67,13 +67,12 @@ const globalOptions: readonly GlobalOption[] = [
   { short: ['-q'], long: '--quiet', set: s => assign(s, { isQuiet: true }) },
 ]
 
-/** @param args - without the name of the program; `sh` may stand first */
+/** @param args - without the name of the program; `sh`, before any command, is one way to ask for a shell */
 export function parseCommandLine(args: readonly string[]): Request {
   const [first] = args
   if (first === undefined || first === 'help' || first === '--help' || first === '-h') {
     return { kind: 'help', topic: args[1] }
   }
-  if (first === '--version') return { kind: 'version' }
   const settings: Settings = {
     servers: 'localhost:2181',
     sessionTimeoutMs: 30_000,
@@ -85,42 +84,50 @@ export function parseCommandLine(args: readonly string[]): Request {
     clientConfiguration: undefined,
   }
   const words: string[] = []
-  const message = readWords(first === 'sh' ? args.slice(1) : args, settings, words)
-  if (message === helpWanted) return { kind: 'help', topic: words[0] }
-  if (message !== undefined) return { kind: 'wrong', message }
+  const other = readWords(args, settings, words)
+  if (other !== undefined) return other
   const { clientConfiguration, ...options } = settings
   return { kind: 'run', options, clientConfiguration, words }
 }
 
-/** Stands for a message where `--help` was among the words. */
-const helpWanted = Symbol('help')
-
-/** @returns what is wrong */
+/** @returns what is to be done instead of running anything */
 function readWords(
   args: readonly string[],
   settings: Settings,
   words: string[],
-): string | typeof helpWanted | undefined {
+): Exclude<Request, { kind: 'run' }> | undefined {
+  let isShell = false
   for (let i = 0; i < args.length; i++) {
     const arg = args[i] ?? ''
+    const isBehindCommand = words.length > 0
     if (arg === '--') {
-      words.push(...args.slice(words.length === 0 ? i + 1 : i))
+      words.push(...args.slice(isBehindCommand ? i : i + 1))
       return undefined
     }
+    if (arg === 'sh' && !isBehindCommand && !isShell) {
+      isShell = true
+      continue
+    }
     const [name, inlineValue] = arg.startsWith('--') ? splitAtEquals(arg) : [arg, undefined]
-    if (name === '--help' || (arg === '-h' && words.length === 0)) return helpWanted
-    const option = findOption(name, args[i + 1], words.length > 0)
+    if (name === '--help' || (arg === '-h' && !isBehindCommand)) return { kind: 'help', topic: words[0] }
+    if (name === '--version' && !isBehindCommand) return { kind: 'version' }
+    const option = findOption(name, args[i + 1], isBehindCommand)
     if (option === undefined) {
-      if (words.length === 0 && arg.startsWith('-')) return `unknown option ${arg}`
+      if (!isBehindCommand && arg.startsWith('-')) return wrong(`unknown option ${arg}`)
       words.push(arg)
       continue
     }
+    if (inlineValue !== undefined && option.takesValue !== true) return wrong(`option ${name} takes no value`)
     const value = inlineValue ?? (option.takesValue === true ? args[++i] : '')
-    if (value === undefined) return `Error: no argument found for option ${arg}`
+    if (value === undefined) return wrong(`Error: no argument found for option ${arg}`)
     const problem = option.set(settings, value)
-    if (problem !== undefined) return problem
+    if (problem !== undefined) return wrong(problem)
   }
   return undefined
+}
+
+function wrong(message: string): Request & { readonly kind: 'wrong' } {
+  return { kind: 'wrong', message }
 }
 
 function findOption(
