@@ -2,7 +2,7 @@
  * What our log writes, read by Apache ZooKeeper: its tools for logs and snapshots, and its server. The server is
  * started on a copy and writes a snapshot of what it loaded; that snapshot, read by us, must hold our tree.
  */
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DataTree, type DiskCall, FiredWatches, type StorageConfig, seededRandom } from '@corral/core'
@@ -123,6 +123,32 @@ describeWith([java, javaZooKeeper], 'a directory that we wrote', () => {
 
     expect(await treeThatJavaLoads(dir, host)).toEqual(dumpTree(host.tree))
   }, 60_000)
+
+  test('has ACL text above U+FFFF that the Java server reads, and cannot read when it has written it', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'corral-storage-'))
+    scratch.push(dir)
+    mkdirSync(join(dir, 'version-2'))
+    const host = hostOn(dir, {})
+    expect(await host.start()).toMatchObject({ kind: 'recovered' })
+    const preparer = new Preparer(host)
+    const acl = [{ perms: 31, scheme: 'digest', id: '😀:x' }]
+    const create = { kind: 'create', type: OpCode.Create, data: null, isEphemeral: false } as const
+    preparer.append({ body: { kind: 'createSession', timeoutMs: 30_000 } })
+    preparer.append({ body: { ...create, path: '/a', acl, parentCversion: 1 } })
+    await host.untilDurable()
+    expect(await host.stop()).toEqual({ kind: 'stopped' })
+
+    const server = await startJavaServer({ dataDir: dir })
+    await server.stop()
+
+    const snapshot = readFileSync(join(dir, 'version-2', 'snapshot.2'))
+    expect(snapshot.includes(Buffer.from('eda0bdedb8803a78', 'hex'))).toBe(true)
+    const again = hostOn(dir, {})
+    expect(await again.start()).toMatchObject({ kind: 'recovered' })
+    expect(dumpTree(again.tree).find(({ path }) => path === '/a')?.acl).toEqual([
+      { perms: 31, scheme: 'digest', id: '\ufffd\ufffd:x' },
+    ])
+  }, 40_000)
 
   test('is dumped by TxnLogToolkit without a complaint', async () => {
     const { dir, host } = await written({ isStopped: true, purge: undefined })
