@@ -5,7 +5,7 @@
 import { OpCode, openAcl, type Request, Writer, writeAclList, zxid } from '@corral/protocol'
 import type { Sent } from './steps.ts'
 
-type Field = (w: Writer) => void
+export type Field = (w: Writer) => void
 
 /** Null, text, or the bytes of what may be no text. */
 export function text(value: string | null | readonly number[]): Field {
