@@ -210,6 +210,29 @@ export class SimDisk {
     return plain + exponential(this.#random, this.options.meanSyncMs)
   }
 
+  /** The kind of change that a call is, such as `sync tmp-snapshot`; undefined if it changes nothing. */
+  stepOf(call: DiskCall): string | undefined {
+    switch (call.call) {
+      case 'read':
+      case 'list':
+      case 'close':
+        return undefined
+      case 'syncDir':
+        return `syncDir ${call.dir}`
+      case 'open':
+        return call.mode === 'create' ? `create ${familyOf(call.name)}` : undefined
+      case 'rename':
+        return `rename ${familyOf(call.to)}`
+      case 'remove':
+        return `remove ${familyOf(call.name)}`
+      default: {
+        const name = familyOf(this.#handles.get(call.file)?.name ?? 'closed')
+        if (call.call !== 'write') return `${call.call} ${name}`
+        return call.sync ? `write through ${name}` : `write ${name}${call.at < headBytes ? ' head' : ''}`
+      }
+    }
+  }
+
   // -- calls, at their end
 
   #finish(call: DiskCall, handle: Handle | undefined): DiskResult {
@@ -485,6 +508,14 @@ function stored(
   return encoder === undefined
     ? { at: call.at, bytes: plain }
     : { at: inode.current.length, bytes: encoder.piece(plain) }
+}
+
+/** Of any file: what stands before its records. */
+const headBytes = 16
+
+/** A name without what tells files of one kind apart. */
+function familyOf(name: string): string {
+  return name.replace(/\.[0-9a-f]+(?:\.gz|\.snappy)?$/, '')
 }
 
 function failed(errno: string, message: string): DiskResult {

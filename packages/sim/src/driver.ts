@@ -70,6 +70,8 @@ export interface DriverCounters {
   longestStallMs: number
   clockSteps: number
   said: Map<string, number>
+  /** Kinds of calls of the disk that change something, and at which effects they were made. */
+  durableSteps: Map<string, number[]>
 }
 
 /** As many crashes in a row are no plan any more: something keeps the server from starting. */
@@ -113,6 +115,7 @@ export class SimServer {
     longestStallMs: 0,
     clockSteps: 0,
     said: new Map(),
+    durableSteps: new Map(),
   }
   fatalReason: string | undefined
   /** Restarts after a crash or a fatal end; the plan switches it off at its end. */
@@ -134,6 +137,8 @@ export class SimServer {
   readonly #sockets: Sockets
   readonly #clock: ProcessClock
   #isServing = false
+  /** At this effect, counted from the first start, the process dies, whatever the plan does. */
+  #appointedCrash: (Crash & { readonly effect: number }) | undefined
   /** Effects still to be carried out before the process dies. */
   #plannedCrash: PlannedCrash | undefined
   readonly #marks: RareMarks
@@ -236,6 +241,11 @@ export class SimServer {
     if (this.#state === 'up') this.#plannedCrash = { ...crash }
   }
 
+  /** Ends the process after this effect, counted from the first start: one before it may have been in another process. */
+  crashAt(crash: Crash & { readonly effect: number }): void {
+    this.#appointedCrash = crash
+  }
+
   /** A crash that was planned comes no more. */
   calm(): void {
     this.#plannedCrash = undefined
@@ -279,11 +289,16 @@ export class SimServer {
     for (const effect of effects) {
       this.counters.effects++
       this.#carryOut(effect)
-      if (this.#plannedCrash !== undefined && --this.#plannedCrash.effects <= 0)
-        throw new Death(this.#plannedCrash)
+      this.#dieIfDue()
     }
     // Borrowed until the step returned: whoever kept it reads poison.
     if (event.kind === 'received') poisoned(event.bytes)
+  }
+
+  #dieIfDue(): void {
+    const [planned, appointed] = [this.#plannedCrash, this.#appointedCrash]
+    if (appointed?.effect === this.counters.effects) throw new Death(appointed)
+    if (planned !== undefined && --planned.effects <= 0) throw new Death(planned)
   }
 
   #noteEvent(event: Event): void {
@@ -364,6 +379,7 @@ export class SimServer {
   }
 
   #onDisk(op: OpId, call: DiskCall): void {
+    this.#noteStep(call)
     const generation = this.#generation
     const done = (result: DiskResult): void => {
       if (generation === this.#generation) this.#post({ kind: 'diskDone', op, result })
@@ -377,6 +393,14 @@ export class SimServer {
         isRecovering: !this.#isServing,
         random: this.#random,
       })
+  }
+
+  #noteStep(call: DiskCall): void {
+    const step = this.#disk.stepOf(call)
+    if (step === undefined) return
+    const effects = this.counters.durableSteps.get(step) ?? []
+    this.counters.durableSteps.set(step, effects)
+    effects.push(this.counters.effects)
   }
 
   // -- how it ends

@@ -31,6 +31,8 @@ export interface RunOptions {
   readonly meanFaultMs: number
   readonly maxStallMs: number
   readonly config: ServerConfig
+  /** An `initialize` marker says that the empty directory is meant to be one. */
+  readonly isDeclaredNew: boolean
 }
 
 /** `super:secret`, SHA-1, Base64: who the auditor is. */
@@ -104,6 +106,7 @@ export function drawOptions(
   }
   const wireClients = between(random, 1, 5)
   const libraryClients = between(random, 0, 3)
+  const maxStallMs = habits.sessionTimeoutMs * pick(random, [0.1, 0.5, 2])
   const most = wanted.clients ?? wireClients + libraryClients
   return {
     seed: wanted.seed,
@@ -128,9 +131,11 @@ export function drawOptions(
     // Somebody must come to something between two faults: a client gives up after a time that is its timeout's.
     meanFaultMs:
       (has('kill') || has('powerLoss') ? restartMs : 0) +
+      (has('stall') ? maxStallMs / faults.length : 0) +
       habits.sessionTimeoutMs * pick(random, [0.1, 0.5, 2]),
-    maxStallMs: habits.sessionTimeoutMs * pick(random, [0.1, 0.5, 2]),
+    maxStallMs,
     config,
+    isDeclaredNew: chance(random, 0.2),
   }
 }
 

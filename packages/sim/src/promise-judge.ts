@@ -53,8 +53,8 @@ export class PromiseJudge {
 
   /** @returns 'refused' if a start may end like this, however badly it was said; undefined: the disk is sound */
   refuses(reason: string): RightfulEnd | undefined {
-    // A call of that start failed: it says nothing about what is on the disk.
-    if (this.#recovery?.isDamaged !== true || /\bE[A-Z]{2,}:/.test(reason)) return undefined
+    // A call of that start failed: it says nothing about what is on the disk. A stream that is no stream does.
+    if (this.#recovery?.isDamaged !== true || /\b(?!EBADMSG)E[A-Z]{2,}:/.test(reason)) return undefined
     const problem = this.#recovery.problemOfRefusal(reason)
     if (problem !== undefined) this.#violate('D-08', `${problem}: ${reason}`)
     return 'refused'

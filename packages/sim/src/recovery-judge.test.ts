@@ -141,7 +141,11 @@ test('a newest log that is gone takes with it what nothing else tells of', () =>
 
   expect(judge.isDamaged).toBe(true)
   expect(judge.due(5n)).toBe(13n)
-  expect(judge.problemOfLoss(0n, 13n)).toBeUndefined()
+  expect(judge.problemOfLoss(0n, 13n)).toMatch(/corral\.state tells of more/)
+
+  bench.disk.volume.destroy('logRoot', 'corral.state')
+
+  expect(judgeOf(bench).problemOfLoss(0n, 13n)).toBeUndefined()
 })
 
 test('a log that is gone is missed by the one behind it, and by a snapshot', () => {

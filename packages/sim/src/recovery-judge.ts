@@ -92,14 +92,22 @@ export class RecoveryJudge {
     const first = last + 1n
     const telling = newestFirst(this.#snapshots)[0]
     if (telling !== undefined && zxidIn(telling) > last) return `${telling} tells of more`
-    if (last === 0n && this.#snapshots.length + this.#logs.size === 0 && this.#note !== undefined)
-      return `${noteName} tells of more`
+    return this.#problemAt(first, kept) ?? this.#problemOfNote(last)
+  }
+
+  #problemAt(first: bigint, kept: bigint): string | undefined {
     const place = this.#log.placeOf(first)
     if (place === undefined) return `zxid 0x${first.toString(16)} was never written`
     const log = this.#logs.get(place.name)
     if (log === undefined) return this.#problemOfAbsence(place, kept)
     if (log.isNameLost) return undefined
     return this.#problemOfCut(log, place, kept)
+  }
+
+  #problemOfNote(last: bigint): string | undefined {
+    const isEmpty = this.#snapshots.length + this.#logs.size === 0
+    const isTelling = this.#note !== undefined && (isEmpty || zxidNoted(this.#note) > last)
+    return isTelling ? `${noteName} tells of more` : undefined
   }
 
   /** The log that held the first of what is missing is not there. */
@@ -177,6 +185,12 @@ function rangeOf({ from, to }: RecordPlace): { readonly at: number; readonly len
 function markIn(log: Uint8Array): number {
   if (log.length < headerBytes) return 0
   return Number(new DataView(log.buffer, log.byteOffset, log.length).getBigUint64(markAt))
+}
+
+/** `how the run ended LF bound of session ids LF zxid LF`: what was there when the note was made. */
+function zxidNoted(note: string): bigint {
+  const digits = /^\w+\n0x[0-9a-f]+\n0x([0-9a-f]+)\n/.exec(note)?.[1]
+  return digits === undefined ? 0n : BigInt(`0x${digits}`)
 }
 
 function newestFirst(names: readonly string[]): readonly string[] {

@@ -52,7 +52,7 @@ describe('a run with faults drawn from its seed breaks no rule', () => {
       breaks: 20,
       diskErrors: 3,
       stalls: 2,
-      clockSteps: 5,
+      clockSteps: 2,
       attacks: 10,
       snapshotsReplayed: 10,
       marks: 1,
@@ -66,7 +66,7 @@ describe('a disk that breaks its word costs nothing in silence', () => {
   /** How these runs must end, of 16: the fault took effect, and the judge had to decide. */
   const classes: readonly [FaultClass, Partial<Record<string, number>>][] = [
     ['lostSync', { lostSyncs: 100, endedRefused: 2, endedWhole: 2 }],
-    ['misdirectedWrite', { misdirected: 5, endedRefused: 1, endedWhole: 5 }],
+    ['misdirectedWrite', { misdirected: 3, endedRefused: 1, endedWhole: 5 }],
     ['bitRot', { rotten: 16, endedRefused: 4, endedWhole: 2 }],
     ['staleRead', { staleReads: 10, endedWhole: 2 }],
     ['fileLoss', { lostFiles: 16, endedRefused: 2, endedBereft: 1, endedWhole: 2 }],
@@ -160,7 +160,7 @@ test('a power loss at one place leaves one of many things, and the same one agai
   // Not at every place is anything pending.
   const places = new Map<number, string[]>()
   for (let effect = 100; effect < 130; effect++) {
-    places.set(effect, await Promise.all([1, 2, 3, 4].map(outcome => lossAt(effect, outcome))))
+    places.set(effect, await Promise.all([1, 2, 3, 4, 5, 6].map(outcome => lossAt(effect, outcome))))
   }
 
   const [effect, hashes] = [...places].sort(([, a], [, b]) => new Set(b).size - new Set(a).size)[0] ?? [0, []]

@@ -16,7 +16,7 @@ import { type SimClient, WireClient } from './clients/wire-client.ts'
 import { CommitLog, type Committed } from './commit-log.ts'
 import { type Coverage, countResults } from './coverage.ts'
 import { type CrashKind, type Mishap, SimDisk } from './disk.ts'
-import { type MakeMachine, type PlannedCrash, SimServer } from './driver.ts'
+import { type MakeMachine, SimServer } from './driver.ts'
 import { Recorder, type Violation } from './history.ts'
 import { ModelTree } from './model/znodes.ts'
 import { Network } from './network.ts'
@@ -56,6 +56,8 @@ export interface RunResult {
   readonly coverage: Coverage
   /** What should have happened and did not: the run proves less than it seems to. */
   readonly wasted: readonly string[]
+  /** Kinds of changes on the disk, each with the effects that asked for it. */
+  readonly durableSteps: ReadonlyMap<string, readonly number[]>
   readonly lastEvents: readonly string[]
   readonly virtualMs: number
   readonly clientsAtEnd: readonly string[]
@@ -103,6 +105,7 @@ class Run {
     this.#disk = new SimDisk({ ...common, random: this.#random.fork('disk'), options: this.#options.disk })
     this.#log = new CommitLog(this.#disk, () => this.#scheduler.nowMs)
     this.#disk.observer = this.#log
+    if (this.#options.isDeclaredNew) this.#disk.volume.directories.dataRoot.link('initialize')
     this.#server = new SimServer({
       ...common,
       network: this.#network,
@@ -129,7 +132,7 @@ class Run {
       this.#makeClients()
       this.#server.boot()
       const { crashAt } = this.#wanted
-      if (crashAt !== undefined) this.#server.crashAfter(this.#plannedCrash(crashAt))
+      if (crashAt !== undefined) this.#server.crashAt(this.#appointedCrash(crashAt))
       for (const client of [...this.#clients, ...this.#hostile]) client.start()
       this.#planNextFault()
       if (this.#options.faults.includes('rollback')) await this.#backUpMidway()
@@ -187,9 +190,9 @@ class Run {
     this.#clients.push(...this.#wire, ...this.#library)
   }
 
-  #plannedCrash({ effect, kind, outcome }: CrashPoint): PlannedCrash {
+  #appointedCrash({ effect, kind, outcome }: CrashPoint): Parameters<SimServer['crashAt']>[0] {
     const random = outcome === undefined ? undefined : this.#random.fork(`outcome ${outcome}`)
-    return { kind, effects: effect, ...(random === undefined ? {} : { random }) }
+    return { kind, effect, ...(random === undefined ? {} : { random }) }
   }
 
   #planNextFault(): void {
@@ -321,8 +324,10 @@ class Run {
   async #stop(): Promise<void> {
     this.#server.stop()
     await this.#scheduler.until(() => this.#server.state !== 'up', 60_000)
-    if (this.#server.state !== 'stopped') {
-      this.#violate('stop', `after an ordered stop it is ${this.#server.state}: ${this.#server.fatalReason}`)
+    const { state, fatalReason } = this.#server
+    // Unless a crash came between, as one is wanted at a certain place.
+    if (state === 'up' || fatalReason !== undefined) {
+      this.#violate('stop', `after an ordered stop it is ${state}: ${fatalReason}`)
     }
     // A machine that goes off after an ordered stop loses nothing.
     this.#disk.crash('powerLoss')
@@ -419,6 +424,7 @@ class Run {
       activity,
       coverage,
       wasted: this.#wasted(activity),
+      durableSteps: this.#server.counters.durableSteps,
       lastEvents: this.#trace.last(),
       virtualMs: this.#scheduler.nowMs,
       clientsAtEnd: this.#clients.map(client => `${client.name}: ${client.isQuiet ? 'quiet' : 'waiting'}`),
