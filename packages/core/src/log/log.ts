@@ -136,7 +136,7 @@ export class Log {
     if (this.#phase === 'running' || this.#phase === 'stopping') this.#txnLog.tick(now)
     if (this.#phase === 'running') {
       this.#snapshots.tick(now)
-      this.#note.tick(now, { newest: this.#txnLog.segmentFirst, lastZxid: this.#durable })
+      this.#noteNewestLog(now)
     }
     return this.#takeReport()
   }
@@ -209,6 +209,11 @@ export class Log {
     yield* this.#note.make(bound, recovered.lastZxid)
     if (isDeclaredNew) yield* removeInitializeMarker()
     return recovered
+  }
+
+  #noteNewestLog(now: Now): void {
+    if (!this.#given.config.storage.isSyncForced) return // nothing of it is known to be durable
+    this.#note.tick(now, { newest: this.#txnLog.segmentFirst, lastZxid: this.#durable })
   }
 
   #onRecovered(now: Now, recovered: Recovered): void {

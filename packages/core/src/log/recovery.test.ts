@@ -205,6 +205,16 @@ test('a snapshot that cannot be read is closed', () => {
   expect(disk.asked.filter(({ call }) => call === 'close')).toHaveLength(opened)
 })
 
+test('while syncs are not forced the note tells of nothing that a power loss may take', () => {
+  const run = written(started(new CrashDisk(), { isSyncForced: false }), 5)
+  run.tickAt(run.now.monotonicMs + 100)
+  run.untilIdle()
+  expect(Buffer.from(run.disk.bytesOf('logRoot', 'corral.state')).toString()).toMatch(/\n0x0\n$/)
+
+  stopped(run)
+  expect(Buffer.from(run.disk.bytesOf('logRoot', 'corral.state')).toString()).toMatch(/\n0x5\n$/)
+})
+
 describe('the note of a run that is being written', () => {
   function noting(): LogRun {
     const run = written(started(new CrashDisk()), 5)
