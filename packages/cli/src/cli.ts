@@ -3,7 +3,7 @@ import { BadArgumentsError } from '@corral/client'
 import { parseCommandLine, type Request } from './arguments.ts'
 import { type ClientSettings, readClientConfiguration } from './client-configuration.ts'
 import { commandHelp, commandSyntaxes } from './commands/table.ts'
-import { exitCodes, failureOf } from './failure.ts'
+import { exitCodes } from './failure.ts'
 import { Prompt, runPipe } from './lines.ts'
 import { Shell, type ShellOptions } from './shell.ts'
 import { type Streams, type Terminal, terminalStreams } from './streams.ts'
@@ -52,12 +52,12 @@ async function run(
       if (!options.isQuiet) greet(prompt !== undefined, streams)
       await (prompt === undefined ? runPipe(shell, terminal) : prompt.run(shell))
     }
-    return shell.exitCode
   } catch (error) {
-    return reportStart(error, streams)
+    shell.fail(error) // Only waiting for the connection fails before a command does.
   } finally {
     await shell.end()
   }
+  return shell.exitCode
 }
 
 /** @returns undefined, with the reasons on stderr, if the file is not to be gone by */
@@ -77,14 +77,6 @@ function openShell(options: ShellOptions, streams: Streams): Shell | undefined {
     streams.err(error.reason ?? error.message)
     return undefined
   }
-}
-
-/** Only waiting for the connection fails before a command does. */
-function reportStart(error: unknown, streams: Streams): number {
-  const failure = failureOf(error)
-  if (failure === undefined) throw error
-  for (const line of failure.lines) streams.err(line)
-  return failure.exitCode
 }
 
 /** The Java shell's words, which scripts skip by. */

@@ -21,7 +21,7 @@ export async function runPipe(shell: Shell, { stdin }: Terminal): Promise<void> 
 export class Prompt {
   readonly #terminal: Terminal
   readonly #history: HistoryFile | undefined
-  /** From {@link run} on. Before, Ctrl-C is the terminal's own, and ends a program that waits for its first connection. */
+  /** From {@link run} on. Before, Ctrl-C is the terminal's own: it ends a program that waits for its connection. */
   #lines: Interface | undefined
   #shell: Shell | undefined
   /** A command is running: nobody is typing. */

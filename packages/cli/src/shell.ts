@@ -137,11 +137,12 @@ export class Shell {
       await run()
       if (this.#hasQuit) this.#exitCode = before
     } catch (error) {
-      this.#fail(error)
+      this.fail(error)
     }
   }
 
-  #fail(error: unknown): void {
+  /** Says why something failed, and keeps the exit code. Throws what is a mistake of this program. */
+  fail(error: unknown): void {
     const failure = isAbort(error)
       ? { lines: ['interrupted'], exitCode: exitCodes.failed, error: undefined }
       : failureOf(error)

@@ -172,8 +172,8 @@ export class Session {
   }
 
   /**
-   * Sends a request, as soon as there is a connection, which it asks for if nobody did; rejects with the {@link ZkError}
-   * of what came of it, or with the signal's reason.
+   * Sends a request, as soon as there is a connection, which it asks for if nobody did; rejects with the
+   * {@link ZkError} of what came of it, or with the signal's reason.
    */
   ask(request: Request, about: Asked): Promise<Reply> {
     const { path, signal, watch, removesWatches } = about

@@ -156,17 +156,15 @@ describe('exit codes', () => {
   test('1 where the connection was to be waited for in vain', async () => {
     const nobody = `127.0.0.1:${await portOfNobody()}`
 
-    const { exitCode } = await runShell([
-      '-server',
-      nobody,
-      '-timeout',
-      '200',
-      '-waitforconnection',
-      'ls',
-      '/',
-    ])
+    const waiting = ['-server', nobody, '-timeout', '200', '-waitforconnection']
 
-    expect(exitCode).toBe(1)
+    const text = await runShell([...waiting, 'ls', '/'])
+    const json = await runShell([...waiting, '--json', 'ls', '/'])
+
+    expect(text.exitCode).toBe(1)
+    expect(text.stderr).toMatch(/^KeeperErrorCode = ConnectionLoss\n\(no server answered/)
+    expect(json.exitCode).toBe(1)
+    expect(JSON.parse(json.stderr)).toMatchObject({ error: { code: 'ConnectionLoss' } })
   })
 
   test('1 where an authentication is refused, which zkCli does not wait for', async () => {
