@@ -41,6 +41,11 @@ export class CallQueue {
   /** Made while there was no connection; empty while there is one. */
   readonly #queued: Fifo<Pending> = new Fifo()
   readonly #sent: Fifo<Pending> = new Fifo()
+  /** Those that somebody waits for. */
+  readonly #byCall: Map<CallId, Pending> = new Map()
+  /** Those that are to register a watcher, by the watcher and by the path. */
+  readonly #byWatcher: Map<WatcherId, Pending> = new Map()
+  readonly #byWatchedPath: Map<string, Set<Pending>> = new Map()
   #lastXid = 0
 
   /** @param timeoutMs - how long a request may wait, from when it is made until it is answered; Infinity for ever */
@@ -49,9 +54,12 @@ export class CallQueue {
     this.#timeoutMs = timeoutMs
   }
 
-  /** Waiting for a reply, oldest first. */
-  get sent(): Iterable<Pending> {
-    return this.#sent
+  /** Whether a request that is not answered yet is to set a watch of this kind at `path`. */
+  isSetting(path: string, isKind: (kind: WatchKind) => boolean): boolean {
+    for (const { watch } of this.#byWatchedPath.get(path) ?? []) {
+      if (watch !== undefined && isKind(watch.kind)) return true
+    }
+    return false
   }
 
   /** @param call - 0 if nobody waits for the answer */
@@ -67,7 +75,7 @@ export class CallQueue {
   }
 
   sendQueued(): void {
-    for (const pending of this.#queued.drain()) this.#send(pending)
+    for (const pending of this.#queued.drain()) if (!pending.isAbandoned) this.#send(pending)
   }
 
   #send(pending: Pending): void {
@@ -82,28 +90,34 @@ export class CallQueue {
 
   /** Nobody waits for this call any more: it is not sent, or its reply will be dropped. */
   abandon(call: CallId): void {
-    if (this.#queued.remove(pending => pending.call === call)) return
-    for (const pending of this.#sent) {
-      if (pending.call === call) pending.isAbandoned = true
-    }
+    const pending = this.#byCall.get(call)
+    if (pending === undefined) return
+    this.#byCall.delete(call)
+    pending.isAbandoned = true
+    pending.frame = undefined
   }
 
   /** Requests not answered yet register this watcher no more. */
   dropWatcher(watcher: WatcherId): void {
-    for (const pending of [...this.#sent, ...this.#queued]) {
-      if (pending.watch?.watcher === watcher) pending.watch = undefined
-    }
+    const pending = this.#byWatcher.get(watcher)
+    if (pending === undefined) return
+    this.#unlistWatch(pending)
+    pending.watch = undefined
   }
 
   /** Takes the oldest that waits for a reply; whoever takes it settles it. */
   takeOldest(xid: number): Pending {
     const pending = this.#sent.shift()
     if (pending === undefined) throw new ProtocolError(`a reply with xid ${xid} to no request`)
+    this.#unlistWatch(pending)
     return pending
   }
 
   settle(pending: Pending, outcome: Outcome): void {
-    if (!pending.isAbandoned) this.#out.settle(pending.call, outcome)
+    this.#unlistWatch(pending)
+    if (pending.isAbandoned) return
+    this.#byCall.delete(pending.call)
+    this.#out.settle(pending.call, outcome)
   }
 
   /** No reply comes any more: what was sent may have been applied. */
@@ -150,8 +164,42 @@ export class CallQueue {
 
   #pendingOf(nowMs: number, call: CallId, request: Request, watch: WatchWanted | undefined): Pending {
     const dueMs = nowMs + this.#timeoutMs
-    return { call, request, xid: 0, watch, isAbandoned: false, frame: undefined, lengthBytes: 0, dueMs }
+    const pending = {
+      call,
+      request,
+      xid: 0,
+      watch,
+      isAbandoned: false,
+      frame: undefined,
+      lengthBytes: 0,
+      dueMs,
+    }
+    if (call !== 0) this.#byCall.set(call, pending)
+    if (watch !== undefined) this.#listWatch(pending, watch)
+    return pending
   }
+
+  #listWatch(pending: Pending, { watcher }: WatchWanted): void {
+    this.#byWatcher.set(watcher, pending)
+    const path = pathOf(pending)
+    const others = this.#byWatchedPath.get(path)
+    if (others === undefined) this.#byWatchedPath.set(path, new Set([pending]))
+    else others.add(pending)
+  }
+
+  #unlistWatch(pending: Pending): void {
+    if (pending.watch === undefined) return
+    this.#byWatcher.delete(pending.watch.watcher)
+    const path = pathOf(pending)
+    const others = this.#byWatchedPath.get(path)
+    others?.delete(pending)
+    if (others?.size === 0) this.#byWatchedPath.delete(path)
+  }
+}
+
+/** Of a request that is to set a watch: all of those have one. */
+function pathOf({ request }: Pending): string {
+  return 'path' in request ? request.path : ''
 }
 
 function takeDue(queue: Fifo<Pending>, nowMs: number): Pending[] {

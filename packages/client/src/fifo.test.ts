@@ -20,13 +20,3 @@ test('gives back what went in, in order, however pushes and shifts are mixed', (
   expect(out).toEqual(Array.from({ length: next }, (_, i) => i))
   expect(queue.shift()).toBeUndefined()
 })
-
-test('removes what is asked for, and only what is still in it', () => {
-  const queue = new Fifo<number>()
-  for (const item of [1, 2, 3]) queue.push(item)
-  queue.shift()
-
-  expect([queue.remove(item => item === 1), queue.remove(item => item === 3)]).toEqual([false, true])
-
-  expect([...queue]).toEqual([2])
-})

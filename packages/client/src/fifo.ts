@@ -37,14 +37,6 @@ export class Fifo<T> {
     return items
   }
 
-  /** Takes out the first item that `isWanted`. @returns whether there was one */
-  remove(isWanted: (item: T) => boolean): boolean {
-    const at = this.#items.findIndex((item, i) => i >= this.#head && isWanted(item))
-    if (at === -1) return false
-    this.#items.splice(at, 1)
-    return true
-  }
-
   *[Symbol.iterator](): Generator<T, void, undefined> {
     for (let i = this.#head; i < this.#items.length; i++) yield this.#items[i] as T
   }

@@ -27,6 +27,7 @@ const removals: ReadonlySet<WatchEventType> = new Set([
 export class Listeners {
   readonly #chroot: string
   readonly #registered: Map<WatcherId, Registration> = new Map()
+  readonly #byListener: Map<WatchListener, Set<WatcherId>> = new Map()
 
   constructor(chroot: string) {
     this.#chroot = chroot
@@ -34,6 +35,9 @@ export class Listeners {
 
   add(id: WatcherId, watcher: Watcher): void {
     this.#registered.set(id, { ...watcher, isSet: false })
+    const ids = this.#byListener.get(watcher.listener)
+    if (ids === undefined) this.#byListener.set(watcher.listener, new Set([id]))
+    else ids.add(id)
   }
 
   /** The request that was to register it is answered. */
@@ -41,16 +45,25 @@ export class Listeners {
     const registration = this.#registered.get(id)
     if (registration === undefined) return
     if (isWatching) registration.isSet = true
-    else this.#registered.delete(id)
+    else this.remove(id)
   }
 
   remove(id: WatcherId): void {
+    const registration = this.#registered.get(id)
+    if (registration === undefined) return
+    const { listener } = registration
     this.#registered.delete(id)
+    const ids = this.#byListener.get(listener)
+    ids?.delete(id)
+    if (ids?.size === 0) this.#byListener.delete(listener)
   }
 
   /** Everywhere that one listener watches. */
   of(listener: WatchListener): readonly (readonly [WatcherId, Watcher])[] {
-    return [...this.#registered].filter(([, watcher]) => watcher.listener === listener)
+    return [...(this.#byListener.get(listener) ?? [])].flatMap(id => {
+      const watcher = this.#registered.get(id)
+      return watcher === undefined ? [] : [[id, watcher] as const]
+    })
   }
 
   fire(fired: {
@@ -65,7 +78,7 @@ export class Listeners {
     for (const id of fired.watchers) {
       const watcher = this.#registered.get(id)
       if (watcher === undefined) continue
-      if (removals.has(type) || !isPersistent(watcher)) this.#registered.delete(id)
+      if (removals.has(type) || !isPersistent(watcher)) this.remove(id)
       // Only a recursive watch hears of other paths than its own, which may lie outside the chroot
       // (getConfig).
       const path = watcher.kind === 'recursive' ? stripChroot(this.#chroot, fired.path) : watcher.path
@@ -96,7 +109,7 @@ export class Listeners {
   }
 
   #end(ended: readonly (readonly [WatcherId, Registration])[], error: ZkError): void {
-    for (const [id] of ended) this.#registered.delete(id)
+    for (const [id] of ended) this.remove(id)
     for (const [, { listener }] of ended) {
       if (typeof listener !== 'function') guarded(() => listener.onWatchEnd(error))
     }

@@ -107,12 +107,8 @@ export class SessionWatches {
    * registration.
    */
   #isWatched(path: string, type: WatcherType): boolean {
-    if (this.#registry.has(path, type)) return true
-    for (const { request, watch } of this.#calls.sent) {
-      const isHere = watch !== undefined && 'path' in request && request.path === path
-      if (isHere && (type === WatcherType.Any || watcherTypeOf[watch.kind] === type)) return true
-    }
-    return false
+    const isSelected = (kind: WatchKind): boolean => type === WatcherType.Any || watcherTypeOf[kind] === type
+    return this.#registry.has(path, type) || this.#calls.isSetting(path, isSelected)
   }
 }
 
