@@ -27,6 +27,7 @@ Without a file: 127.0.0.1:2181, data in ./data.
   --data-dir DIR        snapshots, and logs unless --data-log-dir is given
   --data-log-dir DIR    transaction logs
   -Dkey=value           a setting of zoo.cfg, as zookeeper.<key>; also from JVMFLAGS and SERVER_JVMFLAGS
+                        -Dzookeeper.console.threshold=warn logs less: debug, info, warn, error
   --version, --help
 `
 
