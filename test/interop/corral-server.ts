@@ -66,6 +66,7 @@ export async function startCorralProcess(options: ServerOptions = {}): Promise<I
     `-Dzookeeper.forceSync=${settings.isSyncForced ? 'yes' : 'no'}`,
     `-Dznode.container.checkIntervalMs=${settings.containerCheckIntervalMs}`,
     `-Dzookeeper.nio.sessionlessCnxnTimeout=${settings.sessionlessTimeoutMs}`,
+    ...Object.entries(options.properties ?? {}).map(([key, value]) => `-D${key}=${value}`),
   ])
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     running.signal(signal)

@@ -18,7 +18,7 @@ import {
   Xid,
 } from '@corral/protocol'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { startCorral } from './corral-server.ts'
+import { startCorral, startCorralProcess } from './corral-server.ts'
 import { divergences } from './divergences.ts'
 import { type InteropServer, type ServerOptions, superDigest } from './interop-server.ts'
 import { startJavaServer } from './java-server.ts'
@@ -101,10 +101,12 @@ class Pair {
 
   async start(dirs: readonly string[] = []): Promise<void> {
     this.#servers = await Promise.all(
-      [startJavaServer, startCorral].map((start, i) => {
-        const dataDir = dirs[i]
-        return start({ ...this.#options, ...(dataDir === undefined ? {} : { dataDir }) })
-      }),
+      [startJavaServer, this.#options.properties === undefined ? startCorral : startCorralProcess].map(
+        (start, i) => {
+          const dataDir = dirs[i]
+          return start({ ...this.#options, ...(dataDir === undefined ? {} : { dataDir }) })
+        },
+      ),
     )
   }
 
@@ -401,6 +403,49 @@ describeWith([java, javaZooKeeper], 'edges of TTL', () => {
     )
 
     expect(seen['createTtl -6']).toBe(8)
+  })
+})
+
+describeWith([java, javaZooKeeper], 'edges of permission', () => {
+  const userDigest = 'u:Jq7wMyA/w2Vd5WIDAKdu4OIIFEQ=' // u:p
+
+  async function agreesWith(
+    properties: Readonly<Record<string, string>>,
+    steps: readonly Step[],
+  ): Promise<void> {
+    const pair = new Pair({ properties })
+    await pair.start()
+    try {
+      await pair.agreesOn(steps)
+    } finally {
+      await pair.stop()
+    }
+  }
+
+  test('without the digest scheme there are addresses only (§8.5)', async () => {
+    await agreesWith(
+      { 'zookeeper.DigestAuthenticationProvider.enabled': 'false' },
+      each(
+        0,
+        ...[create('/a'), setAcl('/a', [entry('digest', userDigest)]), setAcl('/a', [entry('digest', null)])],
+        ...[setAcl('/a', [entry('auth', '')]), setAcl('/a', [entry('ip', '127.0.0.1')]), getAcl('/a')],
+        ...[getData('/a'), auth('x', 'ip'), whoAmI, auth('u:p'), whoAmI],
+      ),
+    )
+  })
+
+  test('where ACLs are not checked they are still judged (§8.3)', async () => {
+    await agreesWith({ 'zookeeper.skipACL': 'yes' }, [
+      ...each(0, create('/a', { acl: [entry('world', 'anyone', 0)] }), getData('/a', true), setData('/a')),
+      ...each(
+        0,
+        create('/a/x', { acl: [entry('digest', userDigest, 1)] }),
+        getAcl('/a/x'),
+        setAcl('/a/x', []),
+      ),
+      ...each(0, setAcl('/a/x', [entry('nonsense', 'x')]), setData('/zookeeper/config'), exists('/a', true)),
+      ...each(1, setData('/a'), remove('/a/x'), multi(check('/a')), create('/zookeeper/config/x')),
+    ])
   })
 })
 

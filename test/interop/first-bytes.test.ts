@@ -4,7 +4,7 @@
  */
 import { OpCode, Writer, writeRequestFrame } from '@corral/protocol'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { startCorral } from './corral-server.ts'
+import { startCorral, startCorralProcess } from './corral-server.ts'
 import type { InteropServer } from './interop-server.ts'
 import { startJavaServer } from './java-server.ts'
 import { byte, type Field, int, long, text } from './odd-frames.ts'
@@ -107,7 +107,7 @@ describeWith([java, javaZooKeeper], 'the first bytes', () => {
   test('a connection begins, or does not, as with Apache ZooKeeper (§1, §2.3, §6.1)', async () => {
     const alone = Object.entries(beginnings).map(([name, bytes]) => [name, [bytes]])
 
-    const [oracle, subject] = await tales(Object.fromEntries(alone))
+    const [oracle, subject] = await tales(servers, Object.fromEntries(alone))
 
     expect(subject).toEqual(oracle)
     expect(oracle).toMatchObject({
@@ -122,7 +122,7 @@ describeWith([java, javaZooKeeper], 'the first bytes', () => {
   test('what follows it is answered, or not, as by Apache ZooKeeper (§2.2, §6.14)', async () => {
     const following = Object.entries(sequels).map(([name, frames]) => [name, [connect(), ...frames]])
 
-    const [oracle, subject] = await tales(Object.fromEntries(following))
+    const [oracle, subject] = await tales(servers, Object.fromEntries(following))
 
     expect(subject).toEqual(oracle)
     expect(oracle).toMatchObject({
@@ -131,17 +131,57 @@ describeWith([java, javaZooKeeper], 'the first bytes', () => {
       'a closeSession of xid 0': 'a session of 37 bytes, 0 0, closed',
     })
   })
-
-  /** All at once, each on a connection of its own. */
-  function tales(of: Readonly<Record<string, readonly Buffer[]>>): Promise<Record<string, string>[]> {
-    return Promise.all(
-      servers.map(async ({ port }) => {
-        const told = Object.entries(of).map(async ([name, frames]) => [name, await tell(port, frames)])
-        return Object.fromEntries(await Promise.all(told))
-      }),
-    )
-  }
 })
+
+describeWith([java, javaZooKeeper], 'the first bytes, where a client must say who it is', () => {
+  const properties = { 'zookeeper.enforce.auth.enabled': 'true', 'zookeeper.enforce.auth.schemes': 'digest' }
+  const auth = (scheme: string): Buffer => request(-4, OpCode.Auth, int(0), text(scheme), text('u:p'))
+  const root = request(1, OpCode.Exists, text('/'), byte(0))
+  const attempts: Readonly<Record<string, readonly Buffer[]>> = {
+    'a request': [root],
+    'a ping': [request(-2, OpCode.Ping)],
+    'a closeSession': [request(1, OpCode.CloseSession)],
+    'an opcode that does not exist': [request(1, 99)],
+    'the address': [auth('ip'), root],
+    'a scheme that does not exist': [auth('bogus')],
+    'sasl, where there is none': [request(7, OpCode.Sasl, text('x')), root],
+    'what is asked for': [auth('digest'), root],
+    'it, and then to close': [auth('digest'), request(2, OpCode.CloseSession)],
+  }
+  let servers: readonly InteropServer[] = []
+
+  beforeAll(async () => {
+    servers = await Promise.all([startJavaServer, startCorralProcess].map(start => start({ properties })))
+  })
+
+  afterAll(() => Promise.all(servers.map(server => server.stop())))
+
+  test('who has not is sent away, whatever it asks (§8.9)', async () => {
+    const behindConnect = Object.entries(attempts).map(([name, frames]) => [name, [connect(), ...frames]])
+
+    const [oracle, subject] = await tales(servers, Object.fromEntries(behindConnect))
+
+    expect(subject).toEqual(oracle)
+    expect(oracle).toMatchObject({
+      'a request': 'a session of 37 bytes, 1 -124, closed',
+      'an opcode that does not exist': 'a session of 37 bytes, 1 -124, closed',
+      'what is asked for': 'a session of 37 bytes, -4 0, 1 0, served',
+    })
+  })
+})
+
+/** All at once, each on a connection of its own. @returns what each server told, by name */
+function tales(
+  servers: readonly InteropServer[],
+  of: Readonly<Record<string, readonly Buffer[]>>,
+): Promise<Record<string, string>[]> {
+  return Promise.all(
+    servers.map(async ({ port }) => {
+      const told = Object.entries(of).map(async ([name, frames]) => [name, await tell(port, frames)])
+      return Object.fromEntries(await Promise.all(told))
+    }),
+  )
+}
 
 /**
  * Sends all in one write, and a last request when each is answered: behind a refusal Java may or may not look at it.

@@ -29,6 +29,8 @@ export interface ServerOptions {
   readonly isReconfigEnabled?: boolean
   readonly isTtlEnabled?: boolean
   readonly isSyncForced?: boolean
+  /** System properties; processes only. */
+  readonly properties?: Readonly<Record<string, string>>
   /** Kept when the server stops; without it a directory is made and removed. */
   readonly dataDir?: string
 }

@@ -38,6 +38,7 @@ export async function startJavaServer(options: ServerOptions = {}): Promise<Inte
     'znode.container.checkIntervalMs': settings.containerCheckIntervalMs,
     'zookeeper.nio.sessionlessCnxnTimeout': settings.sessionlessTimeoutMs,
     'org.slf4j.simpleLogger.defaultLogLevel': 'warn',
+    ...options.properties,
   }
   const child = spawn(
     '/usr/bin/java',
