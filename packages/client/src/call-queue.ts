@@ -64,7 +64,9 @@ export class CallQueue {
 
   /** @param call - 0 if nobody waits for the answer */
   send(nowMs: number, call: CallId, request: Request, watch?: WatchWanted): void {
-    this.#send(this.#pendingOf(nowMs, call, request, watch))
+    const pending = this.#pendingOf(nowMs, call, request, watch)
+    this.#send(pending)
+    this.#list(pending)
   }
 
   /** Keeps a request for {@link sendQueued}. */
@@ -72,10 +74,14 @@ export class CallQueue {
     const pending = this.#pendingOf(nowMs, call, request, watch)
     pending.frame = requestFrame(request)
     this.#queued.push(pending)
+    this.#list(pending)
   }
 
   sendQueued(): void {
-    for (const pending of this.#queued.drain()) if (!pending.isAbandoned) this.#send(pending)
+    for (const pending of this.#queued.drain()) {
+      if (pending.isAbandoned) this.#unlistWatch(pending)
+      else this.#send(pending)
+    }
   }
 
   #send(pending: Pending): void {
@@ -164,23 +170,14 @@ export class CallQueue {
 
   #pendingOf(nowMs: number, call: CallId, request: Request, watch: WatchWanted | undefined): Pending {
     const dueMs = nowMs + this.#timeoutMs
-    const pending = {
-      call,
-      request,
-      xid: 0,
-      watch,
-      isAbandoned: false,
-      frame: undefined,
-      lengthBytes: 0,
-      dueMs,
-    }
-    if (call !== 0) this.#byCall.set(call, pending)
-    if (watch !== undefined) this.#listWatch(pending, watch)
-    return pending
+    return { call, request, xid: 0, watch, isAbandoned: false, frame: undefined, lengthBytes: 0, dueMs }
   }
 
-  #listWatch(pending: Pending, { watcher }: WatchWanted): void {
-    this.#byWatcher.set(watcher, pending)
+  #list(pending: Pending): void {
+    const { call, watch } = pending
+    if (call !== 0) this.#byCall.set(call, pending)
+    if (watch === undefined) return
+    this.#byWatcher.set(watch.watcher, pending)
     const path = pathOf(pending)
     const others = this.#byWatchedPath.get(path)
     if (others === undefined) this.#byWatchedPath.set(path, new Set([pending]))

@@ -7,7 +7,7 @@ import {
   dataBody,
   eventFrame,
   existsA,
-  type MachineRun,
+  MachineRun,
   noBody,
   replyFrame,
   statBody,
@@ -162,6 +162,21 @@ describe('watches', () => {
     expect(run.sent()).toEqual([])
     run.received(eventFrame(EventType.NodeDataChanged, '/a'))
     expect(fired(run)).toEqual([[EventType.NodeDataChanged, '/a', [2]]])
+  })
+
+  test('a registration that was abandoned before it was sent keeps no watch at the server', () => {
+    const run = new MachineRun()
+    run.start()
+    const call = run.call(watchA, { kind: 'data', watcher: 1 })
+    run.step({ kind: 'abandon', call })
+    run.connected()
+    run.call(watchA, { kind: 'data', watcher: 2 })
+    run.received(replyFrame(1, 1, dataBody))
+    run.take()
+
+    run.step({ kind: 'unwatch', call: run.nextCall(), watcher: 2, path: '/a', type: WatcherType.Data })
+
+    expect(run.sent().map(({ request }) => request.kind)).toEqual(['removeWatches'])
   })
 
   test('a watcher that leaves does not undo the registration of one that is coming', () => {
