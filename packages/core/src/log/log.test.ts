@@ -173,13 +173,21 @@ describe('group commit', () => {
 })
 
 describe('a segment', () => {
-  test('has its header and its name durable before the first record is written to it', () => {
+  test('has a name only with a durable header, and a durable name before the first record is written to it', () => {
     const { run, disk } = started()
     run.append(create)
     run.untilIdle()
 
-    expect(disk.asked.map(({ call }) => call)).toEqual(['open', 'write', 'sync', 'syncDir', 'write'])
-    expect(disk.asked[0]).toMatchObject({ dir: 'log', name: 'log.1', mode: 'create' })
+    expect(disk.asked).toMatchObject([
+      { call: 'open', dir: 'log', name: 'tmp-log.1', mode: 'create' },
+      { call: 'write', at: 0 },
+      { call: 'sync' },
+      { call: 'close' },
+      { call: 'rename', from: 'tmp-log.1', to: 'log.1' },
+      { call: 'syncDir', dir: 'log' },
+      { call: 'open', dir: 'log', name: 'log.1', mode: 'update' },
+      { call: 'write', at: 16, sync: true },
+    ])
   })
 
   test('is left at the size limit; the next is named after its first txn', () => {

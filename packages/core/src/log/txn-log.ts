@@ -8,8 +8,8 @@
  * once, in the staging buffer, and applied from there: while the batch that came back is applied, in the resting
  * buffer, new txns are begun already (a client's next requests, held back until its session stood).
  *
- * A new segment is created, its header synced, its name synced, and only then is the first batch written to it; that
- * batch begins after the last batch of the old segment was durable.
+ * A new segment gets its name when its header is durable, and its first batch when its name is; that batch begins after
+ * the last batch of the old segment was durable.
  *
  * Invariants: a zxid is appended only as the successor of the last one or in a later epoch. Nothing is reported
  * durable before the sync that covers it returned. After a failed write or sync nothing is written any more.
@@ -51,8 +51,8 @@ import {
   type Script,
   type StorageRefusal,
   sync,
-  syncDir,
   write,
+  writeWhole,
 } from './script.ts'
 import { SnapshotTrigger } from './snapshot-trigger.ts'
 import { ZeroFill } from './zero-fill.ts'
@@ -446,15 +446,14 @@ function* openSegment(given: {
   readonly first: Zxid
 }): Script<OpenedFile> {
   if (given.old !== undefined) yield* close(given.old)
-  const file = yield* open({ dir: 'log', name: logName(given.first), mode: 'create' })
+  const name = logName(given.first)
   const header = makeSpace(fileHeaderBytes)
   header.view.setInt32(0, logMagic)
   header.view.setInt32(4, fileVersion)
   putMark(header, markAt, fileHeaderBytes)
-  yield* write(file, 0, header.bytes)
-  yield* sync(file)
-  yield* syncDir('log')
-  return file
+  // Under its name there is never less than a header: the Java server does not start with an empty log.
+  yield* writeWhole({ dir: 'log', name, bytes: header.bytes })
+  return yield* open({ dir: 'log', name, mode: 'update' })
 }
 
 function failureOf(
