@@ -12,14 +12,15 @@ import { type CrashPoint, simulate, type Wanted } from './run.ts'
 
 const makeMachine: MakeMachine = given => new Server(given)
 
-/** Section by section: append and zero-fill, roll, snapshot, purge, the note of a run, its marker, repair at a start. */
+/** Section by section: roll (and repair at a start), append and zero-fill, snapshot, purge, the note of a run, its marker. */
 const steps = [
-  ['create log', 'write log head', 'sync log', 'syncDir log', 'write through log', 'fill log'],
+  ['create tmp-log', 'write tmp-log head', 'sync tmp-log', 'rename log', 'syncDir log'],
+  ['write log head', 'write through log', 'fill log'],
   ['write tmp-snapshot.unfinished head', 'sync tmp-snapshot.unfinished', 'rename snapshot', 'syncDir data'],
   ['remove snapshot', 'remove log'],
   ['create tmp-corral.state', 'write tmp-corral.state head', 'sync tmp-corral.state', 'rename corral.state'],
   ['syncDir logRoot', 'remove initialize', 'syncDir dataRoot'],
-  ['create tmp-log', 'write tmp-log head', 'sync tmp-log', 'rename log', 'sync snapshot'],
+  ['sync snapshot'],
 ].flat()
 
 /** Runs that together make them all, some by starts after a crash; the short ones first. */

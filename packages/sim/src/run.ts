@@ -6,6 +6,7 @@ import { drawBelow, type Random, seededRandom } from '@corral/core'
 import { Aftermath } from './aftermath.ts'
 import type { Bug } from './bugs.ts'
 import { between, chance, exponential, pick } from './chance.ts'
+import { checkHandshakes } from './checkers/handshakes.ts'
 import { checkWatches } from './checkers/watches.ts'
 import { type Replay, replayHistory, type WitnessSettings } from './checkers/witness.ts'
 import { checkZnodes } from './checkers/znode-model.ts'
@@ -401,7 +402,8 @@ class Run {
     const replay = replayHistory({ history: this.#recorder, committed, settings })
     const watches = checkWatches({ history: this.#recorder, replay, superDigest })
     const znodes = checkZnodes(this.#recorder, registerPaths, replay.unanswered)
-    this.#violations.push(...replay.violations, ...watches.violations, ...znodes.violations)
+    const handshakes = checkHandshakes({ history: this.#recorder, committed, settings })
+    this.#violations.push(...replay.violations, ...handshakes, ...watches.violations, ...znodes.violations)
     this.#replay = replay
     this.#eventsJudged = watches.fired
     this.#searched = znodes.decided

@@ -1,0 +1,121 @@
+/**
+ * Judges handshakes and the zxids that a session is told, which need no model: a session goes on only under its own id
+ * and password, only while it lives, and never back in time; one that lives is never said to be gone.
+ */
+import { type SessionId, Xid } from '@corral/protocol'
+import type { Committed } from '../commit-log.ts'
+import { type Arrival, type ConnectionRecord, type History, sessionOf, type Violation } from '../history.ts'
+
+export interface HandshakeSettings {
+  readonly minSessionTimeoutMs: number
+  readonly maxSessionTimeoutMs: number
+}
+
+interface Given {
+  readonly history: History
+  readonly committed: readonly Committed[]
+  readonly settings: HandshakeSettings
+}
+
+export function checkHandshakes(given: Given): readonly Violation[] {
+  return new HandshakeJudge(given).run()
+}
+
+class HandshakeJudge {
+  readonly #given: Given
+  readonly #violations: Violation[] = []
+  readonly #passwords: Map<SessionId, string> = new Map()
+  /** When its end was written. */
+  readonly #endedAt: Map<SessionId, number> = new Map()
+
+  constructor(given: Given) {
+    this.#given = given
+    for (const { txn, writtenAt } of given.committed)
+      if (txn.body.kind === 'closeSession') this.#endedAt.set(txn.header.session, writtenAt)
+  }
+
+  run(): readonly Violation[] {
+    for (const connection of this.#given.history.connections) this.#judgeConnection(connection)
+    this.#judgeOrder()
+    return this.#violations
+  }
+
+  #judgeConnection(connection: ConnectionRecord): void {
+    const { request, response } = connection
+    if (request === undefined || response === undefined) return
+    const asked = request.sessionId
+    if (response.timeoutMs <= 0) {
+      const endedAt = this.#endedAt.get(asked)
+      if (asked === 0n) this.#violate('P9', connection, 'a new session was refused')
+      else if (this.#passwords.has(asked) && (endedAt === undefined || endedAt > response.at))
+        this.#violate('P9', connection, 'a session that lives was said to be gone')
+      return
+    }
+    this.#judgeTimeout(connection)
+    const password = Buffer.from(response.password ?? []).toString('hex')
+    if (asked === 0n) {
+      this.#passwords.set(response.sessionId, password)
+      return
+    }
+    if (response.sessionId !== asked) this.#violate('P9', connection, 'another session than it asked for')
+    const known = this.#passwords.get(asked)
+    const said = Buffer.from(request.password ?? []).toString('hex')
+    if (known !== said) this.#violate('S8', connection, 'a session was taken over with a wrong password')
+    const endedAt = this.#endedAt.get(asked)
+    if (endedAt !== undefined && endedAt < connection.openedAt)
+      this.#violate('P9', connection, 'a session came back after its end')
+    const last = this.#given.committed.findLast(({ writtenAt }) => writtenAt <= response.at)
+    if (request.lastZxidSeen > (last?.txn.header.zxid ?? 0n))
+      this.#violate(
+        'S8',
+        connection,
+        `a client that had seen 0x${request.lastZxidSeen.toString(16)} was welcomed`,
+      )
+  }
+
+  #judgeTimeout(connection: ConnectionRecord): void {
+    const { minSessionTimeoutMs: min, maxSessionTimeoutMs: max } = this.#given.settings
+    const asked = connection.request?.timeoutMs ?? 0
+    const due = Math.min(max, Math.max(min, asked))
+    const said = connection.response?.timeoutMs
+    if (said !== due) this.#violate('session', connection, `timeout ${said} ms for ${asked}, due ${due}`)
+  }
+
+  /** S2: what a session is told never goes back, whatever connection brings it. */
+  #judgeOrder(): void {
+    const bySession = new Map<
+      SessionId,
+      { readonly connection: ConnectionRecord; readonly arrival: Arrival }[]
+    >()
+    for (const connection of this.#given.history.connections) {
+      const session = sessionOf(connection)
+      if (session === undefined) continue
+      const arrivals = bySession.get(session) ?? []
+      bySession.set(session, arrivals)
+      arrivals.push(...connection.arrivals.map(arrival => ({ connection, arrival })))
+    }
+    for (const arrivals of bySession.values()) {
+      let highest = 0n
+      arrivals.sort((a, b) => a.arrival.order - b.arrival.order)
+      for (const { connection, arrival } of arrivals) {
+        const zxid = zxidOf(arrival)
+        if (zxid === undefined) continue
+        if (zxid < highest)
+          this.#violate('S2', connection, `zxid 0x${zxid.toString(16)} comes after 0x${highest.toString(16)}`)
+        else highest = zxid
+      }
+    }
+  }
+
+  #violate(rule: string, { client, number }: ConnectionRecord, message: string): void {
+    this.#violations.push({ rule, message: `${client}, connection ${number}: ${message}` })
+  }
+}
+
+/** undefined: it names none, as answers to auth and sasl packets, and events that a setWatches found. */
+function zxidOf(arrival: Arrival): bigint | undefined {
+  if (arrival.kind === 'event') return arrival.zxid === -1n ? undefined : arrival.zxid
+  const { header, op } = arrival
+  const isNameless = header.xid === Xid.Auth || op.request.kind === 'sasl'
+  return isNameless ? undefined : header.zxid
+}
