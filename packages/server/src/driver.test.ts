@@ -143,9 +143,7 @@ describe('ends', () => {
 })
 
 describe('an answer in parts', () => {
-  async function asked(
-    parts: () => Generator<string, void>,
-  ): Promise<{ fake: Fake; peer: Socket }> {
+  async function asked(parts: () => Generator<string, void>): Promise<{ fake: Fake; peer: Socket }> {
     const pool = new ChunkPool()
     const sockets = new ClientSockets({ pool })
     const decide: Decide = event =>
