@@ -180,3 +180,13 @@ test('only a fresh tree can be loaded', () => {
 
   expect(() => tree.loader()).toThrow('fresh')
 })
+
+test('a file that is long, as a sparse one is, promises no more znodes than are believed', () => {
+  const tree = aTree()
+  const loader = begin(tree)
+
+  loader.expect(1e13)
+
+  expect(tree.reservedBytes).toBeLessThan(2 ** 30)
+  expect(node(loader, '/a')).toBeUndefined()
+})

@@ -12,8 +12,11 @@ import { type AclIndex, OpenAcl } from './acl-table.ts'
 import { contentCrcOf, pathCrc } from './digest.ts'
 import { equalBytes, lastSlash } from './raw-bytes.ts'
 import type { TreeParts } from './tree-parts.ts'
-import { ConfigId, Flag, RootId, Row, rowBytes, type ZnodeId, ZookeeperId } from './znode-rows.ts'
+import { ConfigId, Flag, QuotaId, RootId, Row, rowBytes, type ZnodeId, ZookeeperId } from './znode-rows.ts'
 import { ZnodeKind } from './znodes.ts'
+
+/** A hint beyond this is not believed: what a file's length promises need not be in it. */
+const mostExpected = 1 << 24
 
 const leadingStatBytes = Row.dataLength - Row.stat
 
@@ -26,7 +29,7 @@ export class TreeLoader {
   #acl: AclIndex = OpenAcl
   #danglingCount = 0
   /** The znodes that a fresh tree has and that have not been met yet. */
-  readonly #untouched: Set<ZnodeId> = new Set([RootId, ZookeeperId, 3, ConfigId])
+  readonly #untouched: Set<ZnodeId> = new Set([RootId, ZookeeperId, QuotaId, ConfigId])
   /** Path of the last record's parent: its siblings follow. */
   readonly #parentPath = new Writer()
   #parent: ZnodeId = RootId
@@ -43,7 +46,7 @@ export class TreeLoader {
 
   /** About so many znodes are to come: only a hint. */
   expect(znodes: number): void {
-    this.#parts.znodes.reserve(znodes)
+    this.#parts.znodes.reserve(Math.min(znodes, mostExpected))
   }
 
   /** An entry of the ACL table. @param from - start of the vector, count included */
