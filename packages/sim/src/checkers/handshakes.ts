@@ -9,6 +9,8 @@ import { type Arrival, type ConnectionRecord, type History, sessionOf, type Viol
 export interface HandshakeSettings {
   readonly minSessionTimeoutMs: number
   readonly maxSessionTimeoutMs: number
+  /** Rate of the server's clock against virtual time. */
+  readonly clockRate: number
 }
 
 interface Given {
@@ -45,9 +47,8 @@ class HandshakeJudge {
     if (request === undefined || response === undefined) return
     const asked = request.sessionId
     if (response.timeoutMs <= 0) {
-      const endedAt = this.#endedAt.get(asked)
       if (asked === 0n) this.#violate('P9', connection, 'a new session was refused')
-      else if (this.#passwords.has(asked) && (endedAt === undefined || endedAt > response.at))
+      else if (this.#lives(asked, response.at))
         this.#violate('P9', connection, 'a session that lives was said to be gone')
       return
     }
@@ -71,6 +72,24 @@ class HandshakeJudge {
         connection,
         `a client that had seen 0x${request.lastZxidSeen.toString(16)} was welcomed`,
       )
+  }
+
+  /**
+   * Its end is not written, and not on its way either: nobody asked for it, and it was heard, at the earliest when an
+   * answered request was sent, within its timeout.
+   */
+  #lives(session: SessionId, at: number): boolean {
+    if ((this.#endedAt.get(session) ?? at) < at) return false
+    const connections = this.#given.history.connections.filter(
+      connection => sessionOf(connection) === session && connection.openedAt <= at,
+    )
+    if (connections.some(({ ops }) => ops.some(({ request }) => request.kind === 'closeSession')))
+      return false
+    return connections.some(connection => {
+      const heard = connection.ops.findLast(({ reply }) => reply !== undefined && reply.at <= at)
+      const silentMs = (at - (heard?.invokedAt ?? connection.openedAt)) * this.#given.settings.clockRate
+      return silentMs < (connection.response?.timeoutMs ?? 0)
+    })
   }
 
   #judgeTimeout(connection: ConnectionRecord): void {
