@@ -38,7 +38,7 @@ import {
 } from '../../packages/server/src/io/snappy.ts'
 import { dataDir } from './data-dirs.ts'
 import { mutate, pick } from './mutate.ts'
-import { must, type Target, timed, type Verdict } from './target.ts'
+import { must, stopwatch, type Target, timed, type Verdict } from './target.ts'
 
 type Codec = { readonly read: (r: Reader) => unknown; readonly write: (w: Writer, value: never) => void }
 
@@ -229,9 +229,12 @@ export const compressedFileTarget: Target = {
     const longest = 64 * 1024 * 1024
     let plainBytes = 0
     let outcome = 'accepted'
+    let slowestStepMs = 0
     try {
       for (;;) {
+        const elapsedMs = stopwatch()
         const count = await reader.read(into)
+        slowestStepMs = Math.max(slowestStepMs, elapsedMs())
         plainBytes += count
         if (count < into.length || plainBytes > longest) break
       }
@@ -242,7 +245,7 @@ export const compressedFileTarget: Target = {
       reader.close()
       rmSync(dir, { recursive: true })
     }
-    return { slowestStepMs: 0, outcome }
+    return { slowestStepMs, outcome }
   },
 }
 

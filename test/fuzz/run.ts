@@ -6,7 +6,7 @@ import { seededRandom } from '@corral/core'
 import { compressedFileTarget, configTarget, decoderTarget, snappyTarget } from './byte-targets.ts'
 import { aclTarget, connectionTarget, quotaTarget } from './server-targets.ts'
 import { logTarget, snapshotTarget } from './storage-targets.ts'
-import type { Target } from './target.ts'
+import { longestStepMs, must, type Target, type Verdict } from './target.ts'
 import { wordTarget } from './word-target.ts'
 
 export const targets: readonly Target[] = [
@@ -30,7 +30,6 @@ export interface Failure {
 export interface Summary {
   readonly cases: number
   readonly slowestStepMs: number
-  readonly slowest: Uint8Array | undefined
   /** Outcome -> cases. */
   readonly outcomes: ReadonlyMap<string, number>
   readonly failures: readonly Failure[]
@@ -69,21 +68,27 @@ export async function fuzz(
   const outcomes = new Map<string, number>()
   const failures: Failure[] = []
   let slowestStepMs = 0
-  let slowest: Uint8Array | undefined
   let cases = 0
   for (; cases < known.length || !isEnough(cases - known.length); cases++) {
     const input = known[cases] ?? target.make(random, known)
     try {
-      const verdict = await target.run(input)
+      const verdict = await runInTime(target, input)
       outcomes.set(verdict.outcome, (outcomes.get(verdict.outcome) ?? 0) + 1)
-      if (verdict.slowestStepMs > slowestStepMs) {
-        slowestStepMs = verdict.slowestStepMs
-        slowest = input
-      }
+      slowestStepMs = Math.max(slowestStepMs, verdict.slowestStepMs)
     } catch (error) {
       failures.push({ input, error })
       if (failures.length === 5) break
     }
   }
-  return { cases, slowestStepMs, slowest, outcomes, failures }
+  return { cases, slowestStepMs, outcomes, failures }
+}
+
+/** A step that is too long the first time may have been compiled in it, or met the collector. */
+export async function runInTime(target: Target, input: Uint8Array): Promise<Verdict> {
+  const first = await target.run(input)
+  if (first.slowestStepMs <= longestStepMs) return first
+  const second = await target.run(input)
+  const ms = Math.min(first.slowestStepMs, second.slowestStepMs)
+  must(ms <= longestStepMs, `no step takes ${ms.toFixed(1)} ms`)
+  return { ...second, slowestStepMs: ms }
 }

@@ -27,9 +27,25 @@ export function must(isHeld: boolean, rule: string): asserts isHeld {
   if (!isHeld) throw new Broken(rule)
 }
 
+/** No piece of work that cannot be interrupted may take longer. */
+export const longestStepMs = 50
+
+/**
+ * Starts a watch; the function returned says how long this process has worked since then. Of wall time and CPU time
+ * the shorter: a busy machine adds to the one, the other threads of the process to the other.
+ */
+export function stopwatch(): () => number {
+  const startedMs = performance.now()
+  const before = process.cpuUsage()
+  return () => {
+    const { user, system } = process.cpuUsage(before)
+    return Math.min(performance.now() - startedMs, (user + system) / 1000)
+  }
+}
+
 /** @returns what `work` returned, and how long it took */
 export function timed<T>(work: () => T): { readonly value: T; readonly ms: number } {
-  const before = performance.now()
+  const elapsedMs = stopwatch()
   const value = work()
-  return { value, ms: performance.now() - before }
+  return { value, ms: elapsedMs() }
 }
