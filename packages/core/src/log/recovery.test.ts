@@ -246,3 +246,16 @@ describe('the note of a run that is being written', () => {
     )
   })
 })
+
+test('a refused start has changed nothing', () => {
+  const { disk } = stopped(written(started(new CrashDisk()), 5))
+  disk.bytesOf('log', 'log.1').fill(0xff, 40, 60)
+  disk.put('log', 'log.6', new Uint8Array(3))
+  disk.put('data', 'tmp-snapshot.unfinished', new Uint8Array(3))
+  const before = disk.print
+
+  const next = restarted(disk)
+
+  expect(next.fatal?.reason).toMatch(/log\.1 is damaged/)
+  expect(next.disk.print).toBe(before)
+})
