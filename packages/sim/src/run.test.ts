@@ -176,6 +176,26 @@ describe('a mistake put back is found', () => {
     'trust-recovered': ['powerLoss', 'kill'],
   }
 
+  /** Of the rules that it breaks those of which one must be the one that finds it. */
+  const rulesFor: Record<Bug, readonly string[]> = {
+    'ack-before-sync': ['L1'],
+    'skip-sync': ['L1'],
+    'ignore-sync-error': ['L1'],
+    'skip-directory-sync': ['L1'],
+    'trust-recovered': ['V2', 'L3', 'L4'],
+    'event-after-reply': ['W1', 'S2'],
+    'drop-event': ['W1', 'W3'],
+    'repeat-event': ['W3'],
+    'swap-replies': ['S1'],
+    'drop-reply': ['S1'],
+    'lower-zxid': ['P1', 'S2', 'C1'],
+    'flip-data': ['C1', 'C2'],
+    'hide-refusal': ['C1', 'linearizable'],
+    'early-expiry': ['S5'],
+    'no-ticks': ['V5'],
+    'lose-write': ['L1'],
+  }
+
   test.each(bugs)('%s', async bug => {
     const found: string[] = []
     for (let seed = 1; seed <= 20 && found.length === 0; seed++) {
@@ -184,6 +204,6 @@ describe('a mistake put back is found', () => {
       found.push(...violations.map(({ rule }) => rule))
     }
 
-    expect(found.length).toBeGreaterThan(0)
+    expect(found.filter(rule => rulesFor[bug].includes(rule)).length, found.join()).toBeGreaterThan(0)
   })
 })

@@ -43,8 +43,9 @@ export interface CrashPoint {
   readonly outcome?: number
 }
 
-/** Virtual time after which a run has come to nothing. */
+/** Virtual time, and events, after which the plan has had its chance: where nobody comes to anything, it never ends. */
 const longestMs = 1_200_000
+const mostEvents = 200_000
 
 export type Activity = Readonly<Record<string, number>>
 
@@ -153,7 +154,9 @@ class Run {
   }
 
   async #until(replies: number): Promise<void> {
-    await this.#scheduler.until(() => this.#recorder.replies >= replies || this.#isOver(), longestMs)
+    const isDone = (): boolean =>
+      this.#recorder.replies >= replies || this.#scheduler.executed >= mostEvents || this.#isOver()
+    await this.#scheduler.until(isDone, longestMs)
   }
 
   /** So that there is one, whatever the plan does. */
