@@ -7,7 +7,7 @@ import { Driver, type EndReason, type Say, systemClock } from './driver.ts'
 import { ChunkPool } from './io/chunk-pool.ts'
 import { prepareDataDirs, syncDirs, versionDir } from './io/data-dirs.ts'
 import { mostDescriptors } from './io/descriptors.ts'
-import { type DirLock, lockDir } from './io/dir-lock.ts'
+import { type DirLock, lockDirs } from './io/dir-lock.ts'
 import { type Disk, type DiskGiven, FileDisk } from './io/disk.ts'
 import { MemoryDisk } from './io/memory-disk.ts'
 import { ClientSockets, type ListenOptions } from './io/net.ts'
@@ -82,7 +82,7 @@ export async function launch(settings: LaunchSettings): Promise<RunningServer> {
   let dirsSynced: Promise<StartError | undefined> | undefined
   if (storage !== 'memory') {
     dirsSynced = syncDirs(prepareDataDirs(storage, settings.isDataDirAutocreated))
-    lock = await lockDir(storage.dataDir)
+    lock = await lockDirs(storage)
   }
   const assembly = assemble(settings)
   const { driver, sockets, disk, say } = assembly

@@ -1,10 +1,10 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { prepareDataDirs, syncDirs } from './data-dirs.ts'
-import { lockDir } from './dir-lock.ts'
+import { lockDir, lockDirs } from './dir-lock.ts'
 
 const made: string[] = []
 
@@ -31,6 +31,30 @@ test('a directory is locked once, and again after its release', async () => {
 
   const second = await lockDir(dir)
   await second.release()
+})
+
+test('two servers may not share the directory of the logs alone', async () => {
+  const dataLogDir = aDir()
+  const lock = await lockDirs({ dataDir: aDir(), dataLogDir })
+  const otherDataDir = aDir()
+
+  await expect(lockDirs({ dataDir: otherDataDir, dataLogDir })).rejects.toMatchObject({
+    exitCode: 3,
+    message: `data directory ${dataLogDir} belongs to a server that is running (its corral.lock answers)`,
+  })
+  await (await lockDir(otherDataDir)).release() // it was let go
+  await lock.release()
+})
+
+test('one directory under two names is locked once', async () => {
+  const dir = aDir()
+  const link = join(aDir(), 'link')
+  symlinkSync(dir, link)
+
+  const lock = await lockDirs({ dataDir: dir, dataLogDir: link })
+
+  await expect(lockDir(dir)).rejects.toMatchObject({ exitCode: 3 })
+  await lock.release()
 })
 
 test('the lock of a process that died does not hold', async () => {

@@ -4,11 +4,11 @@
  *
  * A socket file that refuses connections was left by a server that died: it is removed and the bind tried once more.
  */
-import { closeSync, constants, existsSync, openSync, unlinkSync } from 'node:fs'
+import { closeSync, constants, existsSync, openSync, statSync, unlinkSync } from 'node:fs'
 import { createConnection, createServer, type Server } from 'node:net'
 import { join, resolve } from 'node:path'
 import { ExitCode, errnoOf, StartError } from '../start-error.ts'
-import { directoryError } from './data-dirs.ts'
+import { type DataDirs, directoryError } from './data-dirs.ts'
 
 const lockName = 'corral.lock'
 /** sun_path of the systems Node runs on; a longer path would be cut in silence. */
@@ -17,6 +17,29 @@ const longestPathBytes = 103
 export interface DirLock {
   /** Resolves when no handle is left. */
   release(): Promise<void>
+}
+
+/**
+ * Both directories: two servers that share only one of them would spoil each other's files as well.
+ *
+ * @throws StartError if another server has one of them, or one cannot be locked
+ */
+export async function lockDirs({ dataDir, dataLogDir }: DataDirs): Promise<DirLock> {
+  const data = await lockDir(dataDir)
+  if (isSameDir(dataDir, dataLogDir)) return data
+  try {
+    const log = await lockDir(dataLogDir)
+    return { release: async () => void (await Promise.all([log.release(), data.release()])) }
+  } catch (error) {
+    await data.release()
+    throw error
+  }
+}
+
+/** However they are written, and whatever links lead there. */
+function isSameDir(one: string, other: string): boolean {
+  const [a, b] = [statSync(one), statSync(other)]
+  return a.dev === b.dev && a.ino === b.ino
 }
 
 /** @throws StartError if another server has it, or the directory cannot be locked */

@@ -16,7 +16,7 @@ import {
 } from '@corral/core'
 import { hexOf } from '@corral/protocol'
 import { versionDir } from '../io/data-dirs.ts'
-import { lockDir } from '../io/dir-lock.ts'
+import { lockDirs } from '../io/dir-lock.ts'
 import { type DirPaths, FileDisk } from '../io/disk.ts'
 import { ExitCode, StartError } from '../start-error.ts'
 
@@ -35,7 +35,7 @@ export interface RepairOptions {
  * that this does not mend
  */
 export async function repairLog(options: RepairOptions): Promise<number> {
-  const lock = await lockDir(options.dataDir)
+  const lock = await lockDirs(options)
   try {
     return await repairLocked(options)
   } catch (error) {
