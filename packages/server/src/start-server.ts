@@ -11,6 +11,7 @@ import { type DirLock, lockDirs } from './io/dir-lock.ts'
 import { type Disk, type DiskGiven, FileDisk } from './io/disk.ts'
 import { MemoryDisk } from './io/memory-disk.ts'
 import { ClientSockets, type ListenOptions } from './io/net.ts'
+import { limited } from './log-limit.ts'
 import type { LogLine } from './log-lines.ts'
 import { sha1 } from './sha1.ts'
 import { ExitCode, errnoOf, StartError } from './start-error.ts'
@@ -134,7 +135,10 @@ interface Assembly {
 
 function assemble(settings: LaunchSettings): Assembly {
   const { core, storage, fourLetterWords } = settings
-  const say: Say = (level, what, fields) => settings.onLog({ wallMs: Date.now(), level, what, fields })
+  const say = limited(
+    (level, what, fields) => settings.onLog({ wallMs: Date.now(), level, what, fields }),
+    () => performance.now(),
+  )
   const pool = new ChunkPool()
   const sockets = new ClientSockets({ pool })
   const disk = makeDisk(storage, { report: (op, result) => driver.diskDone(op, result) })

@@ -4,6 +4,8 @@ import { dirname, join, resolve } from 'node:path'
 import { ExitCode, errnoOf, StartError } from '../start-error.ts'
 import { syncDir } from './file-calls.ts'
 
+const allAccess = constants.R_OK | constants.W_OK | constants.X_OK
+
 export interface DataDirs {
   readonly dataDir: string
   readonly dataLogDir: string
@@ -22,18 +24,23 @@ export function prepareDataDirs({ dataDir, dataLogDir }: DataDirs, isAutocreated
   const changed = new Set<string>()
   for (const dir of new Set([dataDir, dataLogDir])) {
     const version = versionDir(dir)
-    try {
+    naming(version, isAutocreated, () => {
       if (isAutocreated) makeDir(version, changed)
       else if (!statSync(version).isDirectory())
         throw new StartError(ExitCode.DataDirInaccessible, `${version} is not a directory`)
-      accessSync(dir, constants.R_OK | constants.W_OK | constants.X_OK)
-      accessSync(version, constants.R_OK | constants.W_OK | constants.X_OK)
-    } catch (error) {
-      throw directoryError(error, version, isAutocreated)
-    }
+    })
+    for (const used of [dir, version]) naming(used, isAutocreated, () => accessSync(used, allAccess))
   }
   if (dataDir !== dataLogDir) refuseMixture(versionDir(dataDir), versionDir(dataLogDir))
   return [...changed]
+}
+
+function naming(dir: string, isAutocreated: boolean, use: () => void): void {
+  try {
+    use()
+  } catch (error) {
+    throw directoryError(error, dir, isAutocreated)
+  }
 }
 
 /**
@@ -81,11 +88,11 @@ function makeDir(dir: string, changed: Set<string>): void {
 function refuseMixture(data: string, log: string): void {
   if (readdirSync(log).some(name => name.startsWith('snapshot.'))) {
     const message = `Log directory has snapshot files. Check if dataLogDir and dataDir configuration is correct: ${log}`
-    throw new StartError(ExitCode.UnexpectedError, message)
+    throw new StartError(ExitCode.DataDirInaccessible, message)
   }
   if (readdirSync(data).some(name => name.startsWith('log.'))) {
     const message = `Snapshot directory has log files. Check if dataLogDir and dataDir configuration is correct: ${data}`
-    throw new StartError(ExitCode.UnexpectedError, message)
+    throw new StartError(ExitCode.DataDirInaccessible, message)
   }
 }
 

@@ -118,7 +118,12 @@ test('logs among snapshots mean that the two settings were exchanged', () => {
   prepareDataDirs(dirs, true)
   writeFileSync(join(dir, 'a/version-2/log.1'), '')
 
-  expect(() => prepareDataDirs(dirs, true)).toThrow('Snapshot directory has log files')
+  const refused = (start: string): object => ({ exitCode: 3, message: expect.stringContaining(start) })
+  expect(() => prepareDataDirs(dirs, true)).toThrow(
+    expect.objectContaining(refused('Snapshot directory has log files')),
+  )
   writeFileSync(join(dir, 'b/version-2/snapshot.0'), '')
-  expect(() => prepareDataDirs(dirs, true)).toThrow('Log directory has snapshot files')
+  expect(() => prepareDataDirs(dirs, true)).toThrow(
+    expect.objectContaining(refused('Log directory has snapshot files')),
+  )
 })

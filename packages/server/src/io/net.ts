@@ -98,7 +98,9 @@ export class ClientSockets {
     const listener = createServer(options, accepted => this.#accept(accepted, events))
     if (mostConnections !== undefined) listener.maxConnections = mostConnections
     listener.on('drop', () =>
-      events.acceptFailed(`${mostConnections} connections are open, as many as can be`),
+      events.acceptFailed(
+        `${mostConnections} connections are open, as many as the limit of files (ulimit -n) allows`,
+      ),
     )
     this.#listener = listener
     return new Promise((resolve, reject) => {
