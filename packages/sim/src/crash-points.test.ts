@@ -39,9 +39,14 @@ interface Step {
 async function stepsOfRuns(): Promise<ReadonlyMap<string, Step>> {
   const found = new Map<string, Step>()
   for (const base of bases) {
-    const { durableSteps } = await simulate(base, makeMachine)
-    for (const [step, effects] of durableSteps)
-      if (!found.has(step)) found.set(step, { base, effect: effects[effects.length >> 1] as number })
+    const { durableSteps, activity } = await simulate(base, makeMachine)
+    // Not in the end of the run: there must be something to go on with.
+    const latest = 0.7 * (activity['effects'] ?? 0)
+    for (const [step, all] of durableSteps) {
+      const effects = all.filter(effect => effect < latest)
+      const effect = effects[effects.length >> 1]
+      if (effect !== undefined && !found.has(step)) found.set(step, { base, effect })
+    }
   }
   return found
 }

@@ -126,14 +126,7 @@ export class SimDisk {
    * @param random - draws what a power loss leaves, if not the disk's own: another outcome of the same moment
    */
   crash(kind: CrashKind, random: Random = this.#random): void {
-    this.#trace.text(kind)
-    this.#trace.event(() => `disk: ${kind}`)
-    for (const { call, appointment, handle } of this.#running) {
-      appointment.isCancelled = true
-      if (chance(random, 0.5)) this.#leaveUnfinished(call, handle)
-    }
-    this.#running.clear()
-    this.#handles.clear()
+    this.#leave(kind, random)
     if (kind === 'kill') this.counters.kills++
     else {
       this.counters.powerLosses++
@@ -142,6 +135,22 @@ export class SimDisk {
     this.volume.evictSome(random)
     this.counters.staleReads += this.volume.fetchSomeOld(random, this.options.staleRead)
     for (const mishap of this.#due.splice(0)) this.#befall(mishap, random)
+  }
+
+  /** The process has ended, and the next comes at once: nothing else happens between the two. */
+  handOver(): void {
+    this.#leave('end', this.#random)
+  }
+
+  #leave(how: string, random: Random): void {
+    this.#trace.text(how)
+    this.#trace.event(() => `disk: ${how}`)
+    for (const { call, appointment, handle } of this.#running) {
+      appointment.isCancelled = true
+      if (chance(random, 0.5)) this.#leaveUnfinished(call, handle)
+    }
+    this.#running.clear()
+    this.#handles.clear()
   }
 
   /** As soon as nobody runs. */

@@ -421,8 +421,10 @@ export class SimServer {
   #die({ crash: { kind, random }, end }: Death): void {
     this.#trace.text(kind)
     this.#silence(end ?? 'down', kind === 'powerLoss' ? 'vanish' : 'abort')
+    // Where it ends is judged by what lies there now.
+    if (end !== undefined) return this.#disk.handOver()
     this.#disk.crash(kind, random)
-    if (!this.isRestarting || end !== undefined) return
+    if (!this.isRestarting) return
     if (this.fatalReason !== undefined && ++this.#vainBoots > mostVainBoots) {
       this.#broken.push({ rule: 'V2', message: `the server does not start any more: ${this.fatalReason}` })
       this.isRestarting = false

@@ -45,7 +45,7 @@ export interface CrashPoint {
 
 /** Virtual time, and events, after which the plan has had its chance: where nobody comes to anything, it never ends. */
 const longestMs = 1_200_000
-const mostEvents = 200_000
+const mostEvents = 600_000
 
 export type Activity = Readonly<Record<string, number>>
 
