@@ -289,12 +289,12 @@ function* replayFile(
   if (headerBytes < fileHeaderBytes || !isLogHeader(header, 0)) {
     throw damaged({ name: log.name, at: 0, found: 'no log header', lastGood: replay.last })
   }
+  const mark = markIn(header, 0)
   const maxPayloadBytes = longestTxnBytes(given.config)
   const reader = new LogFileReader({ file, maxPayloadBytes, at: fileHeaderBytes })
-  const found = reader.diagnose(yield* replayRecords(reader, replay))
+  const found = reader.diagnose(yield* replayRecords(reader, replay, mark > 0))
   if (found === 'bad length') yield* refuseTooLong(reader, file, maxPayloadBytes)
   const { at } = reader
-  const mark = markIn(header, 0)
   const verdict = yield* verdictOn(reader, found, { ...on, mark })
   yield* close(file)
   if (verdict === 'torn') {
@@ -337,7 +337,7 @@ function* verdictOn(
   })
 }
 
-function* replayRecords(reader: LogFileReader, replay: Replay): Script<Found> {
+function* replayRecords(reader: LogFileReader, replay: Replay, isOurs: boolean): Script<Found> {
   for (;;) {
     const found = reader.look()
     if (found === 'more') {
@@ -345,7 +345,7 @@ function* replayRecords(reader: LogFileReader, replay: Replay): Script<Found> {
       continue
     }
     if (found !== 'record') return found
-    const problem = replay.record(reader)
+    const problem = replay.record(reader, isOurs)
     if (problem !== undefined) {
       const id = zxidText(zxid(fromWords(reader.zxidHigh, reader.zxidLow)))
       throw damaged({

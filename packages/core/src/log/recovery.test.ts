@@ -1,6 +1,6 @@
 /** What a start makes of directories that something else left: operators, the Java server, time. */
 import { readFileSync } from 'node:fs'
-import { OpCode, type Zxid } from '@corral/protocol'
+import { fileHeaderBytes, OpCode, type Zxid } from '@corral/protocol'
 import { describe, expect, test } from 'vitest'
 import { CrashDisk } from '../../test/crash-disk.ts'
 import { LogRun } from '../../test/log-run.ts'
@@ -258,4 +258,41 @@ test('a refused start has changed nothing', () => {
 
   expect(next.fatal?.reason).toMatch(/log\.1 is damaged/)
   expect(next.disk.print).toBe(before)
+})
+
+describe('a zxid that is not in a log of the Java server', () => {
+  /** Without the records of these counters. */
+  function without(...gone: readonly number[]): CrashDisk {
+    const version2 = 'zookeeper-3.8.0/standalone-basic/data/version-2'
+    const whole = golden(`${version2}/log.1`)
+    const view = new DataView(whole.buffer, whole.byteOffset)
+    const kept = [whole.subarray(0, fileHeaderBytes)]
+    for (let at = fileHeaderBytes; at + 32 < whole.length; ) {
+      const next = at + 13 + view.getInt32(at + 8)
+      if (next === at + 13) break
+      if (!gone.includes(view.getInt32(at + 12 + 16))) kept.push(whole.subarray(at, next))
+      at = next
+    }
+    const disk = new CrashDisk()
+    disk.put('data', 'snapshot.0', golden(`${version2}/snapshot.0`))
+    disk.put('log', 'log.1', new Uint8Array(Buffer.concat(kept)))
+    return disk
+  }
+
+  test('was taken and never logged, if the tree that follows has its digest', () => {
+    const whole = started(without())
+    const run = started(without(0x19, 0x1a)) // errors: no digest stands behind the first that follows
+
+    expect(run.recovered?.lastZxid).toBe(whole.recovered?.lastZxid)
+    expect(run.said.filter(({ level }) => level === 'warn')).toMatchObject([
+      { what: expect.stringContaining('passes over zxids'), fields: { file: 'log.1', after: '0x18' } },
+    ])
+  })
+
+  test('is missing, if it has not', () => {
+    expect(started(without(4)).fatal).toMatchObject({
+      exitCode: 10,
+      reason: expect.stringMatching(/its record 0x5 follows 0x3: the txns between are missing/),
+    })
+  })
 })

@@ -271,6 +271,11 @@ export class DataTree implements TreeReader {
     return this.#applier.isDigestRight()
   }
 
+  /** Whether the txn applied last carries a digest to compare. */
+  isDigestKnown(): boolean {
+    return this.#applier.isDigestKnown()
+  }
+
   /**
    * true: take the digest that a txn carries instead of computing it. For the server that prepared the txn and has
    * computed it then.

@@ -92,11 +92,16 @@ export class TxnApplier {
     return code
   }
 
+  /** Whether the txn, applied last, carries a digest to compare. */
+  isDigestKnown(): boolean {
+    return this.#parts.isDigestEnabled && this.#digestAt >= 0
+  }
+
   /** Whether the tree's digest is the one that the txn, applied last, carries; true if it carries none to compare. */
   isDigestRight(): boolean {
-    const { digest, isDigestEnabled } = this.#parts
+    if (!this.isDigestKnown()) return true
+    const { digest } = this.#parts
     const at = this.#digestAt
-    if (!isDigestEnabled || at < 0) return true
     const { view } = this.#txn
     return view.getUint32(at) === digest.high && view.getUint32(at + 4) === digest.low
   }
