@@ -205,10 +205,12 @@ export class Pipeline {
     this.#accounts.countAccepted(connection)
     const mustWait = connection.unfinishedWrites > 0 || !connection.backlog.isEmpty
     if (!mustWait && !isReplay(request.op)) {
+      connection.askerIds = connection.ids
       this.#answer(now, connection, isWhole, now.monotonicMs)
       return
     }
-    connection.backlog.push(space, from, to, connection.newestWrite, now.monotonicMs)
+    const { newestWrite, ids } = connection
+    connection.backlog.push(space, from, to, { newestWrite, nowMs: now.monotonicMs, ids })
     if (mustWait) this.#accounts.pauseIfFull(connection)
     else this.#answerBacklog(now, connection)
   }
@@ -534,6 +536,7 @@ export class Pipeline {
         backlog.from,
         backlog.to,
       )
+      connection.askerIds = backlog.ids
       if (this.#answer(now, connection, isWhole, backlog.arrivedMs)) backlog.drop()
     }
     return true

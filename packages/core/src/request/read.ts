@@ -88,7 +88,7 @@ export class Reads {
       case OpCode.GetEphemerals:
         return this.#getEphemerals(w, connection, request)
       case OpCode.WhoAmI:
-        w.vector(connection.ids, (writer, id) => {
+        w.vector(connection.askerIds, (writer, id) => {
           writer.string(id.scheme)
           writer.string(userName(id))
         })
@@ -233,7 +233,7 @@ export class Reads {
   #may(connection: Connection, znode: ZnodeId, perm: number): boolean {
     return isPermitted(
       this.#config.auth,
-      connection.ids,
+      connection.askerIds,
       this.#tree.acls.entries(this.#tree.acl(znode)),
       perm,
     )

@@ -27,6 +27,8 @@ export class Connection {
   phase: Phase = 'fresh'
   session: Session | undefined = undefined
   ids: readonly AuthId[]
+  /** What they were when the request came that is being answered. */
+  askerIds: readonly AuthId[]
   /** The connect request had the readOnly byte, so the response has it too. */
   hasReadOnlyByte = false
 
@@ -79,6 +81,7 @@ export class Connection {
     this.openedMonotonicMs = now.monotonicMs
     this.openedWallMs = now.wallMs
     this.ids = [{ scheme: 'ip', id: peer.address }]
+    this.askerIds = this.ids
   }
 
   resetStats(): void {
@@ -120,6 +123,8 @@ export class Backlog {
   /** Of the first one's parts, those that are answered: a long request is answered over several steps. */
   partsDone = 0
   readonly #entries: number[] = []
+  /** Of each entry. */
+  readonly #ids: (readonly AuthId[])[] = []
   #head = 0
 
   get isEmpty(): boolean {
@@ -130,11 +135,17 @@ export class Backlog {
     return this.#used
   }
 
-  push(source: Space, from: number, to: number, afterWrite: number, nowMs: number): void {
+  push(
+    source: Space,
+    from: number,
+    to: number,
+    on: { readonly newestWrite: number; readonly nowMs: number; readonly ids: readonly AuthId[] },
+  ): void {
     const length = to - from
     const space = this.#room(length)
     copyBytes(source, from, to, space, this.#used)
-    this.#entries.push(this.#used, this.#used + length, afterWrite, nowMs)
+    this.#entries.push(this.#used, this.#used + length, on.newestWrite, on.nowMs)
+    this.#ids.push(on.ids)
     this.#used += length
   }
 
@@ -160,11 +171,17 @@ export class Backlog {
     return this.#entries[this.#head + 3] as number
   }
 
+  /** Whose permissions it has, whatever the connection was told to be since. */
+  get ids(): readonly AuthId[] {
+    return this.#ids[this.#head / entryFields] as readonly AuthId[]
+  }
+
   drop(): void {
     this.#head += entryFields
     this.partsDone = 0
     if (this.#head < this.#entries.length) return
     this.#entries.length = 0
+    this.#ids.length = 0
     this.#head = 0
     this.#used = 0
     if (this.#space !== undefined && this.#space.bytes.length > spareBytes) this.#space = undefined
