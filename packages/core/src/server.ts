@@ -489,6 +489,12 @@ export class Server {
         pause: (connection, why) => this.#pause(connection, why),
         relieved: connection => this.#onRelieved(connection),
         quotaExceeded: fields => this.#say('warn', 'Quota exceeded', fields),
+        authFailed: (connection, scheme) =>
+          this.#say('warn', 'an authentication failed', {
+            address: connection.peer.address,
+            session: sessionText(connection),
+            scheme,
+          }),
       },
     })
     this.#reaper = new Reaper(config.container, this.#tree)

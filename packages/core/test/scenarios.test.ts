@@ -12,6 +12,7 @@
  *   close a | pass MS           the peer goes; time goes
  *   stand still MS              time goes while the process does nothing
  *   still runs | ends TEXT      the server has not come to an end; it has, for a reason that says so
+ *   says TEXT                   its log has a line for that
  */
 
 import { readdirSync, readFileSync } from 'node:fs'
@@ -43,6 +44,7 @@ function play(lines: readonly string[]): void {
     else if (words[0] === 'pass') server.pass(Number(words[1]))
     else if (words[0] === 'stand') server.standStill(Number(words[2]))
     else if (words[0] === 'still') expect(server.ended, line).toBeUndefined()
+    else if (words[0] === 'says') expect(server.said, line).toContain(words.slice(1).join(' '))
     else if (words[0] === 'ends')
       expect(server.ended ?? 'still runs', line).toContain(words.slice(1).join(' '))
     else if (words[0] === 'close')

@@ -6,6 +6,7 @@
  */
 import {
   assert,
+  decodeUtf8,
   ErrorCode,
   fromWords,
   makeSpace,
@@ -87,6 +88,7 @@ export interface PipelineHost extends AccountsHost {
   /** A session is over: its connection, if it has one, is to be closed. */
   sessionEnded(session: Session): void
   quotaExceeded(fields: Fields): void
+  authFailed(connection: Connection, scheme: string): void
 }
 
 export class Pipeline {
@@ -295,8 +297,13 @@ export class Pipeline {
 
   #authenticate(connection: Connection): void {
     const added = this.#idsOf(connection)
-    if (added === undefined) connection.phase = 'ending'
-    else connection.ids = addIds(connection.ids, added)
+    if (added !== undefined) {
+      connection.ids = addIds(connection.ids, added)
+      return
+    }
+    connection.phase = 'ending'
+    const { bytes, schemeFrom, schemeTo } = this.#request
+    this.#host.authFailed(connection, schemeFrom < 0 ? '' : decodeUtf8(bytes, schemeFrom, schemeTo))
   }
 
   #idsOf(connection: Connection): ReturnType<typeof authenticate> {
