@@ -86,7 +86,10 @@ class HandshakeJudge {
     if (connections.some(({ ops }) => ops.some(({ request }) => request.kind === 'closeSession')))
       return false
     return connections.some(connection => {
-      const heard = connection.ops.findLast(({ reply }) => reply !== undefined && reply.at <= at)
+      // An auth packet is the connection's, not the session's.
+      const heard = connection.ops.findLast(
+        ({ request, reply }) => request.kind !== 'auth' && reply !== undefined && reply.at <= at,
+      )
       const silentMs = (at - (heard?.invokedAt ?? connection.openedAt)) * this.#given.settings.clockRate
       return silentMs < (connection.response?.timeoutMs ?? 0)
     })
