@@ -382,6 +382,7 @@ class Run {
     const tree = treeAfter(this.#log.inOrder().slice(0, Number(server.promises.recoveredZxid)))
     // From here on zxids mean something else.
     this.#disk.observer = undefined
+    this.#disk.heal()
     const again = await this.#aftermath.start(undefined, 0n)
     if (again.server.isServing) {
       await this.#aftermath.turnAway(again.network, again.server)
