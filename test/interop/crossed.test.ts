@@ -5,7 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { encodeUtf8, type MultiOp, OpCode, type Request } from '@corral/protocol'
+import { encodeUtf8, type Request } from '@corral/protocol'
 import { expect, test } from 'vitest'
 import { startCorral, startCorralProcess } from './corral-server.ts'
 import { divergences } from './divergences.ts'
@@ -16,7 +16,6 @@ import { LockStep } from './lock-step.ts'
 import { describeDifference } from './report.ts'
 import { ScriptedClient } from './scripted-client.ts'
 import { describeWith, java, javaZooKeeper } from './software.ts'
-import type { Step } from './steps.ts'
 
 const seed = Number(process.env['CORRAL_SEED'] ?? 1)
 const stepCount = 1500
@@ -56,7 +55,7 @@ function starterOf(name: string): (options: ServerOptions) => Promise<InteropSer
 async function work(server: InteropServer): Promise<readonly string[]> {
   const beside = await startCorral(options)
   try {
-    const steps = new Generator(seed, { isQuotaEnforced: false }).steps(stepCount).map(portable)
+    const steps = new Generator(seed, { isQuotaEnforced: false }).steps(stepCount)
     const allowed = server.isOracle ? divergences : []
     const run = new LockStep(server, beside, { divergences: allowed, barrierEvery: 20 })
 
@@ -68,19 +67,6 @@ async function work(server: InteropServer): Promise<readonly string[]> {
     await server.kill()
     await beside.stop()
   }
-}
-
-/** One thing does not travel: 3.8.0 passes over a whole multi with a create2 in it that another version logged. */
-function portable(step: Step): Step {
-  if (step.do !== 'send') return step
-  return { ...step, sent: step.sent.map(each => ({ ...each, request: plain(each.request) })) }
-}
-
-function plain(request: Request): Request {
-  if (request.kind !== 'multi') return request
-  const asCreate = (op: MultiOp): MultiOp =>
-    op.kind === 'create' && op.op === OpCode.Create2 ? { ...op, op: OpCode.Create } : op
-  return { ...request, ops: request.ops.map(asCreate) }
 }
 
 /** Every znode with its data, Stat and ACL, as the super user sees them, in order. */

@@ -8,6 +8,7 @@ import {
   FrameTail,
   makeSpace,
   OpCode,
+  type OpResult,
   opOf,
   Reader,
   type ReplyBody,
@@ -86,12 +87,17 @@ function describeBody(body: ReplyBody): string {
     case 'children':
       return `[${[...body.children].sort().join(', ')}]`
     case 'results':
-      return body.results.map(r => (r.kind === 'error' ? errorName(r.err) : r.kind)).join(' ')
+      return body.results.map(describeResult).join(' ')
     case 'clientInfo':
       return body.infos.map(info => `${info.scheme}:${info.user}`).join(' ')
     default:
       return body.kind
   }
+}
+
+function describeResult(result: OpResult): string {
+  if (result.kind === 'error') return errorName(result.err)
+  return 'stat' in result ? `${result.kind}+stat` : result.kind
 }
 
 export class OneServer {

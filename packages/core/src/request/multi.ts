@@ -2,6 +2,9 @@
  * multi: several writes, one zxid, all or nothing. All ops are read and judged as a list before the first is
  * prepared; a list that cannot be right is refused whole.
  *
+ * A create2 is logged as a create, whose txn has the same fields: the Java server up to 3.7.1 and 3.8.1 leaves out a
+ * whole multi that has the former in it. That its answer has a Stat is remembered beside the txn (ADR 15).
+ *
  * Source: MultiOperationRecord, PrepRequestProcessor case multi in the Java server.
  */
 import { ErrorCode, OpCode, type RequestView, type Writer } from '@corral/protocol'
@@ -60,6 +63,8 @@ export function prepareMulti(
   request: RequestView,
   body: { readonly from: number; readonly to: number; readonly count: number; readonly mostAt: number },
 ): ErrorCode {
+  const { found } = given.preparer
+  found.create2s = undefined
   w.int32(body.count)
   given.pending.beginMulti()
   let at = body.from
@@ -67,7 +72,12 @@ export function prepareMulti(
     const op = request.readMultiHeader(at, body.to) as number
     request.readBody(op, request.at, body.to)
     at = request.at
-    const prepared = prepareOp(given.preparer, w, asker, request, op)
+    const type = subTxnType(request, op) as OpCode
+    if (type === OpCode.Create2) {
+      found.create2s ??= new Set()
+      found.create2s.add(i)
+    }
+    const prepared = prepareOp(given.preparer, w, asker, request, type)
     // If the next op fails, the rest still has to fit.
     const isTooLong = w.at + (body.count - i) * errorSubTxnBytes > body.mostAt
     const err = isTooLong ? ErrorCode.MarshallingError : prepared
@@ -82,15 +92,20 @@ export function prepareMulti(
   return ErrorCode.Ok
 }
 
-function prepareOp(preparer: Preparer, w: Writer, asker: Asker, request: RequestView, op: number): ErrorCode {
-  const type = subTxnType(request, op) as OpCode
+function prepareOp(
+  preparer: Preparer,
+  w: Writer,
+  asker: Asker,
+  request: RequestView,
+  type: OpCode,
+): ErrorCode {
   if (isCreate(type)) {
     const err = preparer.checkFlags(request, type)
     // The kind is settled by now: only the TTL itself can still be wrong.
     if (err !== ErrorCode.Ok && type === OpCode.CreateTtl) return err
   }
   const start = w.at
-  w.int32(type)
+  w.int32(type === OpCode.Create2 ? OpCode.Create : type)
   w.int32(0)
   const err = preparer.prepare(w, asker, request, type)
   if (err !== ErrorCode.Ok) w.at = start

@@ -70,6 +70,7 @@ interface Write {
   /** What its preparation found, for applying it; 0: nothing. */
   znode: ZnodeId
   contentCrc: number
+  create2s: ReadonlySet<number> | undefined
 }
 
 /** Where txns wait to become durable: the log's staging buffer. */
@@ -368,7 +369,9 @@ export class Pipeline {
     if (count < 0) return ErrorCode.MarshallingError
     const machines = { preparer: this.#preparer, pending: this.#pending }
     const mostAt = this.#txnStart + longestTxnBytes(this.#config) - txnDigestBytes
-    return prepareMulti(machines, w, this.#newest, request, { ...body, count, mostAt })
+    const verdict = prepareMulti(machines, w, this.#newest, request, { ...body, count, mostAt })
+    this.#newest.create2s = this.#preparer.found.create2s
+    return verdict
   }
 
   #submitClose(now: Now, asked: Submission): void {
@@ -400,6 +403,7 @@ export class Pipeline {
       largeBytes: 0,
       znode: 0,
       contentCrc: 0,
+      create2s: undefined,
     }
     this.#newest = write
     this.#pending.beginWrite(write.number)
@@ -627,6 +631,7 @@ function noWrite(): Write {
     largeBytes: 0,
     znode: 0,
     contentCrc: 0,
+    create2s: undefined,
   }
 }
 

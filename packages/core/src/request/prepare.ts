@@ -75,7 +75,11 @@ export class Preparer {
   readonly #quotaExceeded: (fields: Fields) => void
   readonly place: TxnPlace = { zxidHigh: 0, zxidLow: 0, timeHigh: 0, timeLow: 0 }
   /** Of the txn prepared last. A znode that has an id at its place in the order keeps it until it is applied. */
-  readonly found: { znode: ZnodeId; contentCrc: number } = { znode: 0, contentCrc: 0 }
+  readonly found: { znode: ZnodeId; contentCrc: number; create2s: Set<number> | undefined } = {
+    znode: 0,
+    contentCrc: 0,
+    create2s: undefined,
+  }
   /** The path of a sequential create with its number appended. */
   #sequential: Space = makeSpace(256)
 

@@ -37,7 +37,7 @@ export class Connection {
   unfinishedWrites = 0
   /** Of its writes, the one answered last. */
   answeredWrite = 0
-  /** Requests with xid > 0 accepted and not answered. */
+  /** Requests accepted and not answered. */
   outstanding = 0
   paused = 0
   /** When the bytes in the tail began to wait. */

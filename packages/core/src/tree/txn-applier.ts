@@ -26,15 +26,17 @@ import type { TreeParts } from './tree-parts.ts'
 import { subTxnHeadBytes, TxnView } from './txn-view.ts'
 import { ConfigId, Flag, Row, type ZnodeId, ZookeeperId } from './znode-rows.ts'
 
-/** What its preparation found out of a txn that is not a multi; the same at its turn, so it is not looked for again. */
+/** What its preparation knew of a txn: it is the same at its turn, so it is not looked for again. */
 export interface Foreknown {
-  /** The znode; of a create its parent. 0: nothing is known. */
+  /** The znode; of a create its parent. 0: nothing is known, as of a multi. */
   readonly znode: ZnodeId
   /** Of a create or setData: {@link contentCrcOf} the new data. */
   readonly contentCrc: number
+  /** Of a multi: which of its creates were asked for as create2, and are answered with a Stat. */
+  readonly create2s: ReadonlySet<number> | undefined
 }
 
-const nothingKnown: Foreknown = { znode: 0, contentCrc: 0 }
+const nothingKnown: Foreknown = { znode: 0, contentCrc: 0, create2s: undefined }
 
 export class TxnApplier {
   readonly results: MultiResults = new MultiResults()
@@ -333,7 +335,8 @@ export class TxnApplier {
       this.lastPathId = 0
       const code = this.#applyBody(type, fired)
       if (first === ErrorCode.Ok) first = code
-      this.results.add(type, code, this.#body, this.lastPathId, this.#parts.znodes)
+      const answered = this.#known.create2s?.has(i) === true ? OpCode.Create2 : type
+      this.results.add(answered, code, this.#body, this.lastPathId, this.#parts.znodes)
       at += subTxnHeadBytes + this.#txn.view.getInt32(at + 4)
     }
     this.lastPathId = 0
