@@ -114,6 +114,10 @@ const unloggedErrors: ReadonlySet<number> = new Set([
   ErrorCode.ThrottledOp,
 ])
 
+/** Of a quota whose usage is not known: all fits, or nothing. */
+const all = Number.POSITIVE_INFINITY
+const nothing = Number.NEGATIVE_INFINITY
+
 class Witness {
   readonly #input: WitnessInput
   readonly #tree: ModelTree = new ModelTree()
@@ -287,17 +291,22 @@ class Witness {
     }
     const asker = this.#askerOf(op)
     const { isTtlEnabled } = this.#input.settings
-    return this.#quotaRules(op, header.zxid).map(isOverQuota => {
+    const bodyUnder = (isOverQuota: QuotaRule): unknown => {
       const verdict = prepare(this.#tree, asker, op.request, { isTtlEnabled, isOverQuota })
       return comparable(verdict.kind === 'txn' ? verdict.body : { kind: 'error', err: verdict.err })
+    }
+    if (!this.#input.settings.isQuotaEnforced) return [bodyUnder(unlimited)]
+    return this.#quotaViews(op, header.zxid).flatMap(view => {
+      const asked = new Set<number>()
+      const unhindered = bodyUnder(quotaRule(view, { count: all, bytes: all }, asked))
+      const rooms = [all, nothing].flatMap(count => [all, nothing, ...asked].map(bytes => ({ count, bytes })))
+      return [unhindered, ...rooms.map(room => bodyUnder(quotaRule(view, room)))]
     })
   }
 
   /** Quotas are compared with what is applied when a request is looked at: any state since it was sent. */
-  #quotaRules(op: Op, zxid: bigint): readonly QuotaRule[] {
-    if (!this.#input.settings.isQuotaEnforced) return [unlimited]
-    const views = new Set(this.#quotas.slice(Number(this.#seenBefore.get(op) ?? 0n), Number(zxid)))
-    return [...views].flatMap(view => [quotaRule(view, false), quotaRule(view, true)])
+  #quotaViews(op: Op, zxid: bigint): readonly QuotaView[] {
+    return [...new Set(this.#quotas.slice(Number(this.#seenBefore.get(op) ?? 0n), Number(zxid)))]
   }
 
   #isReaperRefusal(txn: Txn): boolean {

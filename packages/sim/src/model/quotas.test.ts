@@ -5,6 +5,7 @@ import { ModelTree } from './znodes.ts'
 
 const limits = '/zookeeper/quota/q/zookeeper_limits'
 const stats = '/zookeeper/quota/q/zookeeper_stats'
+const none = { count: 0, bytes: 0 }
 
 class Hand {
   readonly tree: ModelTree = new ModelTree()
@@ -58,7 +59,7 @@ test('hard limits refuse what goes over them, soft ones nothing', () => {
     aQuota('count=-1,bytes=-1=;byteHardLimit=10;countHardLimit=2').tree.quotas.view,
     false,
   )
-  const soft = quotaRule(aQuota('count=0,bytes=0').tree.quotas.view, false)
+  const soft = quotaRule(aQuota('count=0,bytes=0').tree.quotas.view, none)
 
   expect(hard('/q/a', { count: 1, bytes: 5 })).toBe(false)
   expect(hard('/q/a', { count: 1, bytes: 6 })).toBe(true)
@@ -73,6 +74,17 @@ test('what a client wrote over the usage is not relied upon', () => {
   hand.set(stats, 'count=x')
 
   expect(hand.tree.quotas.isExact(stats)).toBe(false)
-  expect(quotaRule(hand.tree.quotas.view, true)('/q/a', { count: 1, bytes: 0 })).toBe(true)
-  expect(quotaRule(hand.tree.quotas.view, false)('/q/a', { count: 1, bytes: 0 })).toBe(false)
+  expect(quotaRule(hand.tree.quotas.view, none)('/q/a', { count: 1, bytes: 0 })).toBe(true)
+  expect(quotaRule(hand.tree.quotas.view, { count: 1, bytes: 0 })('/q/a', { count: 1, bytes: 0 })).toBe(false)
+})
+
+test('where the usage is not known, a small op of a multi may fit and a large one not', () => {
+  const hand = aQuota('count=-1,bytes=-1=;byteHardLimit=10')
+  hand.set(stats, 'bytes=x')
+  const asked = new Set<number>()
+
+  const rule = quotaRule(hand.tree.quotas.view, { count: 0, bytes: 3 }, asked)
+
+  expect([3, 4].map(bytes => rule('/q/a', { count: 1, bytes }))).toEqual([false, true])
+  expect([...asked]).toEqual([3, 4])
 })

@@ -134,14 +134,19 @@ export class ModelQuotas {
   }
 }
 
-/** @param guess - the answer where the usage is not known */
-export function quotaRule(view: QuotaView, guess: boolean): QuotaRule {
+/**
+ * @param room - what is left where the usage is not known: the same for all that is asked, as for the ops of a multi
+ * @param asked - gets the changes of bytes for which that room decided
+ */
+export function quotaRule(view: QuotaView, room: Change, asked?: Set<number>): QuotaRule {
   return (path, change) => {
     const quota = view.get(deepest(view, path) ?? '')
     if (quota === undefined) return false
     const isOver = (what: 'count' | 'bytes'): boolean => {
       if (change[what] === 0 || quota.hard[what] < 0) return false
-      return quota.isExact ? quota.usage[what] + change[what] > quota.hard[what] : guess
+      if (quota.isExact) return quota.usage[what] + change[what] > quota.hard[what]
+      if (what === 'bytes') asked?.add(change.bytes)
+      return change[what] > room[what]
     }
     return isOver('count') || isOver('bytes')
   }
