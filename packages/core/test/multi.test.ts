@@ -1,4 +1,4 @@
-import { decodeTxn, encodeUtf8, type MultiOp, OpCode, openAcl } from '@corral/protocol'
+import { decodeTxn, encodeUtf8, type MultiOp, OpCode, openAcl, txnType } from '@corral/protocol'
 import { expect, test } from 'vitest'
 import { OneServer } from './one-server.ts'
 
@@ -29,5 +29,5 @@ test('a create2 in a multi is logged as a create, and answered with its Stat', (
 function typesOf(batch: Uint8Array | undefined): readonly number[] {
   if (batch === undefined) return []
   const { body } = decodeTxn(batch, 12, batch.length - 1)
-  return body.kind === 'multi' ? body.txns.map(({ type }) => type) : []
+  return body.kind === 'multi' ? body.txns.map(txnType) : []
 }

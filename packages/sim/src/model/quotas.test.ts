@@ -57,7 +57,7 @@ test('usage is counted when its znode is made, and follows every change from the
 test('hard limits refuse what goes over them, soft ones nothing', () => {
   const hard = quotaRule(
     aQuota('count=-1,bytes=-1=;byteHardLimit=10;countHardLimit=2').tree.quotas.view,
-    false,
+    none,
   )
   const soft = quotaRule(aQuota('count=0,bytes=0').tree.quotas.view, none)
 
