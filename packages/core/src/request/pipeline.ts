@@ -6,7 +6,6 @@
  */
 import {
   assert,
-  decodeUtf8,
   ErrorCode,
   fromWords,
   makeSpace,
@@ -26,7 +25,7 @@ import type { Now } from '../events.ts'
 import type { Counters } from '../inspect.ts'
 import type { Random } from '../random.ts'
 import { type Connection, isTired, Pause } from '../session/connection.ts'
-import { addIds, authenticate } from '../session/ids.ts'
+import { addIds, authenticate, nameOfScheme } from '../session/ids.ts'
 import type { Outbox } from '../session/outbox.ts'
 import type { Session, Sessions } from '../session/sessions.ts'
 import type { DataTree, ZnodeId } from '../tree/data-tree.ts'
@@ -303,16 +302,15 @@ export class Pipeline {
       return
     }
     connection.phase = 'ending'
-    const { bytes, schemeFrom, schemeTo } = this.#request
-    this.#host.authFailed(connection, schemeFrom < 0 ? '' : decodeUtf8(bytes, schemeFrom, schemeTo))
+    this.#host.authFailed(connection, nameOfScheme(schemeOf(this.#request)))
   }
 
   #idsOf(connection: Connection): ReturnType<typeof authenticate> {
-    const { bytes, schemeFrom, schemeTo, dataFrom, dataTo } = this.#request
+    const { bytes, dataFrom, dataTo } = this.#request
     return authenticate(
       { config: this.#config.auth, sha1: this.#sha1 },
       connection.peer.address,
-      schemeFrom < 0 ? null : bytes.subarray(schemeFrom, schemeTo),
+      schemeOf(this.#request),
       dataFrom < 0 ? null : bytes.subarray(dataFrom, dataTo),
     )
   }
@@ -633,6 +631,10 @@ function noWrite(): Write {
     contentCrc: 0,
     create2s: undefined,
   }
+}
+
+function schemeOf({ bytes, schemeFrom, schemeTo }: RequestView): Uint8Array | null {
+  return schemeFrom < 0 ? null : bytes.subarray(schemeFrom, schemeTo)
 }
 
 function isCreateOp(op: number): boolean {

@@ -76,6 +76,14 @@ export function userName(id: AuthId): string {
   return id.scheme === 'digest' ? (id.id.split(':')[0] ?? '') : id.id
 }
 
+/** For the log: a scheme by its name if it is one of ZooKeeper's. What else stands there may be a password in the wrong place. */
+export function nameOfScheme(scheme: Uint8Array | null): string {
+  const name = scheme === null || scheme.length > longestScheme ? '' : decodeUtf8(scheme)
+  return knownSchemes.has(name) ? name : 'unknown'
+}
+
+const knownSchemes: ReadonlySet<string> = new Set(['auth', 'digest', 'ip', 'sasl', 'world', 'x509'])
+
 /** Does the connection's id satisfy an ACL entry of the same scheme? */
 export function matchesId(scheme: string, own: string, wanted: string): boolean {
   return scheme === 'ip' ? matchesAddress(own, wanted) : own === wanted
