@@ -30,6 +30,7 @@ interface LogAtRest {
 
 export class RecoveryJudge {
   readonly #log: CommitLog
+  readonly #promisedZxid: bigint
   readonly #restoredTo: bigint | undefined
   readonly #damaged: readonly DamagedFile[]
   readonly #logs: ReadonlyMap<string, LogAtRest>
@@ -40,6 +41,8 @@ export class RecoveryJudge {
   /** Looks at the disk as it lies between a crash and the next start. */
   constructor({ volume }: SimDisk, log: CommitLog) {
     this.#log = log
+    // Now: what the start itself syncs is no promise of the run before.
+    this.#promisedZxid = log.promisedZxid
     this.#restoredTo = log.restoredTo
     this.#damaged = volume.damagedFiles()
     this.#snapshots = volume.names('data').filter(name => name.startsWith('snapshot.'))
@@ -64,8 +67,7 @@ export class RecoveryJudge {
    */
   due(told: bigint): bigint {
     const isGone = this.#restoredTo !== undefined || this.#damaged.some(({ isNameLost }) => isNameLost)
-    const promised = this.#log.promisedZxid
-    return isGone && promised > told ? promised : told
+    return isGone && this.#promisedZxid > told ? this.#promisedZxid : told
   }
 
   /** @returns what is wrong with refusing to start, and with saying it so */
