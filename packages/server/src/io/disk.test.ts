@@ -211,12 +211,14 @@ describe('files', () => {
 
   test('after a hundred quick syncs small batches are synced in the loop, and answered later all the same', async () => {
     const paths = { data: root, log: root, dataRoot: root, logRoot: root }
+    let nowMs = 0
     let disk: FileDisk | undefined
     const asked = new Asked(report => {
-      disk = new FileDisk({ paths, report, clock: { nowMs: () => 0 } })
+      disk = new FileDisk({ paths, report, clock: { nowMs: () => nowMs } })
       return disk
     })
     const file = await asked.open('a', 'create')
+    nowMs = 2000
 
     for (let i = 0; i < 120; i++) {
       expect(await asked.do({ call: 'write', file, at: i, pieces: [text('x')], sync: true })).toEqual({
@@ -238,6 +240,7 @@ describe('files', () => {
       return disk
     })
     const file = await asked.open('a', 'create')
+    nowMs = 2000
     const syncOnce = (): Promise<DiskResult> =>
       asked.do({ call: 'write', file, at: 0, pieces: [text('x')], sync: true })
     for (let i = 0; i < 101; i++) await syncOnce()
@@ -250,6 +253,35 @@ describe('files', () => {
     expect(disk?.syncsInLoop).toBe(2)
     await syncOnce()
     expect(disk?.syncsInLoop).toBe(3)
+  })
+
+  test('other work sends syncs through the pool until two seconds after its end', async () => {
+    const paths = { data: root, log: root, dataRoot: root, logRoot: root }
+    let nowMs = 0
+    let disk: FileDisk | undefined
+    const asked = new Asked(report => {
+      disk = new FileDisk({ paths, report, clock: { nowMs: () => nowMs } })
+      return disk
+    })
+    const file = await asked.open('a', 'create')
+    const syncOnce = (): Promise<DiskResult> =>
+      asked.do({ call: 'write', file, at: 0, pieces: [text('x')], sync: true })
+    for (let i = 0; i < 101; i++) await syncOnce()
+    expect(disk?.syncsInLoop).toBe(0)
+
+    nowMs = 2000
+    await syncOnce()
+    expect(disk?.syncsInLoop).toBe(1)
+    const removed = asked.do({ call: 'remove', dir: 'data', name: 'gone' })
+    await syncOnce()
+    await removed
+    nowMs = 3999
+    await syncOnce()
+    expect(disk?.syncsInLoop).toBe(1)
+
+    nowMs = 4000
+    await syncOnce()
+    expect(disk?.syncsInLoop).toBe(2)
   })
 
   test('closed, it has ended what was under way, and does nothing more', async () => {

@@ -3,7 +3,8 @@
  *
  * Calls on one file run one after another in the order given, except `fill`, which may run beside a write. A small
  * batch is written and synced right here in the loop's thread while syncs are quick, which saves two hops to the
- * thread pool; a synchronous sync stops everything, so the first slow one sends the next hundred through the pool.
+ * thread pool; a synchronous sync stops everything, so the first slow one sends the next hundred through the pool, and
+ * so does all other work for a while: the journal is busy with a snapshot, or a removed file, for longer than its call.
  * Nothing else is written in the loop's thread: even a few bytes for the page cache may wait there for the file
  * system's journal. A small write without a sync is held until the turn ends, so that it leaves together with a batch.
  * What the caller sees is the same both ways.
@@ -88,6 +89,8 @@ const mostDirtyBytes = 8 * 1024 * 1024
 const quickSyncMs = 1
 /** Quick syncs in a row before the loop's thread is trusted with one. */
 const quickStreak = 100
+/** So long after other work than batches no sync is expected to be quick. */
+const unrestMs = 2000
 
 const zeros: Uint8Array = new Uint8Array(128 * 1024)
 
@@ -102,6 +105,9 @@ export class FileDisk implements Disk {
   #finished: { readonly op: OpId; readonly result: DiskResult }[] = []
   readonly #nowMs: () => number
   #quickSyncs = 0
+  /** Calls under way that are not the work of batches. */
+  readonly #otherWork: Set<OpId> = new Set()
+  #unrestUntilMs = 0
   /** Syncs done in the loop's thread, for measurements. */
   syncsInLoop = 0
 
@@ -112,6 +118,7 @@ export class FileDisk implements Disk {
     this.#paths = given.paths
     this.#nowMs = given.clock?.nowMs ?? (() => performance.now())
     this.#done = (op, result) => {
+      if (this.#otherWork.delete(op)) this.#unrestUntilMs = this.#nowMs() + unrestMs
       this.#unreported--
       if (this.#tellIdle === undefined) given.report(op, result)
       else if (this.#unreported === 0) this.#tellIdle()
@@ -121,6 +128,7 @@ export class FileDisk implements Disk {
   perform(op: OpId, call: DiskCall): void {
     if (this.#tellIdle !== undefined) return
     this.#unreported++
+    if (!isOfBatches(call)) this.#otherWork.add(op)
     const report: Callback = result => this.#done(op, result)
     switch (call.call) {
       case 'open':
@@ -308,9 +316,10 @@ export class FileDisk implements Disk {
     })
   }
 
-  /** Lately it was; and nothing else is being written, a snapshot or zeros, that keeps the journal busy. */
+  /** Lately it was; and nothing else, a snapshot or zeros, keeps the journal busy. */
   #isSyncQuick(file: OpenFile): boolean {
-    return this.#quickSyncs >= quickStreak && this.#files.size === 1 && file.fillsRunning === 0
+    if (this.#quickSyncs < quickStreak || file.fillsRunning > 0 || this.#otherWork.size > 0) return false
+    return this.#nowMs() >= this.#unrestUntilMs
   }
 
   #writeHere(file: OpenFile, call: WriteCall): DiskResult {
@@ -366,6 +375,12 @@ export class FileDisk implements Disk {
 /** The directories above `version-2` hold other things as well. */
 function isShared(dir: Dir): boolean {
   return dir === 'dataRoot' || dir === 'logRoot'
+}
+
+/** What the txn log asks for while it runs: batches, its mark, and zeros ahead, which are looked at by themselves. */
+function isOfBatches(call: DiskCall): boolean {
+  if (call.call === 'write') return call.sync || lengthOf(call) <= smallBatchBytes
+  return call.call === 'fill'
 }
 
 function lengthOf(call: WriteCall): number {
