@@ -226,7 +226,7 @@ describe('files', () => {
       })
     }
     expect(disk?.syncsInLoop).toBe(20)
-    await asked.do({ call: 'write', file, at: 0, pieces: [new Uint8Array(5000)], sync: true })
+    await asked.do({ call: 'write', file, at: 0, pieces: [new Uint8Array(513)], sync: true })
     expect(disk?.syncsInLoop).toBe(20)
   })
 

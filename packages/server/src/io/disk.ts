@@ -1,13 +1,13 @@
 /**
  * The real disk: carries out the calls of the log and reports each one's end, later, in a turn of its own.
  *
- * Calls on one file run one after another in the order given, except `fill`, which may run beside a write. A small
- * batch is written and synced right here in the loop's thread while syncs are quick, which saves two hops to the
- * thread pool; a synchronous sync stops everything, so the first slow one sends the next hundred through the pool, and
- * so does all other work for a while: the journal is busy with a snapshot, or a removed file, for longer than its call.
- * Nothing else is written in the loop's thread: even a few bytes for the page cache may wait there for the file
- * system's journal. A small write without a sync is held until the turn ends, so that it leaves together with a batch.
- * What the caller sees is the same both ways.
+ * Calls on one file run one after another in the order given, except `fill`, which may run beside a write. A batch of a
+ * txn or two is written and synced right here in the loop's thread while syncs are quick, which saves two hops to the
+ * thread pool. A synchronous sync stops everything, so the first slow one sends the next hundred through the pool; so
+ * does all other work for a while, since the journal is busy with a snapshot or a removed file for longer than its call.
+ * Nothing else is written in the loop's thread: even a few bytes for the page cache may wait there for the journal. A
+ * small write without a sync is held until the turn ends, so that it leaves together with a batch. What the caller sees
+ * is the same both ways.
  */
 import {
   close,
@@ -79,8 +79,10 @@ interface OpenFile {
   dirtyBytes: number
 }
 
-/** A batch up to this size may be synced in the loop's thread, a write without a sync is held. */
-const smallBatchBytes = 4096
+/** A batch up to this size may be synced in the loop's thread: a client or two that wait for each answer. */
+const loneBatchBytes = 512
+/** A write without a sync up to this size is held. */
+const smallWriteBytes = 4096
 /**
  * A file never has more to sync than this: the one sync at the end of a snapshot of 200 MB kept a processor, and the
  * journal, for 50 ms.
@@ -268,7 +270,7 @@ export class FileDisk implements Disk {
   ): void {
     const ended: Callback = result => (result.ok ? this.#limitDirt(file, call, reported) : reported(result))
     if (file.encoder !== undefined) return settle(file.encoder.write(call.pieces), () => ok, ended)
-    if (call.sync && lengthOf(call) <= smallBatchBytes && this.#isSyncQuick(file)) {
+    if (call.sync && lengthOf(call) <= loneBatchBytes && this.#isSyncQuick(file)) {
       for (const held of takeHeld(file)) this.#later(held.op, this.#writeHere(file, held.call))
       const result = this.#writeHere(file, call)
       this.#goOn(file)
@@ -379,7 +381,7 @@ function isShared(dir: Dir): boolean {
 
 /** What the txn log asks for while it runs: batches, its mark, and zeros ahead, which are looked at by themselves. */
 function isOfBatches(call: DiskCall): boolean {
-  if (call.call === 'write') return call.sync || lengthOf(call) <= smallBatchBytes
+  if (call.call === 'write') return call.sync || lengthOf(call) <= smallWriteBytes
   return call.call === 'fill'
 }
 
@@ -389,7 +391,7 @@ function lengthOf(call: WriteCall): number {
 
 function isHeld(file: OpenFile, call: FileCall): call is WriteCall {
   if (call.call !== 'write' || call.sync || file.encoder !== undefined) return false
-  return file.waiting.length === 0 && lengthOf(call) <= smallBatchBytes && isApart(file.held, call)
+  return file.waiting.length === 0 && lengthOf(call) <= smallWriteBytes && isApart(file.held, call)
 }
 
 /** Can the held writes leave with this call, in any order? */
