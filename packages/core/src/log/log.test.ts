@@ -1,30 +1,16 @@
 /** The machine: which disk calls, in which order, and what is reported when. */
-import { readFileSync } from 'node:fs'
 import { OpCode, type SessionId, type Zxid } from '@corral/protocol'
 import { describe, expect, test } from 'vitest'
 import { CrashDisk } from '../../test/crash-disk.ts'
 import { LogRun } from '../../test/log-run.ts'
+import { golden, WatchedDisk } from '../../test/watched-disk.ts'
 import type { StorageConfig } from '../config.ts'
-import type { DiskCall, OpId } from '../disk.ts'
+import type { DiskCall } from '../disk.ts'
 import { seededRandom } from '../random.ts'
 import { RecordReader } from './record-reader.ts'
 
 const acl = [{ perms: 31, scheme: 'world', id: 'anyone' }]
 type Body = ReturnType<Parameters<LogRun['append']>[0]>
-
-/** Notes the calls in the order in which they were asked for. */
-class WatchedDisk extends CrashDisk {
-  readonly asked: DiskCall[] = []
-
-  override ask(op: OpId, call: DiskCall): void {
-    this.asked.push(call)
-    super.ask(op, call)
-  }
-}
-
-function golden(path: string): Uint8Array {
-  return new Uint8Array(readFileSync(new URL(`../../../../test/golden/data-dirs/${path}`, import.meta.url)))
-}
 
 function started(storage: Partial<StorageConfig> = {}): { readonly run: LogRun; readonly disk: WatchedDisk } {
   const disk = new WatchedDisk()

@@ -30,13 +30,13 @@ afterEach(async () => {
 })
 
 /** A disk whose calls are promises. */
-class Asked {
-  readonly disk: Disk
+class Asked<D extends Disk = Disk> {
+  readonly disk: D
   readonly results: number[] = []
   readonly #waiting: Map<number, (result: DiskResult) => void> = new Map()
   #lastOp = 0
 
-  constructor(make: (report: (op: number, result: DiskResult) => void) => Disk) {
+  constructor(make: (report: (op: number, result: DiskResult) => void) => D) {
     this.disk = make((op, result) => {
       this.results.push(op)
       this.#waiting.get(op)?.(result)
@@ -59,6 +59,24 @@ class Asked {
     const result = await this.do({ call: 'open', dir: 'data', name, mode, codec })
     if (!result.ok || result.file === undefined) throw new Error(JSON.stringify(result))
     return result.file
+  }
+}
+
+/** Real files, and a clock that the test moves. */
+class Clocked {
+  nowMs = 0
+  /** What each look at the clock adds. */
+  stepMs = 0
+  readonly asked: Asked<FileDisk>
+
+  constructor() {
+    const paths = { data: root, log: root, dataRoot: root, logRoot: root }
+    const clock = { nowMs: () => (this.nowMs += this.stepMs) }
+    this.asked = new Asked(report => new FileDisk({ paths, report, clock }))
+  }
+
+  sync(file: FileId, at = 0): Promise<DiskResult> {
+    return this.asked.do({ call: 'write', file, at, pieces: [text('x')], sync: true })
   }
 }
 
@@ -210,78 +228,59 @@ describe('files', () => {
   })
 
   test('after a hundred quick syncs small batches are synced in the loop, and answered later all the same', async () => {
-    const paths = { data: root, log: root, dataRoot: root, logRoot: root }
-    let nowMs = 0
-    let disk: FileDisk | undefined
-    const asked = new Asked(report => {
-      disk = new FileDisk({ paths, report, clock: { nowMs: () => nowMs } })
-      return disk
-    })
+    const clocked = new Clocked()
+    const { asked } = clocked
+    const { disk } = asked
     const file = await asked.open('a', 'create')
-    nowMs = 2000
+    clocked.nowMs = 2000
 
     for (let i = 0; i < 120; i++) {
-      expect(await asked.do({ call: 'write', file, at: i, pieces: [text('x')], sync: true })).toEqual({
-        ok: true,
-      })
+      expect(await clocked.sync(file, i)).toEqual({ ok: true })
     }
-    expect(disk?.syncsInLoop).toBe(20)
+    expect(disk.syncsInLoop).toBe(20)
     await asked.do({ call: 'write', file, at: 0, pieces: [new Uint8Array(513)], sync: true })
-    expect(disk?.syncsInLoop).toBe(20)
+    expect(disk.syncsInLoop).toBe(20)
   })
 
   test('the first slow sync sends the next hundred through the pool', async () => {
-    const paths = { data: root, log: root, dataRoot: root, logRoot: root }
-    let nowMs = 0
-    let stepMs = 0
-    let disk: FileDisk | undefined
-    const asked = new Asked(report => {
-      disk = new FileDisk({ paths, report, clock: { nowMs: () => (nowMs += stepMs) } })
-      return disk
-    })
+    const clocked = new Clocked()
+    const { asked } = clocked
+    const { disk } = asked
     const file = await asked.open('a', 'create')
-    nowMs = 2000
-    const syncOnce = (): Promise<DiskResult> =>
-      asked.do({ call: 'write', file, at: 0, pieces: [text('x')], sync: true })
-    for (let i = 0; i < 101; i++) await syncOnce()
-    expect(disk?.syncsInLoop).toBe(1)
+    clocked.nowMs = 2000
+    for (let i = 0; i < 101; i++) await clocked.sync(file)
+    expect(disk.syncsInLoop).toBe(1)
 
-    stepMs = 2
-    await syncOnce()
-    stepMs = 0
-    for (let i = 0; i < 100; i++) await syncOnce()
-    expect(disk?.syncsInLoop).toBe(2)
-    await syncOnce()
-    expect(disk?.syncsInLoop).toBe(3)
+    clocked.stepMs = 2
+    await clocked.sync(file)
+    clocked.stepMs = 0
+    for (let i = 0; i < 100; i++) await clocked.sync(file)
+    expect(disk.syncsInLoop).toBe(2)
+    await clocked.sync(file)
+    expect(disk.syncsInLoop).toBe(3)
   })
 
   test('other work sends syncs through the pool until two seconds after its end', async () => {
-    const paths = { data: root, log: root, dataRoot: root, logRoot: root }
-    let nowMs = 0
-    let disk: FileDisk | undefined
-    const asked = new Asked(report => {
-      disk = new FileDisk({ paths, report, clock: { nowMs: () => nowMs } })
-      return disk
-    })
+    const clocked = new Clocked()
+    const { asked } = clocked
+    const { disk } = asked
     const file = await asked.open('a', 'create')
-    const syncOnce = (): Promise<DiskResult> =>
-      asked.do({ call: 'write', file, at: 0, pieces: [text('x')], sync: true })
-    for (let i = 0; i < 101; i++) await syncOnce()
-    expect(disk?.syncsInLoop).toBe(0)
+    for (let i = 0; i < 101; i++) await clocked.sync(file)
+    expect(disk.syncsInLoop).toBe(0)
 
-    nowMs = 2000
-    await syncOnce()
-    expect(disk?.syncsInLoop).toBe(1)
+    clocked.nowMs = 2000
+    await clocked.sync(file)
+    expect(disk.syncsInLoop).toBe(1)
     const removed = asked.do({ call: 'remove', dir: 'data', name: 'gone' })
-    await syncOnce()
+    await clocked.sync(file)
     await removed
-    nowMs = 3999
-    await syncOnce()
-    expect(disk?.syncsInLoop).toBe(1)
+    clocked.nowMs = 3999
+    await clocked.sync(file)
+    expect(disk.syncsInLoop).toBe(1)
 
-    nowMs = 4000
-    await syncOnce()
-    expect(disk?.syncsInLoop).toBe(2)
+    clocked.nowMs = 4000
+    await clocked.sync(file)
+    expect(disk.syncsInLoop).toBe(2)
   })
 
   test('closed, it has ended what was under way, and does nothing more', async () => {
