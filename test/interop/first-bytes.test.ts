@@ -120,9 +120,7 @@ describeWith([java, javaZooKeeper], 'the first bytes', () => {
   })
 
   test('what follows it is answered, or not, as by Apache ZooKeeper (§2.2, §6.14)', async () => {
-    const following = Object.entries(sequels).map(([name, frames]) => [name, [connect(), ...frames]])
-
-    const [oracle, subject] = await tales(servers, Object.fromEntries(following))
+    const [oracle, subject] = await tales(servers, behindConnect(sequels))
 
     expect(subject).toEqual(oracle)
     expect(oracle).toMatchObject({
@@ -157,9 +155,7 @@ describeWith([java, javaZooKeeper], 'the first bytes, where a client must say wh
   afterAll(() => Promise.all(servers.map(server => server.stop())))
 
   test('who has not is sent away, whatever it asks (§8.9)', async () => {
-    const behindConnect = Object.entries(attempts).map(([name, frames]) => [name, [connect(), ...frames]])
-
-    const [oracle, subject] = await tales(servers, Object.fromEntries(behindConnect))
+    const [oracle, subject] = await tales(servers, behindConnect(attempts))
 
     expect(subject).toEqual(oracle)
     expect(oracle).toMatchObject({
@@ -169,6 +165,10 @@ describeWith([java, javaZooKeeper], 'the first bytes, where a client must say wh
     })
   })
 })
+
+function behindConnect(of: Readonly<Record<string, readonly Buffer[]>>): Record<string, readonly Buffer[]> {
+  return Object.fromEntries(Object.entries(of).map(([name, frames]) => [name, [connect(), ...frames]]))
+}
 
 /** All at once, each on a connection of its own. @returns what each server told, by name */
 function tales(
