@@ -8,7 +8,15 @@
  *
  * Source: FileTxnSnapLog.restore, FileTxnLog in the Java server, which checks neither gaps nor what follows the end.
  */
-import { fileHeaderBytes, fromWords, makeSpace, noZxid, type Zxid, zxid } from '@corral/protocol'
+import {
+  fileHeaderBytes,
+  fromWords,
+  makeSpace,
+  noZxid,
+  type SessionId,
+  type Zxid,
+  zxid,
+} from '@corral/protocol'
 import { longestTxnBytes } from '../config.ts'
 import type { Dir, DirEntry } from '../disk.ts'
 import type { DataTree } from '../tree/data-tree.ts'
@@ -18,7 +26,7 @@ import { LogFileReader, type Survey } from './log-file-reader.ts'
 import { markIn } from './log-mark.ts'
 import { type Found, isLogHeader } from './record-reader.ts'
 import { digestOf, Replay, type ReplayGiven, type ReplayStart } from './replay.ts'
-import { type LastRun, readLastRun } from './run-state.ts'
+import { boundOf, type LastRun, readLastRun } from './run-state.ts'
 import {
   close,
   exitStorage,
@@ -57,6 +65,8 @@ export interface Examined {
 export interface Start extends ReplayStart {
   /** Txns up to this one can have an effect in the snapshot, by its trailers. */
   readonly reachesTo: Zxid
+  /** Above every session id of this server's making up to there; 0n if nothing says so. */
+  readonly sessionBound: SessionId | 0n
   /** undefined: an empty tree. */
   readonly file: SnapshotFile | undefined
   /** A newer snapshot could not be used. */
@@ -178,6 +188,7 @@ function* chooseStart(
         sessions,
         zxid: file.zxid,
         reachesTo,
+        sessionBound: boundOf(loaded.databaseId, given.config.serverId),
         file,
         digest: trailer.digest,
         isFallback: newestProblem !== undefined,
@@ -210,6 +221,7 @@ function startEmpty(
     sessions: new Map(),
     zxid: noZxid,
     reachesTo: noZxid,
+    sessionBound: 0n,
     file: undefined,
     digest: undefined,
     isFallback: false,

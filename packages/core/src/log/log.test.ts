@@ -578,6 +578,29 @@ test('sessions are recovered from snapshot and log, and a bound of the ids that 
   ])
 })
 
+test('a snapshot keeps the bound of session ids that ended, that no log names any more, and whose note is gone', () => {
+  const { run, disk } = started({ snapCount: 4, purge: { retainCount: 1 } })
+  const own = (0x01n << 56n) | 5n
+  run.append(() => ({ kind: 'createSession', timeoutMs: 5000 }), own)
+  run.append(() => ({ kind: 'closeSession', paths: undefined }), own)
+  for (let i = 0; i < 20; i++) {
+    run.append(create)
+    run.untilIdle()
+  }
+  const left = disk.crash({ kind: 'kill', random: seededRandom(1) })
+  expect(left.namesIn('log')).not.toContain('log.1')
+  left.drop('logRoot', 'corral.state')
+
+  const next = new LogRun(left, { storage: {}, seed: 1 }).untilIdle()
+
+  expect(next.recovered?.maxSessionId).toBeGreaterThanOrEqual(own)
+  expect((next.recovered?.maxSessionId ?? 0n) >> 56n).toBe(0x01n)
+  // A bound that another server wrote says nothing about this one's ids.
+  const moved = new LogRun(next.disk, { storage: {}, rest: { serverId: 2n }, seed: 1 })
+  moved.disk.drop('logRoot', 'corral.state')
+  expect(moved.untilIdle().recovered?.maxSessionId).toBe(0n)
+})
+
 test('ephemerals whose session nobody knows are removed, durably, before anything is logged', () => {
   const { run, disk } = started()
   run.append(() => ({ ...create(1n as Zxid), isEphemeral: true }) as Body)

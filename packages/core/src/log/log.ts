@@ -6,7 +6,15 @@
  * The session table is the server's. Recovery fills it; a snapshot writes it as it is, so it must hold the sessions as
  * of the last txn applied.
  */
-import { assert, noZxid, type SessionId, type Space, type Writer, type Zxid } from '@corral/protocol'
+import {
+  assert,
+  noSession,
+  noZxid,
+  type SessionId,
+  type Space,
+  type Writer,
+  type Zxid,
+} from '@corral/protocol'
 import { longestTxnBytes, type ServerConfig } from '../config.ts'
 import type { DiskResult, OpId } from '../disk.ts'
 import type { Effect } from '../effects.ts'
@@ -70,6 +78,8 @@ export class Log {
   #phase: Phase = 'new'
   #report: LogReport = nothing
   #durable: Zxid = noZxid
+  /** No session of this run has a higher id. */
+  #sessionBound: SessionId = noSession
   #digestMismatches = 0
 
   constructor(given: LogGiven) {
@@ -100,6 +110,7 @@ export class Log {
       emit,
       maybe: label => given.maybe(label),
       tree: () => given.tree(),
+      sessionBound: () => this.#sessionBound,
       durableZxid: () => this.#durable,
       stopped: now => this.#note.whenQuiet(now, later => this.#close(later)),
     })
@@ -202,11 +213,11 @@ export class Log {
     sessions.clear()
     for (const [id, timeoutMs] of recovered.sessions) sessions.set(id, timeoutMs)
     this.#durable = recovered.lastZxid
+    this.#sessionBound = sessionBound(config.serverId, wallMs, recovered.maxSessionId)
     if (recovered.loaded !== undefined) this.#snapshots.noteVerified(recovered.loaded)
     if (recovered.snapshot === 'now') yield* this.#snapshots.take()
     if (!recovered.isNew) yield* this.#snapshots.purge()
-    const bound = sessionBound(config.serverId, wallMs, recovered.maxSessionId)
-    yield* this.#note.make(bound, recovered.lastZxid)
+    yield* this.#note.make(this.#sessionBound, recovered.lastZxid)
     if (isDeclaredNew) yield* removeInitializeMarker()
     return recovered
   }

@@ -80,7 +80,7 @@ export function* recover(given: ExaminationGiven): Script<Recovered> {
     tree: start.tree,
     sessions: replay.sessions,
     lastZxid: replay.last,
-    maxSessionId: higherOf(replay.maxSessionId, lastRun.sessionBound),
+    maxSessionId: [start.sessionBound, lastRun.sessionBound].reduce(higherOf, replay.maxSessionId),
     replayedTxns: replay.count,
     digestMismatches: replay.digestMismatches,
     loaded: start.file,

@@ -4,8 +4,9 @@
  *
  *     clean|running LF 0x<session id> LF 0x<zxid> LF        ids in hex; a note may lack the last one, or both
  *
- * The session id is above all that this server has made up to the end of that run. Snapshots forget sessions that have
- * ended and logs are purged, so that after a step back of the clock nothing else would keep ids from being made again.
+ * The session id is above all that this server has made up to the end of that run: after a step back of the clock it
+ * keeps ids from being made again whose sessions have ended and whose logs are purged. The snapshots of the run have it,
+ * too, in their header: a note that is lost, or that did not come along with a copy, takes nothing with it.
  *
  * The zxid is the last one that was durable when the note was made. A directory that ends before it lacks a file: a log
  * that was removed leaves no gap if it was the newest. Hence the note is made anew when another log file was begun, a
@@ -73,9 +74,14 @@ function* readNote(): Script<string> {
 function boundIn(note: string, server: bigint): SessionId | 0n {
   const digits = /\n0x([0-9a-f]{1,16})\n/.exec(note)?.[1]
   if (digits === undefined) return 0n
-  const bound = BigInt(`0x${digits}`)
-  // The directory may have been another server's.
-  return bound >> 56n === BigInt.asUintN(8, server) ? sessionId(bound) : 0n
+  return boundOf(BigInt(`0x${digits}`), server)
+}
+
+/** @returns 0n if it says nothing about the ids of this server: a directory may have been another's */
+export function boundOf(written: bigint, server: bigint): SessionId | 0n {
+  const bound = BigInt.asUintN(64, written)
+  // The Java server has -1 where a snapshot of ours has a bound.
+  return bound >> 56n === BigInt.asUintN(8, server) && written !== -1n ? sessionId(bound) : 0n
 }
 
 /**

@@ -9,6 +9,7 @@ export interface LoadedSnapshot {
   readonly zxid: Zxid
   readonly tree: DataTree
   readonly sessions: ReadonlyMap<SessionId, number>
+  readonly databaseId: bigint
   readonly trailer: SnapshotTrailer
 }
 
@@ -46,7 +47,7 @@ export function* loadSnapshot(given: {
   if (typeof trailer === 'string') return trailer
   const { zxid } = given.file
   const problem = loader.finish(highWord(zxid), lowWord(zxid))
-  return problem ?? { zxid, tree, sessions, trailer }
+  return problem ?? { zxid, tree, sessions, databaseId: reader.databaseId, trailer }
 }
 
 /** @param expect - told how much the first piece is of the whole */

@@ -1,7 +1,7 @@
 /**
  * Reads a snapshot from a stream of bytes, piece by piece, checking magic, every seal and every length.
  *
- *     "ZKSN" | version(4) | dbid(8)
+ *     "ZKSN" | version(4) | dbid(8)                                          -1; of ours a bound of session ids
  *     sessions   count(4), each id(8) | timeoutMs(4)
  *     ACL cache  count(4), each id(8) | ACL vector
  *     nodes      path | data | aclId(8) | StatPersisted(60), parents first; then the path "/"
@@ -98,6 +98,7 @@ export class SnapshotReader {
   #streamAt = 0
   #problem: string | undefined
   #znodeCount = 0
+  #databaseId = -1n
   #unknownBytes = 0
 
   /** @param given.maxLengthBytes - longest path, data or ACL string accepted */
@@ -113,6 +114,11 @@ export class SnapshotReader {
 
   get znodeCount(): number {
     return this.#znodeCount
+  }
+
+  /** What the Java server calls dbid, writes as -1 and never checks. */
+  get databaseId(): bigint {
+    return this.#databaseId
   }
 
   /**
@@ -194,6 +200,7 @@ export class SnapshotReader {
       case 'header':
         if (to - at < fileHeaderBytes) return at
         if (view.getInt32(at) !== snapshotMagic) return this.#damage('is no snapshot (wrong magic)', at)
+        this.#databaseId = wordsAt(space, at + 8)
         this.#section = 'session count'
         return at + fileHeaderBytes
       case 'session count':

@@ -19,11 +19,14 @@ export class SnapshotWriter {
   #checksum = 1
   #summedTo = 0
 
-  /** @param sessions - as of the zxid in the file's name or later */
-  begin(sessions: ReadonlyMap<SessionId, number>): void {
+  /**
+   * @param sessions - as of the zxid in the file's name or later
+   * @param sessionBound - above every id that this server has given away
+   */
+  begin(sessions: ReadonlyMap<SessionId, number>, sessionBound: SessionId): void {
     this.out.int32(snapshotMagic)
     this.out.int32(fileVersion)
-    this.out.int64(-1n)
+    this.out.int64(sessionBound)
     this.out.int32(sessions.size)
     for (const [id, timeoutMs] of sessions) {
       this.out.int64(id)

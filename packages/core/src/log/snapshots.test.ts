@@ -1,6 +1,6 @@
 /** Snapshot files: what the Java server wrote, read by us; what we write, read again; damage anywhere is found. */
 import { readdirSync, readFileSync } from 'node:fs'
-import { fromWords, type SessionId, type Space, spaceOf, zxid } from '@corral/protocol'
+import { fromWords, type SessionId, type Space, sessionId, spaceOf, zxid } from '@corral/protocol'
 import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../random.ts'
 import { DataTree } from '../tree/data-tree.ts'
@@ -65,7 +65,7 @@ function write(
   const writer = new SnapshotWriter()
   const pieces: Uint8Array[] = []
   const walk = loaded.tree.openWalk()
-  writer.begin(loaded.sessions)
+  writer.begin(loaded.sessions, sessionId(1n))
   loaded.tree.writeAclCache(writer.out)
   for (let isLast = false; !isLast; pieces.push(writer.take().slice())) {
     isLast = walk.nextInto(writer.out, given.sliceZnodes, 1 << 20)

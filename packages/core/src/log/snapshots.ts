@@ -38,6 +38,8 @@ export interface SnapshotsGiven {
   readonly sessions: ReadonlyMap<SessionId, number>
   maybe(label: string): boolean
   tree(): DataTree
+  /** Above every session id that this server has given away. */
+  sessionBound(): SessionId
   /** Last txn that is durable in the log. */
   durableZxid(): Zxid
   emit(effect: Effect): void
@@ -166,13 +168,13 @@ export class Snapshots {
 
   /** @returns the zxid at which the writing began, or undefined if it was given up */
   *#write(file: OpenedFile): Script<Zxid | undefined> {
-    const { sessions, config, maybe } = this.#given
+    const { sessions, sessionBound, config, maybe } = this.#given
     const tree = this.#given.tree()
     const startedAt = lastZxidOf(tree)
     const writer = new SnapshotWriter()
     const walk = tree.openWalk()
     try {
-      writer.begin(sessions)
+      writer.begin(sessions, sessionBound())
       tree.writeAclCache(writer.out)
       let at = 0
       for (let isLast = false; !isLast; ) {
