@@ -1,13 +1,13 @@
-import { hexOf, type Stat } from '@corral/protocol'
-import { javaDate } from './java-date.ts'
+import { hexOf, javaDates, type Stat } from '@corral/protocol'
 
 /** A Stat as zkCli prints it: order and spelling are what scripts read. Source: StatPrinter in the Java shell. */
 export function statLines(stat: Stat): string[] {
+  const dateOf = javaDates(undefined)
   return [
     `cZxid = 0x${hexOf(stat.czxid)}`,
-    `ctime = ${javaDate(stat.ctime)}`,
+    `ctime = ${dateOf(stat.ctime)}`,
     `mZxid = 0x${hexOf(stat.mzxid)}`,
-    `mtime = ${javaDate(stat.mtime)}`,
+    `mtime = ${dateOf(stat.mtime)}`,
     `pZxid = 0x${hexOf(stat.pzxid)}`,
     `cversion = ${stat.cversion}`,
     `dataVersion = ${stat.version}`,

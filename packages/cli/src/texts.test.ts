@@ -1,9 +1,8 @@
-/** The small text forms: ACLs, quotas, dates, hex dumps, the configuration. */
+/** The small text forms: ACLs, quotas, hex dumps, the configuration. */
 import { describe, expect, test } from 'vitest'
 import { aclLines, parseAcl, permLetters } from './acl-text.ts'
 import { membershipLine, parseMembership } from './config-text.ts'
 import { hexDump } from './hex-dump.ts'
-import { javaDate } from './java-date.ts'
 import { formatQuota, limitsPath, parseQuota, quotaValue } from './quota-text.ts'
 
 describe('ACLs', () => {
@@ -58,27 +57,6 @@ describe('quotas', () => {
   test('limits lie below the quota root', () => {
     expect(limitsPath('/a/b')).toBe('/zookeeper/quota/a/b/zookeeper_limits')
     expect(limitsPath('/')).toBe('/zookeeper/quota/zookeeper_limits')
-  })
-})
-
-describe('dates', () => {
-  const ms = Date.UTC(2026, 10, 21, 8, 46, 39)
-
-  test.each([
-    ['UTC', 'Sat Nov 21 08:46:39 UTC 2026'],
-    ['Europe/Berlin', 'Sat Nov 21 09:46:39 CET 2026'],
-    ['America/New_York', 'Sat Nov 21 03:46:39 EST 2026'],
-    ['Asia/Kathmandu', 'Sat Nov 21 14:31:39 GMT+05:45 2026'],
-  ])('in %s', (zone, text) => {
-    expect(javaDate(ms, zone)).toBe(text)
-  })
-
-  test('midnight is hour 00', () => {
-    expect(javaDate(0, 'UTC')).toBe('Thu Jan 01 00:00:00 UTC 1970')
-  })
-
-  test('a time that no calendar has is printed as it is', () => {
-    expect(javaDate(Number.MAX_SAFE_INTEGER)).toBe('9007199254740991 ms')
   })
 })
 

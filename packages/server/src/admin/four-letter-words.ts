@@ -5,12 +5,11 @@
  * Source: org.apache.zookeeper.server.command, and captures of the Java server in `golden/`.
  */
 import type { ConnectionInfo, Inspection } from '@corral/core'
-import { hexOf, OpCode, type SessionId } from '@corral/protocol'
+import { hexOf, javaDates, OpCode, type SessionId } from '@corral/protocol'
 import type { Answer } from '../driver.ts'
 import { escapeUnprintable } from '../log-lines.ts'
 import { zooKeeperVersion } from '../version.ts'
 import { type Answering, averageLatency, znodeCount } from './answering.ts'
-import { javaDates } from './java-date.ts'
 import { monitorText } from './monitor.ts'
 
 export interface Word {
