@@ -326,6 +326,10 @@ export class DataTree implements TreeReader {
     return this.#parts.ephemerals.of(sessionHigh, sessionLow)
   }
 
+  ownsEphemerals(sessionHigh: number, sessionLow: number): boolean {
+    return this.#parts.ephemerals.firstOf(sessionHigh, sessionLow) !== 0
+  }
+
   /** The sessions that own ephemerals. */
   ephemeralOwners(): readonly SessionWords[] {
     return this.#parts.ephemerals.owners()

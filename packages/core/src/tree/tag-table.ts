@@ -13,6 +13,8 @@ const oldSlots = 0x4000_0000
 /** Slots of the old table that an insertion moves, at least. */
 const movedPerInsert = 16
 const mostFull = 0.7
+/** Parts of 2^13 slots, 64 KiB, stay in a cache while they are filled. */
+const partBits = 13
 
 export class TagTable {
   #slots: Int32Array
@@ -32,11 +34,11 @@ export class TagTable {
   }
 
   /** Grows at once, so that so many entries find their place without growing on the way. */
-  reserve(count: number): void {
+  #reserve(count: number): void {
+    while (this.#oldCount > 0) this.#move()
     let capacity = this.#mask + 1
     while (count > mostFull * capacity) capacity *= 2
     if (capacity === this.#mask + 1) return
-    while (this.#oldCount > 0) this.#move()
     const before = this.#slots
     this.#slots = new Int32Array(2 * capacity)
     this.#mask = capacity - 1
@@ -79,6 +81,26 @@ export class TagTable {
     else if (this.#count >= mostFull * (this.#mask + 1)) this.#grow()
     this.#count++
     place(this.#slots, this.#mask, tag, value)
+  }
+
+  /**
+   * Adds many entries, part of the table by part: in the order in which they come, each would be a miss of the
+   * processor's caches.
+   *
+   * @param tags - of the values `firstValue`, `firstValue + 1` and so on
+   * @returns the values whose tag another entry has too
+   */
+  addAll(tags: Int32Array, firstValue: number): readonly number[] {
+    this.#reserve(this.#count + tags.length)
+    this.#count += tags.length
+    const sorted = byPart(tags, this.#mask)
+    const twins: number[] = []
+    for (let i = 0; i < sorted.length; i++) {
+      const index = sorted[i] as number
+      const value = firstValue + index
+      if (place(this.#slots, this.#mask, tags[index] as number, value)) twins.push(value)
+    }
+    return twins
   }
 
   removeAt(slot: number): void {
@@ -130,11 +152,33 @@ function probe(slots: Int32Array, mask: number, from: number, tag: number): numb
   }
 }
 
-function place(slots: Int32Array, mask: number, tag: number, value: number): void {
+/** @returns whether it passed an entry with the same tag */
+function place(slots: Int32Array, mask: number, tag: number, value: number): boolean {
   let slot = tag & mask
-  while (slots[2 * slot + 1] !== 0) slot = (slot + 1) & mask
+  let isTwin = false
+  for (; slots[2 * slot + 1] !== 0; slot = (slot + 1) & mask) if (slots[2 * slot] === tag) isTwin = true
   slots[2 * slot] = tag
   slots[2 * slot + 1] = value
+  return isTwin
+}
+
+/** @returns the indexes of `tags`, those that belong into one part of the table together */
+function byPart(tags: Int32Array, mask: number): Int32Array {
+  const ends = new Int32Array((mask >>> partBits) + 1)
+  for (let i = 0; i < tags.length; i++) {
+    const part = ((tags[i] as number) & mask) >>> partBits
+    ends[part] = (ends[part] as number) + 1
+  }
+  for (let part = 1; part < ends.length; part++)
+    ends[part] = (ends[part] as number) + (ends[part - 1] as number)
+  const sorted = new Int32Array(tags.length)
+  for (let i = tags.length - 1; i >= 0; i--) {
+    const part = ((tags[i] as number) & mask) >>> partBits
+    const at = (ends[part] as number) - 1
+    ends[part] = at
+    sorted[at] = i
+  }
+  return sorted
 }
 
 /** Moves each entry of the cluster back that may stand in the gap. */

@@ -50,6 +50,15 @@ function begin(tree: DataTree): TreeLoader {
   return loader
 }
 
+/** @returns the first problem */
+function load(loader: TreeLoader, ...paths: string[]): string | undefined {
+  for (const path of paths) {
+    const problem = node(loader, path)
+    if (problem !== undefined) return problem
+  }
+  return loader.finish(0, 1)
+}
+
 const secret: readonly Acl[] = [{ perms: 31, scheme: 'digest', id: 'u:h' }]
 
 test('znodes, ACLs, ephemerals, containers and the digest are all there after loading', () => {
@@ -89,7 +98,9 @@ test('a snapshot from before 3.5 has no /zookeeper/config: it keeps that of a fr
 })
 
 test.each<[string, (loader: TreeLoader) => string | undefined]>([
-  ['a znode that is there twice', loader => node(loader, '/a') ?? node(loader, '/a')],
+  ['a znode that is there twice', loader => load(loader, '/a', '/a')],
+  ['a znode that is there again after others', loader => load(loader, '/a', '/a/b', '/b', '/a')],
+  ['a znode that is there again, below it', loader => load(loader, '/a', '/b', '/a/b', '/a/b')],
   ['a root that is there twice', loader => node(loader, '')],
   ['a built-in znode that is there twice', loader => node(loader, '/zookeeper')],
   ['a missing parent', loader => node(loader, '/no/child')],
@@ -98,8 +109,29 @@ test.each<[string, (loader: TreeLoader) => string | undefined]>([
   ['an empty component', loader => node(loader, '//a')],
   ['a reserved owner', loader => node(loader, '/a', { owner: BigInt.asIntN(64, 0xff01n << 48n) })],
   ['an ACL number that is there twice', loader => acl(loader, 1n, secret) ?? acl(loader, 1n, secret)],
-])('%s is a problem', (_, load) => {
-  expect(load(begin(aTree()))).toEqual(expect.any(String))
+])('%s is a problem', (_, problem) => {
+  expect(problem(begin(aTree()))).toEqual(expect.any(String))
+})
+
+test.each([
+  ['depth first', ['/a', '/a/b', '/a/b/c', '/a/d', '/ab', '/ab/c']],
+  ['breadth first', ['/a', '/ab', '/a/b', '/a/d', '/ab/c', '/a/b/c']],
+  ['backwards', ['/ab', '/ab/c', '/a', '/a/d', '/a/b', '/a/b/c']],
+])('znodes may come %s', (_, paths) => {
+  const tree = aTree()
+
+  expect(load(begin(tree), ...paths)).toBe(undefined)
+  expect(checkTree(tree)).toEqual([])
+  expect(Object.keys(dump(tree))).toEqual(expect.arrayContaining(paths))
+})
+
+test('a chain of 20,000 znodes and what follows at its top', () => {
+  const tree = aTree()
+  const chain = Array.from({ length: 20_000 }, (_, depth) => '/a'.repeat(depth + 1))
+
+  expect(load(begin(tree), ...chain, '/b', '/b/c')).toBe(undefined)
+  expect(find(tree, '/b/c')).not.toBe(0)
+  expect(tree.znodeCount).toBe(4 + 20_000 + 2)
 })
 
 test.each([0, 1, 190, 100_000])('a hint of %i znodes, given between two of 2,000, changes nothing', hint => {

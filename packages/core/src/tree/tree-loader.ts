@@ -18,6 +18,8 @@ import { ZnodeKind } from './znodes.ts'
 /** A hint beyond this is not believed: what a file's length promises need not be in it. */
 const mostExpected = 1 << 24
 
+const twice = 'a znode is there twice'
+
 const leadingStatBytes = Row.dataLength - Row.stat
 
 export class TreeLoader {
@@ -33,6 +35,14 @@ export class TreeLoader {
   /** Path of the last record's parent: its siblings follow. */
   readonly #parentPath = new Writer()
   #parent: ZnodeId = RootId
+  /** The last record and the length of its path: its children may follow. */
+  #last: ZnodeId = RootId
+  #lastLength = 0
+  /** Hashes of the znodes, numbered one after the other, that are not in the tree's index yet. */
+  #hashes = new Int32Array(64)
+  #firstUnindexed: ZnodeId = ConfigId + 1
+  #unindexedCount = 0
+  #hasDouble = false
   readonly #ranges = { pathFrom: 0, pathTo: 0, dataFrom: -1, dataTo: -1 }
 
   constructor(parts: TreeParts) {
@@ -46,7 +56,7 @@ export class TreeLoader {
 
   /** About so many znodes are to come: only a hint. */
   expect(znodes: number): void {
-    this.#parts.znodes.reserve(Math.min(znodes, mostExpected))
+    this.#makeRoom(Math.min(znodes, mostExpected))
   }
 
   /** An entry of the ACL table. @param from - start of the vector, count included */
@@ -94,6 +104,8 @@ export class TreeLoader {
   /** All records were given. @param zxidHigh - of the snapshot's zxid, which its name tells */
   finish(zxidHigh: number, zxidLow: number): string | undefined {
     if (this.#untouched.has(RootId)) return 'the snapshot has no root'
+    this.#index()
+    if (this.#hasDouble) return twice
     const { acls, quotas } = this.#parts
     for (const index of this.#acls.values()) acls.release(index)
     acls.sweep()
@@ -114,17 +126,44 @@ export class TreeLoader {
     if (parent === 0) return 'a znode comes before its parent, or its parent is missing'
     const hash = znodes.hashOf(source, pathFrom, pathTo)
     const existing = znodes.findHashed(hash, source, pathFrom, pathTo)
-    if (existing !== 0) return this.#touch(existing, source)
-    const id = znodes.insert(parent, hash, source, this.#ranges, cut + 1)
+    const id = existing === 0 ? this.#insert(parent, hash, source, cut + 1) : this.#touch(existing, source)
+    if (typeof id === 'string') return id
+    this.#last = id
+    this.#lastLength = pathTo - pathFrom
+    return id
+  }
+
+  #insert(parent: ZnodeId, hash: number, source: Space, nameFrom: number): ZnodeId {
+    const { znodes } = this.#parts
+    const id = znodes.insertUnindexed(parent, source, this.#ranges, nameFrom)
+    const index = id - this.#firstUnindexed
+    if (index === this.#hashes.length) this.#makeRoom(2 * index)
+    this.#hashes[index] = hash
+    this.#unindexedCount = index + 1
     if (parent === ZookeeperId || znodes.rows.hasFlag(parent, Flag.Undigested)) {
       znodes.rows.addFlags(id, Flag.Undigested)
     }
     return id
   }
 
+  #makeRoom(hashes: number): void {
+    if (hashes <= this.#hashes.length) return
+    const larger = new Int32Array(hashes)
+    larger.set(this.#hashes)
+    this.#hashes = larger
+  }
+
+  /** What was inserted is found from now on. */
+  #index(): void {
+    const hashes = this.#hashes.subarray(0, this.#unindexedCount)
+    if (this.#parts.znodes.indexAll(hashes, this.#firstUnindexed)) this.#hasDouble = true
+    this.#firstUnindexed += this.#unindexedCount
+    this.#unindexedCount = 0
+  }
+
   /** A znode that the fresh tree has: the record replaces it. */
   #touch(id: ZnodeId, source: Space): ZnodeId | string {
-    if (!this.#untouched.delete(id)) return 'a znode is there twice'
+    if (!this.#untouched.delete(id)) return twice
     this.#parts.digest.subtract(this.#digestOf(id))
     this.#parts.znodes.setData(id, source, this.#ranges.dataFrom, this.#ranges.dataTo)
     return id
@@ -134,11 +173,19 @@ export class TreeLoader {
     const known = this.#parentPath
     const length = to - from
     if (length === known.at && equalBytes(source, from, known, 0, length)) return this.#parent
-    const parent = this.#parts.znodes.findParent(source, from, to)
     known.at = 0
     known.raw(source, from, to)
-    this.#parent = parent
-    return parent
+    this.#parent = this.#findParent(source, from, to)
+    return this.#parent
+  }
+
+  /** Both servers write depth first, so a parent is the last znode or above it; any order with parents first will do. */
+  #findParent(source: Space, from: number, to: number): ZnodeId {
+    const { znodes } = this.#parts
+    const above = znodes.findAbove(this.#last, this.#lastLength, source, from, to)
+    if (above !== 0) return above
+    this.#index()
+    return znodes.findParent(source, from, to)
   }
 
   #fill(id: ZnodeId, source: Space, statFrom: number): void {

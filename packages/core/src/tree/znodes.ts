@@ -73,11 +73,6 @@ export class Znodes {
     return this.#index.sizeBytes
   }
 
-  /** Makes room in the index. */
-  reserve(count: number): void {
-    this.#index.reserve(count)
-  }
-
   hashOf(source: Space, from: number, to: number): number {
     return hashBytes(source, from, to, this.seed)
   }
@@ -134,6 +129,13 @@ export class Znodes {
    * @param nameFrom - where the last component of the path begins
    */
   insert(parent: ZnodeId, hash: number, source: Space, ranges: ZnodeRanges, nameFrom: number): ZnodeId {
+    const id = this.insertUnindexed(parent, source, ranges, nameFrom)
+    this.#index.add(hash, id)
+    return id
+  }
+
+  /** As {@link insert}, but the znode is found only after {@link indexAll}. */
+  insertUnindexed(parent: ZnodeId, source: Space, ranges: ZnodeRanges, nameFrom: number): ZnodeId {
     const { rows, arena } = this
     const { pathFrom, pathTo, dataFrom, dataTo } = ranges
     const nameLength = pathTo - nameFrom
@@ -157,10 +159,43 @@ export class Znodes {
     if (sibling !== 0) rows.set(sibling, Row.previousSibling, id)
     rows.set(parent, Row.firstChild, id)
     rows.set(parent, Row.childCount, rows.get(parent, Row.childCount) + 1)
-    this.#index.add(hash, id)
     this.#pathBytes += pathTo - pathFrom
     this.#dataBytes += dataLength
     return id
+  }
+
+  /**
+   * @param hashes - {@link hashOf} the paths of the znodes `first`, `first + 1` and so on, which are not indexed yet
+   * @returns whether one of them has the path of another znode
+   */
+  indexAll(hashes: Int32Array, first: ZnodeId): boolean {
+    const twins = this.#index.addAll(hashes, first)
+    return twins.some(id => this.#hasDouble(id, hashes[id - first] as number))
+  }
+
+  #hasDouble(id: ZnodeId, hash: number): boolean {
+    const from = this.nameFrom(id)
+    const to = from + this.nameLength(id)
+    for (let slot = this.#index.first(hash); slot >= 0; slot = this.#index.next(slot, hash)) {
+      const other = this.#index.valueAt(slot)
+      if (other === id || this.rows.get(other, Row.parent) !== this.rows.get(id, Row.parent)) continue
+      if (this.nameLength(other) !== to - from) continue
+      if (equalBytes(this.space(id), from, this.space(other), this.nameFrom(other), to - from)) return true
+    }
+    return false
+  }
+
+  /**
+   * The znode of a path at or above another one, which need not be indexed.
+   *
+   * @param length - of the path of `id`
+   * @returns 0 if the path is neither that of `id` nor above it
+   */
+  findAbove(id: ZnodeId, length: number, source: Space, from: number, to: number): ZnodeId {
+    let node = id
+    let left = length
+    for (; left > to - from; node = this.rows.get(node, Row.parent)) left -= 1 + this.nameLength(node)
+    return left === to - from && this.#isAt(node, source, from, to) ? node : 0
   }
 
   /** Removes a znode that has no children. @param hash - {@link hashOf} its path of `pathLength` bytes */
