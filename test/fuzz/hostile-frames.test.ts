@@ -74,7 +74,7 @@ describe('H-02 slow clients', () => {
     expect(line.isClosed).toBe(true)
     expect(sent).toBe(25)
     expect(line.frames).toEqual([])
-    expect(watched.server.inspect().connections()).toEqual([])
+    expect(watched.server.inspect().connectionCount()).toBe(0)
   })
 
   test('who says nothing has ten seconds as well', () => {
@@ -100,7 +100,7 @@ describe('H-02 slow clients', () => {
       watched.settle()
     }
 
-    expect(watched.server.inspect().sessions()).toEqual([])
+    expect(watched.server.inspect().sessionCount()).toBe(0)
     expect(line.isClosed).toBe(true)
   })
 })
@@ -112,10 +112,10 @@ describe('H-03 many connections', () => {
 
     for (let conn = 1; conn <= 10_000; conn++) watched.open(conn)
 
-    expect(watched.server.inspect().connections().length).toBe(10_000)
+    expect(watched.server.inspect().connectionCount()).toBe(10_000)
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(1024 * 1024)
     watched.pass(10_000)
-    expect(watched.server.inspect().connections()).toEqual([])
+    expect(watched.server.inspect().connectionCount()).toBe(0)
   })
 
   test('ten thousand with half a handshake cost a KiB each, and nothing when they are closed', () => {
@@ -131,7 +131,7 @@ describe('H-03 many connections', () => {
 
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(12 * 1024 * 1024)
     watched.pass(10_000)
-    expect(watched.server.inspect().connections()).toEqual([])
+    expect(watched.server.inspect().connectionCount()).toBe(0)
   })
 
   test('one address has sixty, others are not kept out', () => {

@@ -55,6 +55,8 @@ export interface ConnectionInfo {
   readonly maxLatencyMs: number
   readonly latencySumMs: number
   readonly latencyCount: number
+  /** With its session, or for the lack of one: the end of the expiry bucket. */
+  readonly expiresAtMonotonicMs: number
 }
 
 export interface SessionInfo {
@@ -62,6 +64,7 @@ export interface SessionInfo {
   readonly timeoutMs: number
   /** The end of its expiry bucket. */
   readonly expiresAtMonotonicMs: number
+  readonly ownsEphemerals: boolean
 }
 
 /** Those of one session follow one another. */
@@ -75,6 +78,10 @@ export interface WatchedPath {
   readonly sessions: readonly SessionId[]
 }
 
+/**
+ * Lists may be of any length: what is in them is made when it is asked for, in time that does not depend on how much
+ * there is, and shows how things are then. What comes or goes meanwhile may be listed or not.
+ */
 export interface Inspection {
   readonly config: ServerConfig
   readonly isServing: boolean
@@ -88,16 +95,11 @@ export interface Inspection {
   approximateDataBytes(): number
   connectionCount(): number
   sessionCount(): number
-  connections(): readonly ConnectionInfo[]
-  /** Sorted by expiry. */
-  sessions(): readonly SessionInfo[]
-  /** Sessions that own ephemerals, with the paths. */
-  ephemerals(): ReadonlyMap<SessionId, readonly string[]>
-  /**
-   * Watches of the data table only, as the original's `wch*` words list them. Each part is made when it is asked for,
-   * in time that does not depend on how many watches there are, and shows how things are then: a watch that comes or
-   * goes meanwhile may be listed or not. To be read to the end or returned.
-   */
+  connections(): Iterable<ConnectionInfo>
+  sessions(): Iterable<SessionInfo>
+  /** Paths, in order of creation. */
+  ephemeralsOf(session: SessionId): Iterable<string>
+  /** Watches of the data table only, as the original's `wch*` words list them. To be read to the end or returned. */
   watchesBySession(): Generator<readonly SessionWatch[], void>
   watchesByPath(): Generator<readonly WatchedPath[], void>
   /** What they would list, counted. */

@@ -1,5 +1,5 @@
 /** Makes an {@link Inspection} of what the server is composed of. Nothing is computed before it is asked for. */
-import { decodeUtf8, fromWords, type SessionId, Writer, zxid } from '@corral/protocol'
+import { decodeUtf8, fromWords, highWord, lowWord, type SessionId, Writer, zxid } from '@corral/protocol'
 import type { ServerConfig } from './config.ts'
 import type {
   ConnectionInfo,
@@ -42,9 +42,9 @@ export function inspectionOf(given: Inspected): Inspection {
     approximateDataBytes: () => tree.approximateDataBytes,
     connectionCount: () => connections.size,
     sessionCount: () => sessions.size,
-    connections: () => [...connections.all()].map(connectionInfo),
-    sessions: () => sessionInfos(sessions, given.stalledMs),
-    ephemerals: () => ephemeralPaths(sessions, tree),
+    connections: () => connectionInfos(given),
+    sessions: () => sessionInfos(given),
+    ephemeralsOf: session => ephemeralPaths(tree, session),
     watchesBySession: () => watchesBySession(given),
     watchesByPath: () => watchesByPath(given),
     dataWatchTotals: () => tree.watches.dataTotals(),
@@ -74,7 +74,28 @@ export function zeroCounters(): Counters {
   }
 }
 
-function connectionInfo(connection: Connection): ConnectionInfo {
+/** Not those that come while it is read: then it might never end. */
+function* listed<T>(all: Iterable<T>, count: number): Generator<T, void> {
+  let left = count
+  for (const each of all) {
+    if (left-- === 0) return
+    yield each
+  }
+}
+
+function* connectionInfos({ connections, config, stalledMs }: Inspected): Generator<ConnectionInfo, void> {
+  const { tickTimeMs, sessionlessTimeoutMs } = config
+  for (const connection of listed(connections.all(), connections.size)) {
+    const { session } = connection
+    const expiresAtMonotonicMs =
+      session === undefined
+        ? Math.ceil((connection.openedMonotonicMs + sessionlessTimeoutMs) / tickTimeMs) * tickTimeMs
+        : session.bucketMs + stalledMs
+    yield connectionInfo(connection, expiresAtMonotonicMs)
+  }
+}
+
+function connectionInfo(connection: Connection, expiresAtMonotonicMs: number): ConnectionInfo {
   return {
     conn: connection.id,
     peer: connection.peer,
@@ -94,30 +115,30 @@ function connectionInfo(connection: Connection): ConnectionInfo {
     maxLatencyMs: connection.maxLatencyMs,
     latencySumMs: connection.latencySumMs,
     latencyCount: connection.latencyCount,
+    expiresAtMonotonicMs,
   }
 }
 
-function sessionInfos(sessions: Sessions, stalledMs: number): readonly SessionInfo[] {
-  return [...sessions.all()]
-    .map(session => ({
+function* sessionInfos({ sessions, tree, stalledMs }: Inspected): Generator<SessionInfo, void> {
+  for (const session of listed(sessions.all(), sessions.size)) {
+    yield {
       session: session.id,
       timeoutMs: session.timeoutMs,
       expiresAtMonotonicMs: session.bucketMs + stalledMs,
-    }))
-    .sort((a, b) => a.expiresAtMonotonicMs - b.expiresAtMonotonicMs)
+      ownsEphemerals: tree.ownsEphemerals(session.high, session.low),
+    }
+  }
 }
 
-function ephemeralPaths(sessions: Sessions, tree: DataTree): ReadonlyMap<SessionId, readonly string[]> {
-  const paths: Map<SessionId, readonly string[]> = new Map()
-  for (const session of sessions.all()) {
-    const own = tree.ephemeralsOf(session.high, session.low)
-    if (own.length === 0) continue
-    paths.set(
-      session.id,
-      own.map(znode => decodeUtf8(tree.pathOf(znode).bytes)),
-    )
+/** The ids are taken at once: ten ms for a million. */
+function* ephemeralPaths(tree: DataTree, session: SessionId): Generator<string, void> {
+  const high = highWord(session)
+  const low = lowWord(session)
+  for (const znode of tree.ephemeralsOf(high, low)) {
+    // The znode may be gone by now, and its id another's. A free row has no owner.
+    const isStillIts = tree.ownerHigh(znode) === high && tree.ownerLow(znode) === low
+    if (isStillIts) yield decodeUtf8(tree.pathOf(znode).bytes)
   }
-  return paths
 }
 
 /** Watches looked at for one part. */
@@ -130,9 +151,9 @@ function* watchParts<T>(
 ): Generator<readonly T[], void> {
   let part: T[] = []
   let left = watchesPerPart
-  for (const connection of [...connections.all()]) {
+  for (const connection of listed(connections.all(), connections.size)) {
     const session = connection.session?.id
-    if (session === undefined || connections.get(connection.id) !== connection) continue
+    if (session === undefined) continue
     const cursor = watches.openCursor(connection.slot)
     try {
       while (cursor.record !== 0) {

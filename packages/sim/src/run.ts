@@ -305,7 +305,7 @@ class Run {
     const { maxSessionTimeoutMs, tickTimeMs } = this.#options.config
     const { longestStallMs } = this.#server.counters
     const bound = (maxSessionTimeoutMs + 4 * tickTimeMs + 2000) / 0.9 + longestStallMs
-    const sessions = (): number => this.#server.inspect()?.sessions().length ?? -1
+    const sessions = (): number => this.#server.inspect()?.sessionCount() ?? -1
     await this.#scheduler.until(() => this.#isOver() || sessions() === 0, bound)
     if (this.#isOver()) return
     if (sessions() !== 0)

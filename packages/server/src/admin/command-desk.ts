@@ -10,8 +10,6 @@ import { environmentText } from './environment.ts'
 import { words } from './four-letter-words.ts'
 
 const notServing = 'This ZooKeeper instance is not currently serving requests'
-/** Lists longer than this are refused: building one would hold up every client. */
-const longestList = 100_000
 
 export interface CommandDeskGiven {
   /** As in `4lw.commands.whitelist`; `*` for all. */
@@ -50,11 +48,8 @@ export class CommandDesk implements Desk {
     }
     say('info', 'a four-letter word', { word: name, address: asker.address, port: asker.port })
     if (word.needsService && !inspection.isServing) return name === 'hash' ? notServing : `${notServing}\n`
-    const listed = word.listed?.(inspection) ?? 0
-    if (listed > longestList) {
-      return `${name} is not executed because it would list ${listed} items; the limit is ${longestList}.\n`
-    }
     const answer = word.answer(this.#answering(inspection, now, argument))
+    if (isInParts(answer)) return counted(answer, inspection)
     inspection.counters.packetsSent++ // after the answer was made: it does not count itself
     return answer
   }
@@ -75,6 +70,15 @@ export class CommandDesk implements Desk {
       },
     }
   }
+}
+
+function isInParts(answer: Answer): answer is Generator<string, void> {
+  return typeof answer === 'object' && 'next' in answer
+}
+
+function* counted(answer: Generator<string, void>, { counters }: Inspection): Generator<string, void> {
+  yield* answer
+  counters.packetsSent++
 }
 
 function wordText(word: number): string {

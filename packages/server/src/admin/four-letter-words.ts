@@ -4,7 +4,7 @@
  *
  * Source: org.apache.zookeeper.server.command, and captures of the Java server in `golden/`.
  */
-import type { ConnectionInfo, Inspection } from '@corral/core'
+import type { ConnectionInfo } from '@corral/core'
 import { hexOf, javaDates, OpCode, type SessionId } from '@corral/protocol'
 import type { Answer } from '../driver.ts'
 import { escapeUnprintable } from '../log-lines.ts'
@@ -15,8 +15,6 @@ import { monitorText } from './monitor.ts'
 export interface Word {
   /** Not answered before recovery is done and after the stop began. */
   readonly needsService: boolean
-  /** How many items the answer lists; too many are refused. */
-  readonly listed?: (inspection: Inspection) => number
   answer(asked: Answering): Answer
 }
 
@@ -29,9 +27,9 @@ export const words: ReadonlyMap<string, Word> = new Map<string, Word>([
   ['conf', { needsService: true, answer: confText }],
   ['dirs', { needsService: true, answer: dirsText }],
   ['srvr', { needsService: true, answer: asked => versionLine() + serverText(asked) }],
-  ['stat', { needsService: true, listed: connectionCount, answer: statText }],
-  ['cons', { needsService: true, listed: connectionCount, answer: consText }],
-  ['dump', { needsService: true, listed: dumpedCount, answer: dumpText }],
+  ['stat', { needsService: true, answer: asked => inParts(statTexts(asked)) }],
+  ['cons', { needsService: true, answer: asked => inParts(consTexts(asked)) }],
+  ['dump', { needsService: true, answer: asked => inParts(dumpTexts(asked)) }],
   ['mntr', { needsService: true, answer: monitorText }],
   ['wchs', { needsService: true, answer: watchSummaryText }],
   ['wchc', { needsService: true, answer: watchesBySessionText }],
@@ -59,14 +57,6 @@ export const words: ReadonlyMap<string, Word> = new Map<string, Word>([
   ],
 ])
 
-function connectionCount(inspection: Inspection): number {
-  return inspection.connectionCount()
-}
-
-function dumpedCount(inspection: Inspection): number {
-  return inspection.ephemeralCount() + inspection.sessionCount()
-}
-
 function versionLine(): string {
   return `Zookeeper version: ${zooKeeperVersion}\n`
 }
@@ -86,16 +76,15 @@ function serverText({ inspection }: Answering): string {
   ])
 }
 
-function statText(asked: Answering): string {
-  const clients = asked.inspection.connections().map(each => `${briefConnection(each)})`)
-  return `${versionLine()}${lines(['Clients:', ...clients, ''])}${serverText(asked)}`
+function* statTexts(asked: Answering): Generator<string, void> {
+  yield `${versionLine()}Clients:\n`
+  for (const each of asked.inspection.connections()) yield `${briefConnection(each)})\n`
+  yield `\n${serverText(asked)}`
 }
 
-function consText({ inspection }: Answering): string {
-  return lines([
-    ...inspection.connections().map(each => `${briefConnection(each)}${sessionDetails(each)})`),
-    '',
-  ])
+function* consTexts({ inspection }: Answering): Generator<string, void> {
+  for (const each of inspection.connections()) yield `${briefConnection(each)}${sessionDetails(each)})\n`
+  yield '\n'
 }
 
 /** ` /127.0.0.1:56636[1](queued=0,recved=81,sent=81`; the number in brackets: 1 while it is read. */
@@ -155,55 +144,55 @@ const operationNames: ReadonlyMap<number, string> = new Map<number, string>([
   [OpCode.WhoAmI, 'HOMI'],
 ])
 
-function dumpText({ inspection, now, timeZone }: Answering): string {
-  const { config } = inspection
+/** Counts stand before what is counted: all is gone through first, in silence. */
+function* dumpTexts({ inspection, now, timeZone }: Answering): Generator<string, void> {
+  const sessions: ExpiryBuckets = new Map()
+  const connections: ExpiryBuckets = new Map()
+  const owners: SessionId[] = []
+  for (const { session, expiresAtMonotonicMs, ownsEphemerals } of inspection.sessions()) {
+    putInto(sessions, expiresAtMonotonicMs, `\t0x${hexOf(session)}\n`)
+    if (ownsEphemerals) owners.push(session)
+    yield ''
+  }
+  for (const { peer, session, expiresAtMonotonicMs } of inspection.connections()) {
+    const text = `\tip: /${peer.address}:${peer.port} sessionId: 0x${hexOf(session)}\n`
+    putInto(connections, expiresAtMonotonicMs, text)
+    yield ''
+  }
   const dateOf = javaDates(timeZone)
   const dateAt = (monotonicMs: number): string => dateOf(monotonicMs - now.monotonicMs + now.wallMs)
-  const sessions = inspection.sessions()
-  const expiryOf = new Map(sessions.map(each => [each.session, each.expiresAtMonotonicMs]))
-  const sessionBuckets = bucketsOf(sessions, each => each.expiresAtMonotonicMs)
-  const connections = inspection.connections()
-  const connectionBuckets = bucketsOf(connections, ({ session, establishedWallMs }) => {
-    const sessionlessEnd = establishedWallMs - now.wallMs + now.monotonicMs + config.sessionlessTimeoutMs
-    return expiryOf.get(session) ?? Math.ceil(sessionlessEnd / config.tickTimeMs) * config.tickTimeMs
-  })
-  const ephemerals = [...inspection.ephemerals()]
-  return lines([
-    'SessionTracker dump:',
-    `Session Sets (${sessionBuckets.length})/(${sessions.length}):`,
-    ...bucketLines(sessionBuckets, dateAt, each => `\t0x${hexOf(each.session)}`),
-    'ephemeral nodes dump:',
-    `Sessions with Ephemerals (${ephemerals.length}):`,
-    ...ephemerals.flatMap(([session, paths]) => [`0x${hexOf(session)}:`, ...paths.map(path => `\t${path}`)]),
-    'Connections dump:',
-    `Connections Sets (${connectionBuckets.length})/(${connections.length}):`,
-    ...bucketLines(
-      connectionBuckets,
-      dateAt,
-      ({ peer, session }) => `\tip: /${peer.address}:${peer.port} sessionId: 0x${hexOf(session)}`,
-    ),
-  ])
-}
-
-type Buckets<T> = readonly (readonly [number, readonly T[]])[]
-
-function bucketsOf<T>(items: readonly T[], endOf: (item: T) => number): Buckets<T> {
-  const buckets: Map<number, T[]> = new Map()
-  for (const item of items) {
-    const end = endOf(item)
-    const bucket = buckets.get(end)
-    if (bucket === undefined) buckets.set(end, [item])
-    else bucket.push(item)
+  yield 'SessionTracker dump:\n'
+  yield* bucketTexts('Session Sets', sessions, dateAt)
+  yield `ephemeral nodes dump:\nSessions with Ephemerals (${owners.length}):\n`
+  for (const owner of owners) {
+    yield `0x${hexOf(owner)}:\n`
+    for (const path of inspection.ephemeralsOf(owner)) yield `\t${path}\n`
   }
-  return [...buckets].sort(([a], [b]) => a - b)
+  yield 'Connections dump:\n'
+  yield* bucketTexts('Connections Sets', connections, dateAt)
 }
 
-function bucketLines<T>(
-  buckets: Buckets<T>,
+/** By the end of a bucket, what is said of each in it. */
+type ExpiryBuckets = Map<number, string[]>
+
+function putInto(buckets: ExpiryBuckets, end: number, text: string): void {
+  const bucket = buckets.get(end)
+  if (bucket === undefined) buckets.set(end, [text])
+  else bucket.push(text)
+}
+
+function* bucketTexts(
+  name: string,
+  buckets: ExpiryBuckets,
   dateAt: (monotonicMs: number) => string,
-  line: (item: T) => string,
-): string[] {
-  return buckets.flatMap(([end, items]) => [`${items.length} expire at ${dateAt(end)}:`, ...items.map(line)])
+): Generator<string, void> {
+  const inOrder = [...buckets].sort(([a], [b]) => a - b)
+  const count = inOrder.reduce((sum, [, bucket]) => sum + bucket.length, 0)
+  yield `${name} (${buckets.size})/(${count}):\n`
+  for (const [end, bucket] of inOrder) {
+    yield `${bucket.length} expire at ${dateAt(end)}:\n`
+    yield* bucket
+  }
 }
 
 function watchSummaryText({ inspection }: Answering): string {
@@ -268,6 +257,22 @@ async function dirsText({ place, sizeOfDir }: Answering): Promise<string> {
     `datadir_size: ${dataDir === undefined ? 0 : await sizeOfDir(dataDir)}`,
     `logdir_size: ${dataLogDir === undefined ? 0 : await sizeOfDir(dataLogDir)}`,
   ])
+}
+
+const textsPerPart = 1000
+
+/** Made between other work, so there may be any number. */
+function* inParts(texts: Iterable<string>): Generator<string, void> {
+  let part = ''
+  let left = textsPerPart
+  for (const text of texts) {
+    part += text
+    if (--left > 0) continue
+    yield part
+    part = ''
+    left = textsPerPart
+  }
+  yield part
 }
 
 /** An array, since arguments have an end: a hundred thousand of them are more than the stack holds. */
