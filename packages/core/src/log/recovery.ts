@@ -13,37 +13,31 @@
 import {
   fileHeaderBytes,
   fromWords,
-  makeSpace,
   OpCode,
   type SessionId,
   sessionId,
   Writer,
   type Zxid,
 } from '@corral/protocol'
-import type { ServerConfig } from '../config.ts'
+import { longestTxnBytes, type ServerConfig } from '../config.ts'
 import type { Dir } from '../disk.ts'
 import type { DataTree } from '../tree/data-tree.ts'
 import { FiredWatches } from '../tree/fired-watches.ts'
 import { type ExaminationGiven, type Examined, examine } from './examination.ts'
 import type { SnapshotFile } from './file-names.ts'
-import { markAt, markIn, putMark } from './log-mark.ts'
+import { writeAnew } from './log-copy.ts'
 import type { LastRun } from './run-state.ts'
 import {
   close,
-  copy,
   exitNoData,
   exitStorage,
   open,
-  read,
   remove,
-  rename,
   type Script,
   StorageRefusal,
   sync,
   syncDir,
-  temporaryName,
   truncate,
-  write,
 } from './script.ts'
 
 export interface Recovered {
@@ -70,7 +64,7 @@ export function* recover(given: ExaminationGiven): Script<Recovered> {
   const { lastRun, logs, start, replay } = examined
   for (const { dir, name } of examined.leftovers) yield* remove(dir, name)
   yield* removeRecordless(given, examined)
-  yield* makeDurable(examined)
+  yield* makeDurable(examined, longestTxnBytes(config))
 
   const orphans = removeOrphans(start.tree, replay.sessions, replay.last)
   if (orphans > 0)
@@ -128,7 +122,7 @@ export function refuseUndeclared(given: {
 }
 
 /** See the table at the top of the file. */
-function* makeDurable({ end, lastRun, start }: Examined): Script<void> {
+function* makeDurable({ end, lastRun, start }: Examined, maxPayloadBytes: number): Script<void> {
   const { read: logs, newest } = end
   const lastEnd = endOf(lastRun, newest)
   if (lastEnd !== 'clean') {
@@ -138,7 +132,7 @@ function* makeDurable({ end, lastRun, start }: Examined): Script<void> {
   }
   if (newest === undefined) return
   if (newest.validBytes === fileHeaderBytes) yield* remove('log', newest.name)
-  else if (lastEnd === 'running') yield* rewritePrefix(newest.name, newest.validBytes)
+  else if (lastEnd === 'running') yield* writeAnew(newest, maxPayloadBytes)
   else if (newest.isTorn) yield* truncateFile(newest.name, newest.validBytes)
   else if (lastEnd === 'unknown') yield* syncFile('log', newest.name)
   else return
@@ -162,22 +156,6 @@ function* truncateFile(name: string, lengthBytes: number): Script<void> {
   yield* truncate(file, lengthBytes)
   yield* sync(file)
   yield* close(file)
-}
-
-function* rewritePrefix(name: string, lengthBytes: number): Script<void> {
-  const old = yield* open({ dir: 'log', name, mode: 'read' })
-  const fresh = yield* open({ dir: 'log', name: temporaryName(name), mode: 'create' })
-  yield* copy({ from: old, fromAt: 0, into: fresh, intoAt: 0, lengthBytes })
-  const header = makeSpace(fileHeaderBytes)
-  yield* read(fresh, 0, header.bytes)
-  if (markIn(header, 0) > 0) {
-    putMark(header, markAt, lengthBytes)
-    yield* write(fresh, 0, header.bytes)
-  }
-  yield* sync(fresh)
-  yield* close(fresh)
-  yield* close(old)
-  yield* rename('log', temporaryName(name), name)
 }
 
 /**
