@@ -49,8 +49,11 @@ export class WatchRegistry {
     persistent: new Map(),
     recursive: new Map(),
   }
+  /** Of all paths that ever were in that list: what is longer needs no look-up. */
+  #longestRecursive = 0
 
   add(list: WatchList, path: string, watcher: WatcherId): void {
+    if (list === 'recursive') this.#longestRecursive = Math.max(this.#longestRecursive, path.length)
     const watchers = this.#lists[list].get(path)
     if (watchers === undefined) this.#lists[list].set(path, new Set([watcher]))
     else watchers.add(watcher)
@@ -148,7 +151,8 @@ export class WatchRegistry {
   /** Recursive watchers at `path` and at each ancestor up to the root. */
   *#above(path: string): Generator<WatcherId, void, undefined> {
     if (this.#lists.recursive.size === 0) return
-    let at = path
+    const longest = this.#longestRecursive
+    let at = path.length <= longest ? path : parentPath(path.slice(0, longest + 1))
     for (;;) {
       yield* this.#at('recursive', at)
       if (at === '/') return
