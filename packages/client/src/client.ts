@@ -341,7 +341,7 @@ export class Client implements AsyncDisposable {
       isRecursive,
       maxQueuedEvents: options.maxQueuedEvents ?? defaultMaxQueuedEvents,
       onEvent: options.onEvent,
-      close: listener => this.unwatch(listener),
+      close: listener => this.#session.unwatch(listener),
     })
     const kind = isRecursive ? 'recursive' : 'persistent'
     await this.#session.ask(request, { path, signal: options.signal, watch: { kind, listener: watch } })
@@ -353,7 +353,7 @@ export class Client implements AsyncDisposable {
    * of this client needs that. Never throws: where the connection is gone, so is the server's watch.
    */
   unwatch(listener: WatchListener): Promise<void> {
-    return this.#session.unwatch(listener)
+    return listener instanceof PersistentWatch ? listener.close() : this.#session.unwatch(listener)
   }
 
   /**

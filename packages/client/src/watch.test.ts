@@ -211,6 +211,20 @@ describe('watches', () => {
     expect(await next).toEqual({ done: true, value: undefined })
   })
 
+  test('a persistent one that leaves has ended, as if it had been closed', async () => {
+    const { client, server } = await aConnectedClient()
+    const adding = client.addWatch('/x')
+    server.answer({ body: watchSet })
+    const watch = await adding
+    const next = watch[Symbol.asyncIterator]().next()
+
+    const leaving = client.unwatch(watch)
+    expect(server.answer()).toMatchObject({ kind: 'removeWatches', path: '/x' })
+
+    await leaving
+    expect(await next).toEqual({ done: true, value: undefined })
+  })
+
   test('can be removed here when the server is gone', async () => {
     const { client, server } = await aConnectedClient()
     const events: string[] = []
