@@ -348,6 +348,28 @@ describe('requests', () => {
     expect(getEventListeners(signal, 'abort')).toEqual([])
   })
 
+  test('a raw one of a listener rejects too, and the session goes on', async () => {
+    const { client, server } = await aConnectedClient()
+    const asked: Promise<unknown>[] = []
+    void client.exists('/x', { watch: () => asked.push(client.request({ kind: 'none' } as never)) })
+    server.answer({ body: statBody })
+
+    server.fire(EventType.NodeDeleted, '/x')
+
+    expect(asked).toHaveLength(1)
+    await expect(asked[0]).rejects.toThrow('unreachable')
+    expect(client.state).toBe('connected')
+  })
+
+  test('one that the server says was lost may have been applied all the same', async () => {
+    const { client, server } = await aConnectedClient()
+    const call = client.delete('/x')
+
+    server.answer({ err: ErrorCode.ConnectionLoss })
+
+    await expect(call).rejects.toMatchObject({ name: 'ConnectionLossError', mayHaveBeenApplied: true })
+  })
+
   test('a refusal is an error of its class, with code, path, op and zxid', async () => {
     const { client, server } = await aConnectedClient('a/app')
     const call = client.setData('/x', 'y', { version: 3 })

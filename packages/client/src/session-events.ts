@@ -119,6 +119,8 @@ export type Outcome =
       readonly reason: string
       readonly mayHaveBeenApplied: boolean
     }
+  /** The request has no form on the wire: TypeScript, or a check before, was passed by. */
+  | { readonly kind: 'unwritable'; readonly error: unknown }
   /** There was nothing to ask the server. */
   | { readonly kind: 'done'; readonly watches: WatchChange }
 

@@ -1,9 +1,10 @@
-import { ErrorCode, EventType, encodeUtf8, sessionId, Writer, Xid } from '@corral/protocol'
+import { ErrorCode, EventType, encodeUtf8, type OpResult, sessionId, Writer, Xid } from '@corral/protocol'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
   addWatchA,
   connectedRun,
+  createA,
   dataBody,
   drawing,
   eventFrame,
@@ -242,6 +243,8 @@ describe('a server that cannot be right', () => {
     ['a frame beyond the limit', frameOf(1001)],
     ['an event of no known type', eventFrame(5, '/a')],
     ['a state event', eventFrame(EventType.None, '')],
+    ['an event whose path is none', eventFrame(EventType.NodeCreated, 'a')],
+    ['an event whose path leads elsewhere', eventFrame(EventType.NodeCreated, '/a/../b')],
     ['an answer to no authentication', replyFrame(Xid.Auth, 0)],
     ['a second answer', joined(replyFrame(2, 5, dataBody), replyFrame(3, 5, dataBody))],
   ])('%s: the connection is broken, and another one made', (_what, bytes) => {
@@ -261,7 +264,52 @@ describe('a server that cannot be right', () => {
     expect(run.of('connect')).toHaveLength(1)
   })
 
+  const created: OpResult = { kind: 'created', path: '/a' }
+  const checked: OpResult = { kind: 'checked' }
+  const refused = (err: number): OpResult => ({ kind: 'error', err })
+
+  test.each<[string, readonly OpResult[]]>([
+    ['too few', [created]],
+    ['too many', [created, checked, checked]],
+    ['of other operations', [checked, created]],
+    ['refused in part', [created, refused(ErrorCode.NoNode)]],
+    ['refused for no reason', [refused(ErrorCode.Ok), refused(ErrorCode.Ok)]],
+  ])('results of a multi that are %s: the connection is broken', (_what, results) => {
+    const run = connectedRun()
+    const call = run.call({ kind: 'multi', ops: [createA, { kind: 'check', path: '/a', version: -1 }] })
+
+    run.received(replyFrame(1, 5, { kind: 'results', results }))
+
+    expect(run.outcomes()).toEqual([[call, ErrorCode.ConnectionLoss]])
+    expect(run.of('disconnect')).toHaveLength(1)
+  })
+
+  test.each<[string, readonly OpResult[]]>([
+    ['of other operations', [{ kind: 'children', children: [] }, refused(ErrorCode.NoNode)]],
+    ['refused for no reason', [refused(ErrorCode.Ok), refused(ErrorCode.NoNode)]],
+  ])('results of a multiRead that are %s: the connection is broken', (_what, results) => {
+    const run = connectedRun()
+    const call = run.call({
+      kind: 'multiRead',
+      ops: [
+        { kind: 'getData', path: '/a', watch: false },
+        { kind: 'getChildren', path: '/a', watch: false },
+      ],
+    })
+
+    run.received(replyFrame(1, 5, { kind: 'results', results }))
+
+    expect(run.outcomes()).toEqual([[call, ErrorCode.ConnectionLoss]])
+    expect(run.of('disconnect')).toHaveLength(1)
+  })
+
   test.each([
+    ['a session without an id', (run: MachineRun): void => run.connected({ sessionId: sessionId(0n) })],
+    ['a session without a password', (run: MachineRun): void => run.connected({ password: null })],
+    [
+      'a session with a password of another length',
+      (run: MachineRun): void => run.connected({ password: new Uint8Array(17) }),
+    ],
     ['bytes before the handshake was sent', (run: MachineRun): void => void run.received(responseFrame())],
     [
       'a refusal in place of the handshake',

@@ -58,6 +58,7 @@ import { AuthList } from './auth-list.ts'
 import { CallQueue, lost, type Pending } from './call-queue.ts'
 import { formatServer, type ServerAddress } from './connect-string.ts'
 import { Liveness } from './liveness.ts'
+import { requireFitting } from './multi-results.ts'
 import { Outbox } from './outbox.ts'
 import { ProtocolError } from './protocol-error.ts'
 import { ReadWriteSearch } from './read-write-search.ts'
@@ -313,7 +314,6 @@ export class SessionMachine {
     if (this.#phase !== 'opening') return
     this.#phase = 'handshaking'
     this.#phaseEndsMs = nowMs + this.#attemptMs()
-    this.#tail = new FrameTail()
     const isKnown = !this.#isLocal
     const frames = this.#out.frames
     const start = frames.beginFrame()
@@ -334,12 +334,16 @@ export class SessionMachine {
     if (response.timeoutMs <= 0 || isOther) {
       return this.#end('expired', 'the server does not know the session')
     }
+    const { sessionId, password } = response
+    if (sessionId === noSession || password?.length !== passwordBytes) {
+      throw new ProtocolError('a session without an id, or without a password of 16 bytes')
+    }
     const isReadOnly = response.readOnly === true
     if (isReadOnly && !this.#canBeReadOnly) {
       return this.#lose(nowMs, 'the server is read-only, which was not asked for')
     }
-    this.#sessionId = response.sessionId
-    this.#password = response.password ?? noPassword()
+    this.#sessionId = sessionId
+    this.#password = password
     this.#isLocal = isReadOnly && (this.#isLocal || presented === noSession)
     this.#servers.succeeded()
     this.#liveness.timeoutMs = response.timeoutMs
@@ -385,6 +389,7 @@ export class SessionMachine {
   #drop(): void {
     if (this.#connection !== 0) this.#out.emit({ kind: 'disconnect', connection: this.#connection })
     this.#connection = 0
+    this.#tail = new FrameTail()
     this.#search.end()
     this.#out.dropFrames()
   }
@@ -417,8 +422,12 @@ export class SessionMachine {
 
   #onCall(nowMs: number, { call, request, watch }: Extract<SessionEvent, { kind: 'call' }>): void {
     if (this.#isClosing || this.#phase === 'over') return this.#out.settle(call, this.#refusal())
-    if (this.#phase === 'live') this.#calls.send(nowMs, call, request, watch)
-    else this.#calls.queue(nowMs, call, request, watch)
+    try {
+      if (this.#phase === 'live') this.#calls.send(nowMs, call, request, watch)
+      else this.#calls.queue(nowMs, call, request, watch)
+    } catch (error) {
+      this.#out.settle(call, { kind: 'unwritable', error })
+    }
   }
 
   #onAuth(event: Extract<SessionEvent, { kind: 'auth' }>): void {
@@ -492,6 +501,7 @@ export class SessionMachine {
       throw new ProtocolError(`the reply's zxid 0x${hexOf(zxid)} is before 0x${hexOf(this.#lastZxid)}`)
     }
     const body: ReplyBody = err === ErrorCode.Ok ? readReplyBody(r, opOf(pending.request)) : { kind: 'none' }
+    if (body.kind === 'results') requireFitting(pending.request, body.results)
     if (zxid > 0n) this.#lastZxid = zxid
     return body
   }

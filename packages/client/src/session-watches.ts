@@ -1,7 +1,7 @@
 /**
  * The watches of a session: who is registered where, what the server has to be told of it, and who hears an event.
  */
-import { ErrorCode, EventType, noZxid, WatcherType, Xid, type Zxid } from '@corral/protocol'
+import { ErrorCode, EventType, noZxid, pathProblem, WatcherType, Xid, type Zxid } from '@corral/protocol'
 import type { CallQueue, Pending } from './call-queue.ts'
 import type { Outbox } from './outbox.ts'
 import { ProtocolError } from './protocol-error.ts'
@@ -37,6 +37,8 @@ export class SessionWatches {
   onEvent(event: { readonly type: number; readonly path: string; readonly zxid: Zxid }): void {
     const { type, path, zxid } = event
     if (!isChange(type)) throw new ProtocolError(`no watch event has type ${type}`)
+    const problem = pathProblem(path)
+    if (problem !== undefined) throw new ProtocolError(`the path of a watch event is none: ${problem}`)
     this.#out.emit({ kind: 'fired', type, path, zxid, watchers: this.#registry.fire(type, path) })
   }
 

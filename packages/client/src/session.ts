@@ -218,12 +218,7 @@ export class Session {
     return new Promise((resolve, reject) => {
       this.#abortable.add(event.call, signal)
       this.#calls.set(event.call, { about, resolve, reject })
-      try {
-        this.#driver.dispatch(event)
-      } catch (error) {
-        this.#forget(event.call)
-        throw error
-      }
+      this.#driver.dispatch(event)
     })
   }
 
@@ -286,7 +281,7 @@ export class Session {
       this.#listeners.settle(watcher, outcome.kind === 'reply' && outcome.watches === 'set')
     }
     const isInVain =
-      call.about.removesWatches === true && outcome.kind !== 'lost' && outcome.watches !== 'removed'
+      call.about.removesWatches === true && 'watches' in outcome && outcome.watches !== 'removed'
     switch (outcome.kind) {
       case 'reply': {
         const { xid, zxid, err, body } = outcome
@@ -296,11 +291,14 @@ export class Session {
         }
         const code = err === ErrorCode.Ok && isInVain ? ErrorCode.NoWatcher : err
         if (code === ErrorCode.Ok) call.resolve({ xid, zxid, body })
-        else call.reject(zkError(code, { op, path, zxid }))
+        else call.reject(zkError(code, { op, path, zxid, mayHaveBeenApplied: true }))
         return
       }
       case 'lost':
         call.reject(zkError(outcome.code, { op, path, ...outcome }))
+        return
+      case 'unwritable':
+        call.reject(outcome.error)
         return
       case 'done':
         if (isInVain) call.reject(zkError(ErrorCode.NoWatcher, { op, path }))

@@ -3,6 +3,9 @@ import {
   type ConnectRequest,
   type ConnectResponse,
   type ErrorCode,
+  type MultiOp,
+  OpCode,
+  openAcl,
   Reader,
   type ReplyBody,
   type Request,
@@ -45,6 +48,14 @@ export const getA: Request = { kind: 'getData', path: '/a', watch: false }
 export const watchA: Request = { kind: 'getData', path: '/a', watch: true }
 export const existsA: Request = { kind: 'exists', path: '/a', watch: true }
 export const addWatchA: Request = { kind: 'addWatch', path: '/a', mode: 0 }
+export const createA: MultiOp = {
+  kind: 'create',
+  op: OpCode.Create,
+  path: '/a',
+  data: null,
+  acl: openAcl,
+  flags: 0,
+}
 /** What an addWatch is answered with. */
 export const addWatchBody: ReplyBody = { kind: 'error', err: 0 }
 
