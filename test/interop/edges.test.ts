@@ -538,6 +538,7 @@ describeWith([java, javaZooKeeper], 'edges of counters', () => {
   const pair = new Pair()
   const versions = [mostInt - 1, mostInt, -2, -1, leastInt]
   const parents = { last: mostInt - 1, beyond: mostInt, below: -5, half: 2 ** 30 }
+  const multiParents = { over: mostInt - 1, at: mostInt }
 
   beforeAll(async () => {
     const made = (path: string, parentCversion: number): TxnBody => ({
@@ -550,7 +551,7 @@ describeWith([java, javaZooKeeper], 'edges of counters', () => {
         { kind: 'setData', path: `/v${i}`, data: null, version },
         { kind: 'setAcl', path: `/v${i}`, acl: openAcl, version },
       ]),
-      ...Object.entries(parents).flatMap(([name, cversion]) => [
+      ...Object.entries({ ...parents, ...multiParents }).flatMap(([name, cversion]) => [
         made(`/${name}`, -1),
         made(`/${name}/seed`, cversion),
       ]),
@@ -617,5 +618,25 @@ describeWith([java, javaZooKeeper], 'edges of counters', () => {
     )
 
     expect(seen['create1 -110']).toBeGreaterThan(3)
+  })
+
+  test('within a multi it goes on below zero, and stops where it was before (§4.3)', async () => {
+    const next = (path: string): CreateRequest => create(`${path}/s-`, sequential)
+
+    const seen = await pair.agreesOn(
+      each(
+        0,
+        ...Object.keys(multiParents).flatMap(name => {
+          const path = `/${name}`
+          return [
+            multi(next(path), check(`${path}/none`)),
+            ...[multi(next(path), next(path), next(path)), getChildren(path)],
+            ...[next(path), multi(next(path)), multi(create(`${path}/plain`), next(path)), getChildren(path)],
+          ]
+        }),
+      ),
+    )
+
+    expect(seen).toMatchObject({ 'multi 0': expect.any(Number) })
   })
 })

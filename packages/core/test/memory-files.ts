@@ -19,6 +19,10 @@ export class MemoryFiles {
     this.#waiting.push({ op, call })
   }
 
+  put(dir: string, name: string, bytes: Uint8Array): void {
+    this.#dir(dir).set(name, { bytes })
+  }
+
   /** Carries out the oldest call. */
   next(): { readonly op: OpId; readonly result: DiskResult } | undefined {
     const first = this.#waiting.shift()

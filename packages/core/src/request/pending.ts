@@ -46,6 +46,8 @@ export class PendingZnode {
   pathBytes = 0
   exists = false
   childCount = 0
+  /** What its next sequential child is called: the stored cversion, but that stops at 2^31 - 1, and this goes on below 0. */
+  sequence = 0
   acl: AclIndex = 0
   /** CRC-32 over path and data: the seed of the node digest. */
   contentCrc = 0
@@ -70,6 +72,7 @@ interface Saved {
   readonly id: ZnodeId
   readonly exists: boolean
   readonly childCount: number
+  readonly sequence: number
   readonly acl: AclIndex
   readonly contentCrc: number
   readonly dataBytes: number
@@ -159,6 +162,7 @@ export class Pending {
   create(znode: PendingZnode, source: Space, from: number, to: number): void {
     znode.exists = true
     znode.childCount = 0
+    znode.sequence = 0
     znode.stat.fill(0)
     if (znode.id === 0) return
     this.#unhang(znode)
@@ -276,6 +280,7 @@ export class Pending {
     znode.exists = this.#ended.size === 0 || !this.#isEnded(id)
     tree.persistedInto(id, znode.stat)
     znode.childCount = tree.childCount(id)
+    znode.sequence = tree.storedCversion(id)
     this.setAcl(znode, tree.acl(id))
     znode.contentCrc = tree.contentCrc(id)
     znode.dataBytes = tree.dataLength(id)
@@ -364,6 +369,7 @@ function save(znode: PendingZnode): Saved {
     id: znode.id,
     exists: znode.exists,
     childCount: znode.childCount,
+    sequence: znode.sequence,
     acl: znode.acl,
     contentCrc: znode.contentCrc,
     dataBytes: znode.dataBytes,
@@ -377,6 +383,7 @@ function restore(saved: Saved): void {
   znode.stat.set(saved.stat)
   znode.exists = saved.exists
   znode.childCount = saved.childCount
+  znode.sequence = saved.sequence
   znode.acl = saved.acl
   znode.contentCrc = saved.contentCrc
   znode.dataBytes = saved.dataBytes

@@ -184,9 +184,8 @@ export class Preparer {
     let source: Space = request
     let from = pathFrom
     let to = pathTo
-    const sequence = parent.stat[StatWord.Cversion] as number
     if (creation.isSequential) {
-      to = this.#appendSequence(request, pathFrom, pathTo, sequence)
+      to = this.#appendSequence(request, pathFrom, pathTo, parent.sequence)
       source = this.#sequential
       from = 0
     }
@@ -197,13 +196,15 @@ export class Preparer {
     const dataBytes = request.dataFrom < 0 ? 0 : request.dataTo - request.dataFrom
     if (this.#isOverQuota(source, from, to, { count: 1, bytes: dataBytes })) return ErrorCode.QuotaExceeded
 
-    const parentCversion = (sequence + 1) | 0
+    const parentCversion = (parent.sequence + 1) | 0
     pending.touch(parent)
     parent.childCount++
-    parent.stat[StatWord.Cversion] = parentCversion
+    parent.sequence = parentCversion
     // The tree refuses to go back when the counter wraps, and then moves neither field.
-    if (parentCversion > sequence) this.#stamp(parent, StatWord.Pzxid)
-    else parent.stat[StatWord.Cversion] = sequence
+    if (parentCversion > (parent.stat[StatWord.Cversion] as number)) {
+      parent.stat[StatWord.Cversion] = parentCversion
+      this.#stamp(parent, StatWord.Pzxid)
+    }
     pending.rehash(parent)
 
     pending.touch(znode)
