@@ -478,7 +478,6 @@ export class Server {
       sessions: this.#sessions,
       timeouts: this.#timeouts,
       counters: this.#counters,
-      random: this.#given.random.fork('pending'),
       sha1: bytes => this.#given.sha1(bytes),
       connectionAt: slot => this.#connections.atSlot(slot),
       host: {

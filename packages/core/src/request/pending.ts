@@ -10,11 +10,11 @@
  * Source: outstandingChanges of PrepRequestProcessor in the Java server.
  */
 import { fromWords, makeSpace, type Space } from '@corral/protocol'
-import type { Random } from '../random.ts'
 import type { AclIndex } from '../tree/acl-table.ts'
 import type { DataTree } from '../tree/data-tree.ts'
 import { contentCrcOf, DigestSum, isDigestedPath, nodeDigest } from '../tree/digest.ts'
-import { PathIndex } from '../tree/path-index.ts'
+import { equalBytes } from '../tree/raw-bytes.ts'
+import { TagTable } from '../tree/tag-table.ts'
 import type { ZnodeId } from '../tree/znode-rows.ts'
 
 /** Offsets, in words, of the stored Stat in a record: StatPersisted in wire order. */
@@ -30,7 +30,6 @@ export const StatWord = {
   Pzxid: 13,
 } as const
 const statWords = 15
-const slash = 0x2f
 
 const noPath: Space = makeSpace(0)
 const smallestPathBytes = 64
@@ -41,6 +40,7 @@ export class PendingZnode {
   readonly stat: Int32Array = new Int32Array(statWords)
   /** In the tree; 0: the record hangs on its path. */
   id: ZnodeId = 0
+  pathHash = 0
   /** Only of a record that hangs on it. */
   path: Space = noPath
   pathBytes = 0
@@ -84,7 +84,8 @@ export class Pending {
   readonly #tree: DataTree
   /** By znode id: the index of its record plus one, or 0. */
   #byId: Int32Array = new Int32Array(1024)
-  readonly #byPath: PathIndex
+  /** By the hash of the path: the index of the record plus one. */
+  readonly #byPath = new TagTable()
   readonly #records: PendingZnode[] = []
   readonly #free: PendingZnode[] = []
   /** Records that were looked at, and perhaps not touched: used again in turn. No request looks at more than four. */
@@ -105,9 +106,8 @@ export class Pending {
   #undoDigestLow = 0
   #undoTouched = 0
 
-  constructor(tree: DataTree, random: Random) {
+  constructor(tree: DataTree) {
     this.#tree = tree
-    this.#byPath = new PathIndex({ seed: random.u32() })
     this.digest.set(tree.digestHigh, tree.digestLow)
   }
 
@@ -120,14 +120,15 @@ export class Pending {
    * The znode at a path, absent ones included (`exists` false). Only for looking: call {@link touch} before changing it.
    */
   get(source: Space, from: number, to: number): PendingZnode {
-    const id = this.#tree.find(source, from, to)
+    const hash = this.#tree.hashOf(source, from, to)
+    const id = this.#tree.findHashed(hash, source, from, to)
     const known = this.#byId[id] ?? 0
     if (known !== 0) return this.#records[known - 1] as PendingZnode
-    if (this.#byPath.count > 0) {
-      const index = this.#byPath.get(source, from, to)
-      if (index >= 0) return this.#records[index] as PendingZnode
-    }
-    return id === 0 ? this.#absent(source, from, to) : this.#load(id)
+    const slot = this.#slotOf(hash, source, from, to)
+    if (slot >= 0) return this.#records[this.#byPath.valueAt(slot) - 1] as PendingZnode
+    const znode = id === 0 ? this.#absent(source, from, to) : this.#load(id)
+    znode.pathHash = hash
+    return znode
   }
 
   /**
@@ -141,7 +142,7 @@ export class Pending {
   /** Whether an outstanding write touched a znode that the tree has at this path. */
   isRecorded(id: ZnodeId, path: Space, from: number, to: number): boolean {
     if ((this.#byId[id] ?? 0) !== 0) return true
-    return this.#byPath.count > 0 && this.#byPath.get(path, from, to) >= 0
+    return this.#slotOf(this.#tree.hashOf(path, from, to), path, from, to) >= 0
   }
 
   /** The record will stay until the present write is applied. */
@@ -323,7 +324,7 @@ export class Pending {
   #hang(znode: PendingZnode): void {
     if (znode.id >= this.#byId.length) this.#growTo(znode.id)
     if (znode.id !== 0) this.#byId[znode.id] = znode.index + 1
-    else this.#byPath.put(znode.path, 0, znode.pathBytes, znode.index)
+    else this.#byPath.add(znode.pathHash, znode.index + 1)
   }
 
   #growTo(id: ZnodeId): void {
@@ -334,7 +335,17 @@ export class Pending {
 
   #unhang(znode: PendingZnode): void {
     if (znode.id !== 0) this.#byId[znode.id] = 0
-    else this.#byPath.delete(znode.path, 0, znode.pathBytes)
+    else this.#byPath.removeAt(this.#slotOf(znode.pathHash, znode.path, 0, znode.pathBytes))
+  }
+
+  /** Where the record of a path hangs, or -1. */
+  #slotOf(hash: number, source: Space, from: number, to: number): number {
+    const table = this.#byPath
+    if (table.count === 0) return -1
+    let slot = table.first(hash)
+    while (slot >= 0 && !isAt(this.#records[table.valueAt(slot) - 1] as PendingZnode, source, from, to))
+      slot = table.next(slot, hash)
+    return slot
   }
 
   #forget(znode: PendingZnode): void {
@@ -353,12 +364,15 @@ export class Pending {
   }
 }
 
+function isAt({ path, pathBytes }: PendingZnode, source: Space, from: number, to: number): boolean {
+  return pathBytes === to - from && equalBytes(source, from, path, 0, pathBytes)
+}
+
 function keepPath(znode: PendingZnode, source: Space, from: number, to: number): void {
-  const start = to - from === 1 && source.bytes[from] === slash ? to : from // '/' and '' are the root
   const { bytes } = source
-  const length = to - start
+  const length = to - from
   if (znode.path.bytes.length < length) znode.path = makeSpace(Math.max(smallestPathBytes, 2 * length))
-  for (let i = 0; i < length; i++) znode.path.bytes[i] = bytes[start + i] as number
+  for (let i = 0; i < length; i++) znode.path.bytes[i] = bytes[from + i] as number
   znode.pathBytes = length
 }
 

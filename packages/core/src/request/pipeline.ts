@@ -23,7 +23,6 @@ import { longestTxnBytes, type ServerConfig } from '../config.ts'
 import type { Fields } from '../effects.ts'
 import type { Now } from '../events.ts'
 import type { Counters } from '../inspect.ts'
-import type { Random } from '../random.ts'
 import { type Connection, isTired, Pause } from '../session/connection.ts'
 import { addIds, authenticate, nameOfScheme } from '../session/ids.ts'
 import type { Outbox } from '../session/outbox.ts'
@@ -68,6 +67,7 @@ interface Write {
   largeBytes: number
   /** What its preparation found, for applying it; 0: nothing. */
   znode: ZnodeId
+  pathHash: number
   contentCrc: number
   create2s: ReadonlySet<number> | undefined
 }
@@ -130,7 +130,6 @@ export class Pipeline {
     /** What snapshots persist: every session and the timeout of its creation. */
     readonly timeouts: Map<SessionId, number>
     readonly counters: Counters
-    readonly random: Random
     readonly host: PipelineHost
     sha1(bytes: Uint8Array): Uint8Array
     connectionAt(slot: number): Connection | undefined
@@ -144,7 +143,7 @@ export class Pipeline {
     this.#accounts = new Accounts(given)
     this.#host = given.host
     this.#sha1 = given.sha1
-    this.#pending = new Pending(given.tree, given.random)
+    this.#pending = new Pending(given.tree)
     this.#preparer = new Preparer({
       config: given.config,
       tree: given.tree,
@@ -356,6 +355,7 @@ export class Pipeline {
     found.znode = 0
     const verdict = this.#preparer.prepare(w, write, request, op)
     write.znode = found.znode
+    write.pathHash = found.pathHash
     write.contentCrc = found.contentCrc
     return verdict
   }
@@ -400,6 +400,7 @@ export class Pipeline {
       arrivedMs: now.monotonicMs,
       largeBytes: 0,
       znode: 0,
+      pathHash: 0,
       contentCrc: 0,
       create2s: undefined,
     }
@@ -628,6 +629,7 @@ function noWrite(): Write {
     arrivedMs: 0,
     largeBytes: 0,
     znode: 0,
+    pathHash: 0,
     contentCrc: 0,
     create2s: undefined,
   }

@@ -75,11 +75,12 @@ export class Preparer {
   readonly #quotaExceeded: (fields: Fields) => void
   readonly place: TxnPlace = { zxidHigh: 0, zxidLow: 0, timeHigh: 0, timeLow: 0 }
   /** Of the txn prepared last. A znode that has an id at its place in the order keeps it until it is applied. */
-  readonly found: { znode: ZnodeId; contentCrc: number; create2s: Set<number> | undefined } = {
-    znode: 0,
-    contentCrc: 0,
-    create2s: undefined,
-  }
+  readonly found: {
+    znode: ZnodeId
+    pathHash: number
+    contentCrc: number
+    create2s: Set<number> | undefined
+  } = { znode: 0, pathHash: 0, contentCrc: 0, create2s: undefined }
   /** The path of a sequential create with its number appended. */
   #sequential: Space = makeSpace(256)
 
@@ -219,6 +220,7 @@ export class Preparer {
     pending.setContent(znode, pathCrc(source, from, to), request)
     pending.rehash(znode)
     this.found.znode = parent.id
+    this.found.pathHash = znode.pathHash
     this.found.contentCrc = znode.contentCrc
 
     w.int32(to - from)
@@ -360,6 +362,7 @@ export class Preparer {
     znode.exists = false
     pending.rehash(znode)
     this.found.znode = znode.id
+    this.found.pathHash = znode.pathHash
   }
 
   #setData(w: Writer, asker: Asker, request: RequestView): ErrorCode {

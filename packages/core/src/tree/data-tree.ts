@@ -86,6 +86,16 @@ export class DataTree implements TreeReader {
     return this.#parts.znodes.find(source, from, to)
   }
 
+  /** For {@link findHashed}, and for tables that are asked for the same paths: the same for the same bytes. */
+  hashOf(source: Space, from: number, to: number): number {
+    return this.#parts.znodes.hashOf(source, from, to)
+  }
+
+  /** As {@link find}. @param hash - {@link hashOf} the path */
+  findHashed(hash: number, source: Space, from: number, to: number): ZnodeId {
+    return this.#parts.znodes.findHashed(hash, source, from, to)
+  }
+
   parent(id: ZnodeId): ZnodeId {
     return this.#parts.znodes.rows.get(id, Row.parent)
   }

@@ -30,13 +30,15 @@ import { ConfigId, Flag, Row, type ZnodeId, ZookeeperId } from './znode-rows.ts'
 export interface Foreknown {
   /** The znode; of a create its parent. 0: nothing is known, as of a multi. */
   readonly znode: ZnodeId
+  /** Of a create or delete: {@link DataTree.hashOf} its path. */
+  readonly pathHash: number
   /** Of a create or setData: {@link contentCrcOf} the new data. */
   readonly contentCrc: number
   /** Of a multi: which of its creates were asked for as create2, and are answered with a Stat. */
   readonly create2s: ReadonlySet<number> | undefined
 }
 
-const nothingKnown: Foreknown = { znode: 0, contentCrc: 0, create2s: undefined }
+const nothingKnown: Foreknown = { znode: 0, pathHash: 0, contentCrc: 0, create2s: undefined }
 
 export class TxnApplier {
   readonly results: MultiResults = new MultiResults()
@@ -163,7 +165,7 @@ export class TxnApplier {
     if (parent === 0) return ErrorCode.NoNode
 
     const acl = body.aclCount < 0 ? OpenAcl : acls.intern(txn, body.aclFrom, body.aclTo)
-    const hash = znodes.hashOf(txn, from, to)
+    const hash = isKnown ? this.#known.pathHash : znodes.hashOf(txn, from, to)
     const existing = isKnown ? 0 : znodes.findHashed(hash, txn, from, to)
     if (existing !== 0) {
       this.#parts.setAcl(existing, acl)
@@ -213,8 +215,9 @@ export class TxnApplier {
     const { znodes } = this.#parts
     const cut = lastSlash(path.bytes, from, to)
     if (cut < 0 || cut + 1 === to) return ErrorCode.NoNode
-    const hash = znodes.hashOf(path, from, to)
-    const id = this.#known.znode || znodes.findHashed(hash, path, from, to)
+    const isKnown = this.#known.znode !== 0
+    const hash = isKnown ? this.#known.pathHash : znodes.hashOf(path, from, to)
+    const id = isKnown ? this.#known.znode : znodes.findHashed(hash, path, from, to)
     if (id !== 0) return this.#remove(id, hash, path, from, to, fired)
     const parent = znodes.findParent(path, from, cut)
     if (parent !== 0) this.#raisePzxid(parent)

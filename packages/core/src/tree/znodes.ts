@@ -73,13 +73,13 @@ export class Znodes {
     return this.#index.sizeBytes
   }
 
+  /** What the index goes by: the same for the same bytes. */
   hashOf(source: Space, from: number, to: number): number {
     return hashBytes(source, from, to, this.seed)
   }
 
   /** @returns 0 if there is none; '' and '/' are the root */
   find(source: Space, from: number, to: number): ZnodeId {
-    if (to - from <= 1 && (from === to || source.bytes[from] === slash)) return RootId
     return this.findHashed(this.hashOf(source, from, to), source, from, to)
   }
 
@@ -92,8 +92,9 @@ export class Znodes {
     return cut - from === 1 ? 0 : this.find(source, from, cut)
   }
 
-  /** @param hash - {@link hashOf} the path, which is not the root's */
+  /** As {@link find}. @param hash - {@link hashOf} the path */
   findHashed(hash: number, source: Space, from: number, to: number): ZnodeId {
+    if (to - from <= 1 && (from === to || source.bytes[from] === slash)) return RootId
     const index = this.#index
     for (let slot = index.first(hash); slot >= 0; slot = index.next(slot, hash)) {
       const id = index.valueAt(slot)
