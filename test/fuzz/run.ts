@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path'
 import { seededRandom } from '@corral/core'
 import { compressedFileTarget, configTarget, decoderTarget, snappyTarget } from './byte-targets.ts'
+import { clientTarget } from './client-target.ts'
 import { aclTarget, connectionTarget, quotaTarget } from './server-targets.ts'
 import { logTarget, snapshotTarget } from './storage-targets.ts'
 import { longestStepMs, must, type Target, type Verdict } from './target.ts'
@@ -20,6 +21,7 @@ export const targets: readonly Target[] = [
   snappyTarget,
   compressedFileTarget,
   configTarget,
+  clientTarget,
 ]
 
 export interface Failure {
