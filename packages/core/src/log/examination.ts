@@ -19,6 +19,7 @@ import {
 } from '@corral/protocol'
 import { longestTxnBytes } from '../config.ts'
 import type { Dir, DirEntry } from '../disk.ts'
+import { TooManyAcls } from '../tree/acl-table.ts'
 import type { DataTree } from '../tree/data-tree.ts'
 import { judge, LogDamaged } from './damage.ts'
 import { type LogFile, logFiles, type SnapshotFile, snapshotFiles, strayNames } from './file-names.ts'
@@ -357,7 +358,7 @@ function* replayRecords(reader: LogFileReader, replay: Replay, isOurs: boolean):
       continue
     }
     if (found !== 'record') return found
-    const problem = replay.record(reader, isOurs)
+    const problem = recordInto(replay, reader, isOurs)
     if (problem !== undefined) {
       const id = zxidText(zxid(fromWords(reader.zxidHigh, reader.zxidLow)))
       throw damaged({
@@ -368,6 +369,17 @@ function* replayRecords(reader: LogFileReader, replay: Replay, isOurs: boolean):
       })
     }
     reader.advance()
+  }
+}
+
+function recordInto(replay: Replay, reader: LogFileReader, isOurs: boolean): string | undefined {
+  try {
+    return replay.record(reader, isOurs)
+  } catch (error) {
+    if (!(error instanceof TooManyAcls)) throw error
+    throw refusal(
+      `${reader.file.name} cannot be replayed: with the record at byte ${reader.at} there are ${error.message}`,
+    )
   }
 }
 

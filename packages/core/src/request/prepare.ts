@@ -22,10 +22,11 @@ import type { Fields } from '../effects.ts'
 import type { Now } from '../events.ts'
 import type { AuthId } from '../session/ids.ts'
 import type { Session } from '../session/sessions.ts'
+import { mostAcls } from '../tree/acl-table.ts'
 import type { DataTree, ZnodeId } from '../tree/data-tree.ts'
 import { pathCrc } from '../tree/digest.ts'
 import { permOf } from './access.ts'
-import { AclFixer, isPermitted } from './authorize.ts'
+import { AclFixer, type FixedAcl, isPermitted } from './authorize.ts'
 import { type Pending, type PendingZnode, StatWord } from './pending.ts'
 
 /** Stored owner of a container, high word. */
@@ -196,6 +197,7 @@ export class Preparer {
     if (this.#isEphemeral(parent)) return ErrorCode.NoChildrenForEphemerals
     const dataBytes = request.dataFrom < 0 ? 0 : request.dataTo - request.dataFrom
     if (this.#isOverQuota(source, from, to, { count: 1, bytes: dataBytes })) return ErrorCode.QuotaExceeded
+    if (!this.#admitsAcl(fixed, source, from, to)) return ErrorCode.QuotaExceeded
 
     const parentCversion = (parent.sequence + 1) | 0
     pending.touch(parent)
@@ -401,6 +403,7 @@ export class Preparer {
     if (!this.#may(asker, znode, permOf(OpCode.SetAcl))) return ErrorCode.NoAuth
     const aversion = znode.stat[StatWord.Aversion] as number
     if (!isVersion(request.version, aversion)) return ErrorCode.BadVersion
+    if (!this.#admitsAcl(fixed, request, request.pathFrom, request.pathTo)) return ErrorCode.QuotaExceeded
     pending.touch(znode)
     znode.stat[StatWord.Aversion] = aversion + 1
     pending.setAcl(znode, this.#tree.acls.intern(fixed.space, fixed.from, fixed.to))
@@ -455,6 +458,14 @@ export class Preparer {
       return hard > -1
     }
     return isOver('count', limits.countHard) || isOver('bytes', limits.bytesHard)
+  }
+
+  /** The Java server has no limit here but its memory. */
+  #admitsAcl(acl: Extract<FixedAcl, { ok: true }>, source: Space, from: number, to: number): boolean {
+    if (this.#tree.acls.admits(acl.space, acl.from, acl.to)) return true
+    const acls = this.#tree.acls.count + 1
+    this.#quotaExceeded({ path: decodeUtf8(source.bytes, from, to), acls, limit: mostAcls, kind: 'hard' })
+    return false
   }
 
   #stamp(znode: PendingZnode, word: number): void {

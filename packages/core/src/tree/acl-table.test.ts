@@ -1,6 +1,6 @@
 import { type Acl, Writer, writeAclList } from '@corral/protocol'
-import { expect, test } from 'vitest'
-import { AclTable, OpenAcl } from './acl-table.ts'
+import { expect, test, vi } from 'vitest'
+import { AclTable, mostAcls, OpenAcl, TooManyAcls } from './acl-table.ts'
 import { Arena } from './arena.ts'
 
 function aTable(): AclTable {
@@ -121,4 +121,48 @@ test('thousands of lists are told apart', () => {
   expect(new Set(numbers).size).toBe(3000)
   expect(lists.map(list => intern(table, list))).toEqual(numbers)
   expect(numbers.map(number => table.entries(number))).toEqual(lists)
+})
+
+test('there is room for 2^24 lists, the open one included; what was freed counts unless frozen', () => {
+  const table = aTable()
+  const fresh = 2 ** 24 - 1
+  expect(table.room()).toBe(fresh)
+
+  intern(table, one)
+  expect(table.room()).toBe(fresh - 1)
+  table.sweep()
+  expect(table.room()).toBe(fresh)
+  table.freeze()
+  expect(table.room()).toBe(fresh - 1)
+})
+
+test.each([
+  [2 ** 24 - 1 - mostAcls, false],
+  [2 ** 24 - mostAcls, true],
+])(
+  'with room for %i, whether a new list is admitted is %j; those that are there always are',
+  (room, isAdmitted) => {
+    const table = aTable()
+    intern(table, one)
+    vi.spyOn(table, 'room').mockReturnValue(room)
+    const admits = (acl: readonly Acl[] | null): boolean => {
+      const out = new Writer()
+      writeAclList(out, acl)
+      return table.admits(out, 0, out.at)
+    }
+
+    expect([null, one, two].map(admits)).toEqual([true, true, isAdmitted])
+  },
+)
+
+test('without room a new list is refused and nothing has changed', () => {
+  const table = aTable()
+  const known = intern(table, one)
+  const room = vi.spyOn(table, 'room').mockReturnValue(0)
+
+  expect(() => intern(table, two)).toThrow(TooManyAcls)
+  expect(intern(table, one)).toBe(known)
+  expect([table.count, table.end]).toEqual([1, 2])
+  room.mockRestore()
+  expect(table.entries(intern(table, two))).toEqual(two)
 })

@@ -6,16 +6,7 @@
  * the events of a delete are still checked against the deleted znode's ACL. While a snapshot is being written no
  * number is given out again: those below the end at its begin are the ones that the snapshot's table has.
  */
-import {
-  type Acl,
-  assert,
-  openAcl,
-  Reader,
-  readAclList,
-  type Space,
-  Writer,
-  writeAclList,
-} from '@corral/protocol'
+import { type Acl, openAcl, Reader, readAclList, type Space, Writer, writeAclList } from '@corral/protocol'
 import type { Arena } from './arena.ts'
 import { PathIndex } from './path-index.ts'
 
@@ -24,7 +15,21 @@ export type AclIndex = number
 
 export const OpenAcl: AclIndex = 0
 
-const maxAcls = 1 << 24
+/** A row has 24 bits for the number of an ACL, and 0 is taken. */
+const numbers = (1 << 24) - 1
+/** For writes that are under way: one may have its list forgotten before its turn, and need a number again. */
+const keptNumbers = 1 << 16
+/** Lists that writes may bring the table to. */
+export const mostAcls: number = numbers - keptNumbers
+
+/** Only files of another server hold as many lists as make the table overflow. */
+export class TooManyAcls extends Error {
+  override readonly name: string = 'TooManyAcls'
+
+  constructor() {
+    super(`more than ${numbers} different ACLs`)
+  }
+}
 
 /** Decoded lists kept for {@link AclTable.entries}. */
 const maxDecoded = 1024
@@ -56,6 +61,18 @@ export class AclTable {
     return this.#index.count
   }
 
+  /** So many lists can be added. */
+  room(): number {
+    return numbers + 1 - this.#end + (this.#frozen === 0 ? this.#freed.length : 0)
+  }
+
+  /** Whether a write may have this list. @param from - as of {@link intern} */
+  admits(source: Space, from: number, to: number): boolean {
+    return (
+      this.room() > keptNumbers || source.view.getInt32(from) === -1 || this.#index.get(source, from, to) >= 0
+    )
+  }
+
   /** Numbers are below this. */
   get end(): AclIndex {
     return this.#end
@@ -66,6 +83,7 @@ export class AclTable {
    *
    * @param from - start of the vector, count included; a null vector is the open ACL
    * @returns valid until the next {@link sweep} unless it is used or retained
+   * @throws TooManyAcls
    */
   intern(source: Space, from: number, to: number): AclIndex {
     if (source.view.getInt32(from) === -1) return OpenAcl
@@ -165,8 +183,8 @@ export class AclTable {
   }
 
   #add(source: Space, from: number, to: number): AclIndex {
+    if (this.room() === 0) throw new TooManyAcls()
     const index = (this.#frozen === 0 ? this.#freed.pop() : undefined) ?? this.#end++
-    assert(index < maxAcls, 'a row has 24 bits for the number of an ACL')
     if (index >= this.#entries.length) {
       this.#entries = doubled(this.#entries)
       this.#uses = doubled(this.#uses)
