@@ -88,8 +88,9 @@ export class Aftermath {
     const { disk, scheduler, trace, random } = this.#given
     const snapshots = disk.volume.names('data').filter(name => name.startsWith('snapshot.'))
     snapshots.sort((a, b) => (zxidIn(a) > zxidIn(b) ? -1 : 1))
-    const { rotten, lostSyncs, misdirected, staleReads, lostFiles } = disk.counters
-    const wasDamaged = rotten + lostSyncs + misdirected + staleReads + lostFiles > 0
+    const { rotten, lostSyncs, misdirected, staleReads, lostFiles, copies, restored } = disk.counters
+    const wasDamaged =
+      rotten + lostSyncs + misdirected + staleReads + lostFiles + Math.min(copies, restored) > 0
     const draws = random.fork('older snapshots')
     for (const [i, snapshot] of snapshots.slice(1).entries()) {
       const isChosen = snapshots.length <= mostSnapshots || chance(draws, 4 / snapshots.length)

@@ -14,6 +14,18 @@ export function pick<T>(random: Random, values: readonly T[]): T {
   return values[drawBelow(random, values.length)] as T
 }
 
+/** @returns a copy, in any order */
+export function shuffled<T>(random: Random, values: readonly T[]): readonly T[] {
+  const all = [...values]
+  for (let i = all.length - 1; i > 0; i--) {
+    const j = between(random, 0, i)
+    const value = all[i] as T
+    all[i] = all[j] as T
+    all[j] = value
+  }
+  return all
+}
+
 /** Exponential around a mean, in whole microseconds, as milliseconds. */
 export function exponential(random: Random, meanMs: number): number {
   const uniform = (random.u32() + 1) / 0x1_0000_0001

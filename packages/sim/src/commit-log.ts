@@ -3,7 +3,7 @@
  * exactly. What a recovery did not bring back is dropped, and that is judged here too.
  */
 import { decodeTxn, fileHeaderBytes, hexOf, logRecordHeadBytes, type Txn } from '@corral/protocol'
-import type { DiskObserver, SimDisk } from './disk.ts'
+import type { BackupKind, DiskObserver, SimDisk } from './disk.ts'
 import type { Violation } from './history.ts'
 
 export interface Committed {
@@ -21,6 +21,14 @@ export interface RecordPlace {
   readonly to: number
 }
 
+/** What came back in place of everything. */
+export interface Restored {
+  readonly kind: BackupKind
+  /** What was promised when it was begun. */
+  readonly promisedZxid: bigint
+  readonly byZxid: ReadonlyMap<bigint, Committed>
+}
+
 const logName = /^log\.[0-9a-f]+$/
 
 export class CommitLog implements DiskObserver {
@@ -33,8 +41,8 @@ export class CommitLog implements DiskObserver {
   readonly #scanned: Map<string, number> = new Map()
   readonly #lastIn: Map<string, bigint> = new Map()
   #promisedZxid = 0n
-  #backedUpZxid = 0n
-  #restoredTo: bigint | undefined
+  #backup: Restored | undefined
+  #restored: Restored | undefined
 
   constructor(disk: SimDisk, nowMs: () => number) {
     this.#disk = disk
@@ -50,9 +58,15 @@ export class CommitLog implements DiskObserver {
     return this.#promisedZxid
   }
 
-  /** Where the promises ended of the state that came back; undefined once a server has served from it. */
-  get restoredTo(): bigint | undefined {
-    return this.#restoredTo
+  /** undefined once a server has served from it as if nothing was lost. */
+  get restored(): Restored | undefined {
+    return this.#restored
+  }
+
+  /** Up to here what came back is not what happened since: its last txns were lost, and others came in their place. */
+  isForked(last: bigint): boolean {
+    const { byZxid = this.#byZxid } = this.#restored ?? {}
+    return [...byZxid].some(([zxid, committed]) => zxid <= last && this.#byZxid.get(zxid) !== committed)
   }
 
   placeOf(zxid: bigint): RecordPlace | undefined {
@@ -61,12 +75,12 @@ export class CommitLog implements DiskObserver {
 
   /** All txns from zxid 1, in order, up to the first that is missing. */
   inOrder(): readonly Committed[] {
-    const txns: Committed[] = []
-    for (let zxid = 1n; ; zxid++) {
-      const committed = this.#byZxid.get(zxid)
-      if (committed === undefined) return txns
-      txns.push(committed)
-    }
+    return inOrder(this.#byZxid)
+  }
+
+  /** … of those that lie on the disk. */
+  inOrderAtRest(): readonly Committed[] {
+    return inOrder(this.#restored?.byZxid ?? this.#byZxid)
   }
 
   written(dir: string, name: string): void {
@@ -83,7 +97,7 @@ export class CommitLog implements DiskObserver {
   recovered(lastZxid: bigint): void {
     for (const zxid of this.#byZxid.keys()) if (zxid > lastZxid) this.#byZxid.delete(zxid)
     this.#promisedZxid = lastZxid
-    this.#restoredTo = undefined
+    this.#restored = undefined
     this.#scanned.clear()
     this.#lastIn.clear()
   }
@@ -100,12 +114,15 @@ export class CommitLog implements DiskObserver {
     if (last > this.#promisedZxid && this.#disk.volume.isPromised('log', newest)) this.#promisedZxid = last
   }
 
-  backedUp(): void {
-    this.#backedUpZxid = this.#restoredTo ?? this.#promisedZxid
+  backsUp(kind: BackupKind): () => void {
+    const { promisedZxid } = this.#restored ?? { promisedZxid: this.#promisedZxid }
+    return () => {
+      this.#backup = { kind, promisedZxid, byZxid: new Map(this.#restored?.byZxid ?? this.#byZxid) }
+    }
   }
 
-  restored(): void {
-    this.#restoredTo = this.#backedUpZxid
+  isRestored(): void {
+    this.#restored = this.#backup
   }
 
   #scan(name: string): void {
@@ -140,6 +157,15 @@ export class CommitLog implements DiskObserver {
       rule: 'X3',
       message: `zxid 0x${hexOf(zxid)} has two contents, the second in ${place.name}`,
     })
+  }
+}
+
+function inOrder(byZxid: ReadonlyMap<bigint, Committed>): readonly Committed[] {
+  const txns: Committed[] = []
+  for (let zxid = 1n; ; zxid++) {
+    const committed = byZxid.get(zxid)
+    if (committed === undefined) return txns
+    txns.push(committed)
   }
 }
 

@@ -20,6 +20,11 @@ export function overlaps(a: Range, b: Range): boolean {
   return a.at < b.at + b.lengthBytes && b.at < a.at + a.lengthBytes
 }
 
+/** A file from here on, however long it should be. */
+export function behind(at: number): Range {
+  return { at, lengthBytes: Number.MAX_SAFE_INTEGER - at }
+}
+
 /** The parts of the damage that lie in this range. */
 export function inside(damages: readonly Damage[], range: Range): Damage[] {
   return damages.flatMap(({ how, at, lengthBytes }) => {
@@ -32,8 +37,5 @@ export function inside(damages: readonly Damage[], range: Range): Damage[] {
 /** The parts of the damage that do not. */
 export function outside(damages: readonly Damage[], range: Range): Damage[] {
   const end = range.at + range.lengthBytes
-  return [
-    ...inside(damages, { at: 0, lengthBytes: range.at }),
-    ...inside(damages, { at: end, lengthBytes: Number.MAX_SAFE_INTEGER - end }),
-  ]
+  return [...inside(damages, { at: 0, lengthBytes: range.at }), ...inside(damages, behind(end))]
 }

@@ -10,7 +10,7 @@
 import type { Random } from '@corral/core'
 import { unreachable } from '@corral/protocol'
 import { between, chance, pick } from './chance.ts'
-import { type Damage, inside, outside, type Range } from './damage.ts'
+import { behind, type Damage, inside, outside, type Range } from './damage.ts'
 
 const pageBytes = 4096
 /** What a device writes wholly or not at all. */
@@ -181,6 +181,11 @@ export class Inode {
     this.#reveal(damage)
   }
 
+  /** What was written here was copied from damaged places. */
+  taint(damages: readonly Damage[]): void {
+    this.#damage = [...this.#damage, ...damages]
+  }
+
   /** @returns how many pending operations were taken back, wholly or partly */
   losePower(random: Random): number {
     let takenBack = 0
@@ -292,10 +297,6 @@ export class Inode {
 
 function rangeOf(op: FileOp): Range {
   return op.kind === 'write' ? { at: op.at, lengthBytes: op.bytes.length } : behind(op.lengthBytes)
-}
-
-function behind(lengthBytes: number): Range {
-  return { at: lengthBytes, lengthBytes: Number.MAX_SAFE_INTEGER - lengthBytes }
 }
 
 type NameOp =

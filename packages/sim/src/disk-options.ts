@@ -51,6 +51,8 @@ export interface DiskCounters {
   rotten: number
   staleReads: number
   lostFiles: number
+  /** Copies made of a living directory. */
+  copies: number
   /** Times that an older state of everything came back. */
   restored: number
   kills: number
@@ -72,6 +74,7 @@ export function noCounts(): DiskCounters {
     rotten: 0,
     staleReads: 0,
     lostFiles: 0,
+    copies: 0,
     restored: 0,
     kills: 0,
     powerLosses: 0,

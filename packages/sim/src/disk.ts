@@ -13,11 +13,12 @@
  */
 import type { Dir, DirEntry, DiskCall, DiskResult, FileCodec, FileId, Random } from '@corral/core'
 import { unreachable } from '@corral/protocol'
-import { between, chance, exponential, pick } from './chance.ts'
+import { between, chance, exponential, pick, shuffled } from './chance.ts'
 import { decodeStream, makeStreamEncoder, type StreamEncoder } from './codecs.ts'
 import { lose, rot } from './decay.ts'
 import { type Inode, sectorBytes } from './disk-image.ts'
 import { type DiskCounters, type DiskOptions, noCounts } from './disk-options.ts'
+import { LiveCopy } from './live-copy.ts'
 import type { Appointment, Scheduler } from './scheduler.ts'
 import type { Trace } from './trace.ts'
 import { Volume } from './volume.ts'
@@ -47,10 +48,10 @@ export interface DiskObserver {
   truncated(dir: Dir, name: string, lengthBytes: number): void
   /** Something in this directory is durable, or so a sync said. */
   synced(dir: Dir): void
-  /** All that is durable now has been put by. */
-  backedUp(): void
-  /** … and lies on the disk again. */
-  restored(): void
+  /** All that lies there is being put by. @returns to be called when it is */
+  backsUp(how: BackupKind): () => void
+  /** What was put by lies on the disk again. */
+  isRestored(): void
 }
 
 export type CrashKind = 'kill' | 'powerLoss'
@@ -60,6 +61,9 @@ export type CrashKind = 'kill' | 'powerLoss'
  * backup.
  */
 export type Mishap = 'rot' | 'loss' | 'restore'
+
+/** instant: as a power loss at one moment would leave it. copy: file by file, while the server goes on. */
+export type BackupKind = 'instant' | 'copy'
 
 type FileCall = Exclude<DiskCall, { call: 'open' | 'list' | 'syncDir' | 'rename' | 'remove' }>
 
@@ -77,6 +81,7 @@ export class SimDisk {
   /** As soon as nobody runs. */
   readonly #due: Mishap[] = []
   #backup: Volume | undefined
+  #copy: LiveCopy | undefined
   readonly #running: Set<Running> = new Set()
 
   /** @param given - volume: what lies on it already; it is this disk's from now on */
@@ -129,6 +134,7 @@ export class SimDisk {
     this.#leave(kind, random)
     if (kind === 'kill') this.counters.kills++
     else {
+      this.#abandonCopy()
       this.counters.powerLosses++
       this.counters.takenBack += this.volume.losePower(random)
     }
@@ -171,8 +177,31 @@ export class SimDisk {
   backUp(random: Random): void {
     this.#backup = this.volume.copy()
     this.#backup.losePower(random)
-    this.observer?.backedUp()
+    this.observer?.backsUp('instant')()
     this.#trace.event(() => 'disk: backed up')
+  }
+
+  /** Puts by what is read file by file from now on, unless such a copy is being made. */
+  startCopy(random: Random): void {
+    if (this.#copy !== undefined) return
+    const done = this.observer?.backsUp('copy')
+    this.#copy = new LiveCopy({
+      volume: this.volume,
+      scheduler: this.scheduler,
+      random,
+      done: copy => {
+        this.#copy = undefined
+        this.#backup = copy
+        this.counters.copies++
+        done?.()
+        this.#trace.event(() => 'disk: copied')
+      },
+    })
+  }
+
+  #abandonCopy(): void {
+    this.#copy?.abandon()
+    this.#copy = undefined
   }
 
   #befall(mishap: Mishap, random: Random): void {
@@ -204,9 +233,10 @@ export class SimDisk {
 
   #restore(): void {
     if (this.#backup === undefined) return
+    this.#abandonCopy()
     this.volume = this.#backup.copy()
     this.counters.restored++
-    this.observer?.restored()
+    this.observer?.isRestored()
     this.#trace.event(() => 'disk: the backup is restored')
   }
 
@@ -429,13 +459,7 @@ export class SimDisk {
       entries.push({ name, sizeBytes: inode.current.length })
     }
     // "Any order": turned by the seed, so that nobody comes to rely on one.
-    for (let i = entries.length - 1; i > 0; i--) {
-      const j = between(this.#random, 0, i)
-      const entry = entries[i] as DirEntry
-      entries[i] = entries[j] as DirEntry
-      entries[j] = entry
-    }
-    return entries
+    return shuffled(this.#random, entries)
   }
 
   // -- errors

@@ -119,6 +119,24 @@ describe('what was promised', () => {
     expect(log.violations.map(({ rule }) => rule)).toEqual(['X3'])
   })
 
+  test('a state that came back is not what happened since, though it ends at the same zxid', () => {
+    const { disk, log, random } = aBench()
+    disk.backUp(random)
+    const last = log.promisedZxid
+    disk.expect('restore')
+    disk.crash('kill')
+    expect(log.isForked(last)).toBe(false)
+
+    // The last txn was lost with the power, and another came in its place.
+    log.recovered(last - 1n)
+    log.written('log', 'log.1')
+    disk.expect('restore')
+    disk.crash('kill')
+
+    expect(log.isForked(last - 1n)).toBe(false)
+    expect(log.isForked(last)).toBe(true)
+  })
+
   test('L2: the tree that comes back is the one that was written', () => {
     const bench = aBench()
     const auditor = new Auditor(bench.network)

@@ -9,8 +9,19 @@ import type { NetworkOptions } from './network.ts'
 
 /** What a server must bear without losing anything; each is on in half of the runs. */
 const bearable = ['network', 'kill', 'powerLoss', 'disk', 'clock', 'stall', 'clients', 'hostile'] as const
-/** A disk that breaks its word; one of them is on in a third of the runs, since the judge must then grant losses. */
-const dishonest = ['lostSync', 'misdirectedWrite', 'bitRot', 'staleRead', 'fileLoss', 'rollback'] as const
+/**
+ * A disk that breaks its word, or an operator; one of them is on in a third of the runs, since the judge must then grant
+ * losses.
+ */
+const dishonest = [
+  'lostSync',
+  'misdirectedWrite',
+  'bitRot',
+  'staleRead',
+  'fileLoss',
+  'rollback',
+  'liveCopy',
+] as const
 export type FaultClass = (typeof bearable)[number] | (typeof dishonest)[number]
 export const faultClasses: readonly FaultClass[] = [...bearable, ...dishonest]
 

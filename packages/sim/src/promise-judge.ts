@@ -46,7 +46,7 @@ export class PromiseJudge {
   serves(last: bigint): RightfulEnd | undefined {
     this.recoveredZxid = last
     const due = this.#recovery?.due(this.highestToldZxid) ?? this.highestToldZxid
-    const end = last < due ? this.#judgeLoss(last, due) : undefined
+    const end = last < due ? this.#judgeLoss(last, due) : this.#log?.isForked(last) ? 'bereft' : undefined
     if (end === undefined) this.#log?.recovered(last)
     return end
   }

@@ -199,3 +199,40 @@ test('a restored state is owed as it was when it was put by', () => {
     /all logs behind it are whole/,
   )
 })
+
+/** Twelve txns lie in log.1 and were copied; then came another, and the copy took its place. */
+function aCopiedDisk(): Bench {
+  const bench = aWrittenDisk()
+  bench.disk.startCopy(bench.random)
+  bench.runFor(100_000)
+  bench.server.boot()
+  bench.runFor(1000)
+  bench.connect([create('/later', encodeUtf8('x'))])
+  bench.runFor(500)
+  bench.disk.expect('restore')
+  bench.server.crash('kill')
+  return bench
+}
+
+test('a copy that was made file by file may be refused, but not anyhow', () => {
+  const judge = judgeOf(aCopiedDisk())
+
+  expect(judge.isDamaged).toBe(true)
+  expect(
+    judge.problemOfRefusal('log.1 is damaged (bad checksum), at byte 700, after zxid 0xa'),
+  ).toBeUndefined()
+  expect(judge.problemOfRefusal('something is wrong with the disk')).toMatch(/names no file/)
+})
+
+test('… and is served from where it was begun, unless a log was purged before its turn came', () => {
+  const bench = aCopiedDisk()
+
+  expect(judgeOf(bench).problemOfLoss(13n, 15n)).toBeUndefined()
+  expect(judgeOf(bench).problemOfLoss(12n, 15n)).toMatch(/which is whole/)
+
+  bench.disk.volume.directories.log.unlink('log.1')
+
+  expect(judgeOf(bench).problemOfLoss(0n, 15n)).toMatch(/corral\.state tells of more/)
+  bench.disk.volume.directories.logRoot.unlink('corral.state')
+  expect(judgeOf(bench).problemOfLoss(0n, 15n)).toBeUndefined()
+})

@@ -11,13 +11,13 @@
  *
  * The disk knows the truth; the server sees none of this.
  */
-import type { CommitLog, RecordPlace } from './commit-log.ts'
+import type { CommitLog, RecordPlace, Restored } from './commit-log.ts'
 import { type Damage, overlaps } from './damage.ts'
 import type { SimDisk } from './disk.ts'
 import type { DamagedFile } from './volume.ts'
 
 /** The server's note of how its last run ended, and the header field that says how much of a log was durable. */
-const noteName = 'corral.state'
+export const noteName = 'corral.state'
 const markAt = 8
 const headerBytes = 16
 
@@ -31,7 +31,7 @@ interface LogAtRest {
 export class RecoveryJudge {
   readonly #log: CommitLog
   readonly #promisedZxid: bigint
-  readonly #restoredTo: bigint | undefined
+  readonly #restored: Restored | undefined
   readonly #damaged: readonly DamagedFile[]
   readonly #logs: ReadonlyMap<string, LogAtRest>
   readonly #snapshots: readonly string[]
@@ -43,7 +43,7 @@ export class RecoveryJudge {
     this.#log = log
     // Now: what the start itself syncs is no promise of the run before.
     this.#promisedZxid = log.promisedZxid
-    this.#restoredTo = log.restoredTo
+    this.#restored = log.restored
     this.#damaged = volume.damagedFiles()
     this.#snapshots = volume.names('data').filter(name => name.startsWith('snapshot.'))
     const note = volume.content('logRoot', noteName)
@@ -58,7 +58,7 @@ export class RecoveryJudge {
   }
 
   get isDamaged(): boolean {
-    return this.#damaged.length > 0 || this.#restoredTo !== undefined
+    return this.#damaged.length > 0 || this.#restored !== undefined
   }
 
   /**
@@ -66,19 +66,15 @@ export class RecoveryJudge {
    * told.
    */
   due(told: bigint): bigint {
-    const isGone = this.#restoredTo !== undefined || this.#damaged.some(({ isNameLost }) => isNameLost)
+    const isGone = this.#restored !== undefined || this.#damaged.some(({ isNameLost }) => isNameLost)
     return isGone && this.#promisedZxid > told ? this.#promisedZxid : told
   }
 
   /** @returns what is wrong with refusing to start, and with saying it so */
   problemOfRefusal(reason: string): string | undefined {
-    const isExact =
-      /^log\.[0-9a-f]+ .* at byte \d+/s.test(reason) ||
-      /^no(ne of the| usable) snapshot/.test(reason) ||
-      /^snapshot\.[0-9a-f]+\S* holds parts of txns/.test(reason) ||
-      /^snapshots and logs end at zxid 0x[0-9a-f]+, but corral\.state says/.test(reason) ||
-      /^there is neither a snapshot nor a txn log, but corral\.state says/.test(reason)
-    if (!isExact) return 'the refusal names no file and place'
+    if (!isExact(reason)) return inexact
+    // Files of different instants need not fit together.
+    if (this.#restored?.kind === 'copy') return undefined
     // An orderly end is noted where there was none: then what a crash tore looks like damage.
     if (this.#damageOf(noteName) !== undefined) return undefined
     const whole = newestFirst(this.#snapshots).find(name => this.#damageOf(name) === undefined)
@@ -89,7 +85,8 @@ export class RecoveryJudge {
 
   /** @returns what is wrong with serving what ends at `last`, where `due` was promised */
   problemOfLoss(last: bigint, due: bigint): string | undefined {
-    const kept = this.#restoredTo !== undefined && this.#restoredTo < due ? this.#restoredTo : due
+    const { promisedZxid = due } = this.#restored ?? {}
+    const kept = promisedZxid < due ? promisedZxid : due
     if (last >= kept) return undefined
     const first = last + 1n
     const telling = newestFirst(this.#snapshots)[0]
@@ -119,7 +116,9 @@ export class RecoveryJudge {
       behind => this.#logs.has(behind.name) && !this.#isHit(behind),
     )
     if (later !== undefined) return `${where} is gone, and ${later.name} behind it is not`
-    return this.#isGone(place.name) ? undefined : `${where} was purged`
+    // One that was listed to be copied may be purged when its turn comes.
+    const isGone = this.#restored?.kind === 'copy' || this.#isGone(place.name)
+    return isGone ? undefined : `${where} was purged`
   }
 
   /** It ends in the middle of a log. */
@@ -178,6 +177,24 @@ export class RecoveryJudge {
     const logs = this.#expectedLogs()
     return logs.slice(logs.findLastIndex(name => zxidIn(name) <= zxid + 1n))
   }
+}
+
+const inexact = 'the refusal names no file and place'
+
+export function isExact(reason: string): boolean {
+  return (
+    /^log\.[0-9a-f]+ .* at byte \d+/s.test(reason) ||
+    /^no(ne of the| usable) snapshot/.test(reason) ||
+    /^snapshot\.[0-9a-f]+\S* holds parts of txns/.test(reason) ||
+    isByNote(reason)
+  )
+}
+
+/** The note tells of more than there is: an operator may have meant it so, and remove it. */
+export function isByNote(reason: string): boolean {
+  return /^(snapshots and logs end at zxid 0x[0-9a-f]+|there is neither a snapshot nor a txn log), but corral\.state says/.test(
+    reason,
+  )
 }
 
 function rangeOf({ from, to }: RecordPlace): { readonly at: number; readonly lengthBytes: number } {

@@ -71,6 +71,7 @@ describe('a disk that breaks its word costs nothing in silence', () => {
     ['staleRead', { staleReads: 10, endedWhole: 2 }],
     ['fileLoss', { lostFiles: 16, endedRefused: 2, endedBereft: 1, endedWhole: 2 }],
     ['rollback', { restored: 6, endedBereft: 5, endedWhole: 1 }],
+    ['liveCopy', { copies: 10, restored: 6, endedRefused: 1, endedBereft: 3, endedWhole: 1 }],
   ]
 
   test.each(classes)('%s', async (fault, atLeast) => {
@@ -109,6 +110,28 @@ test('a server that welcomes clients who have seen more than it has is found', a
   }
 
   expect(rules).toContain('P4')
+})
+
+test('a server that does not heed the note of its last run is found', async () => {
+  const careless: MakeMachine = given => {
+    const server = new Server(given)
+    return {
+      inspect: () => server.inspect(),
+      step: (now, event) => {
+        if (event.kind !== 'diskDone' || !event.result.ok || event.result.entries === undefined)
+          return server.step(now, event)
+        const entries = event.result.entries.filter(({ name }) => name !== 'corral.state')
+        return server.step(now, { ...event, result: { ...event.result, entries } })
+      },
+    }
+  }
+  const rules = new Set<string>()
+  for (let seed = 1; seed <= 24 && rules.size === 0; seed++) {
+    const { violations } = await simulate({ seed, faults: ['liveCopy'], operations: 60 }, careless)
+    for (const { rule } of violations) rules.add(rule)
+  }
+
+  expect(rules).toContain('L4')
 })
 
 test('the same seed gives the same run, to the last bit', async () => {

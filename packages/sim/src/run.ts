@@ -22,6 +22,7 @@ import { Recorder, type Violation } from './history.ts'
 import { ModelTree } from './model/znodes.ts'
 import { Network } from './network.ts'
 import { drawOptions, type FaultClass, type RunOptions, superDigest } from './options.ts'
+import { isByNote, isExact, noteName } from './recovery-judge.ts'
 import { Scheduler } from './scheduler.ts'
 import { Trace } from './trace.ts'
 
@@ -137,7 +138,7 @@ class Run {
       if (crashAt !== undefined) this.#server.crashAt(this.#appointedCrash(crashAt))
       for (const client of [...this.#clients, ...this.#hostile]) client.start()
       this.#planNextFault()
-      if (this.#options.faults.includes('rollback')) await this.#backUpMidway()
+      await this.#backUpMidway()
       await this.#until(this.#options.operations)
       if (!this.#isOver()) await this.#healAndSettle()
       if (!this.#isOver()) await this.#endSessions()
@@ -161,9 +162,12 @@ class Run {
 
   /** So that there is one, whatever the plan does. */
   async #backUpMidway(): Promise<void> {
+    const { faults, operations } = this.#options
+    if (!this.#isBackedUp) return
     const random = this.#random.fork('backup')
-    await this.#until(Math.ceil((this.#options.operations * between(random, 10, 90)) / 100))
-    this.#disk.backUp(random)
+    await this.#until(Math.ceil((operations * between(random, 10, 90)) / 100))
+    if (faults.includes('rollback')) this.#disk.backUp(random)
+    if (faults.includes('liveCopy')) this.#disk.startCopy(random.fork('copy'))
   }
 
   /** The server has come to an end, or to something that is wrong: there is nothing more to wait for. */
@@ -231,6 +235,10 @@ class Run {
         return
       case 'rollback':
         if (!this.#disk.hasBackup || chance(random, 0.4)) this.#disk.backUp(random)
+        else if (chance(random, 0.5)) this.#befall('restore', random)
+        return
+      case 'liveCopy':
+        if (!this.#disk.hasBackup || chance(random, 0.4)) this.#disk.startCopy(random.fork('copy'))
         else if (chance(random, 0.5)) this.#befall('restore', random)
         return
       case 'stall':
@@ -343,8 +351,12 @@ class Run {
     return [
       ...(faults.includes('bitRot') ? rotten : []),
       ...(faults.includes('fileLoss') ? (['loss'] as const) : []),
-      ...(faults.includes('rollback') && chance(random, 0.6) ? (['restore'] as const) : []),
+      ...(this.#isBackedUp && chance(random, 0.6) ? (['restore'] as const) : []),
     ]
+  }
+
+  get #isBackedUp(): boolean {
+    return this.#options.faults.some(each => each === 'rollback' || each === 'liveCopy')
   }
 
   /** A disk that only shows at a power loss what it did not keep. */
@@ -373,21 +385,41 @@ class Run {
   /** The start was refused, or brought back less than was promised: only a damaged disk excuses that. */
   async #judgeEnd(server: SimServer): Promise<void> {
     this.#outcome = server.state
-    if (server.state === 'refused') return
+    if (server.state === 'refused') return await this.#overrule(server)
     if (server.state !== 'bereft') {
       this.#violate('V2', `the server does not start again: ${server.fatalReason ?? server.state}`)
       return
     }
     // What is left must be right, up to where it ends.
-    const tree = treeAfter(this.#log.inOrder().slice(0, Number(server.promises.recoveredZxid)))
+    const { server: again } = await this.#auditLeftovers('what a damaged disk kept')
+    if (!again.isServing) this.#violate('V2', `after a loss it does not start again: ${again.fatalReason}`)
+    else if (again.promises.recoveredZxid !== server.promises.recoveredZxid)
+      this.#violate('L4', 'after a loss the next start ends elsewhere')
+  }
+
+  /** Where only the note of the last run forbids a start, an operator who removes it gets a state that was. */
+  async #overrule({ fatalReason = '' }: SimServer): Promise<void> {
+    if (!isByNote(fatalReason)) return
+    this.#disk.volume.destroy('logRoot', noteName)
+    const { server } = await this.#auditLeftovers('without the note')
+    if (!server.isServing && !isExact(server.fatalReason ?? ''))
+      this.#violate('D-08', `without the note: ${server.fatalReason ?? server.state}`)
+  }
+
+  /** What a start makes of a disk that lacks something must be right, up to where it ends. */
+  async #auditLeftovers(when: string): ReturnType<Aftermath['start']> {
+    const txns = this.#log.inOrderAtRest()
     // From here on zxids mean something else.
     this.#disk.observer = undefined
     this.#disk.heal()
-    const again = await this.#aftermath.start(undefined, 0n)
-    if (again.server.isServing) {
-      await this.#aftermath.turnAway(again.network, again.server)
-      await this.#aftermath.audit(again.network, tree, 'what a damaged disk kept')
-    } else this.#violate('V2', `after a loss it does not start again: ${again.server.fatalReason}`)
+    const started = await this.#aftermath.start(undefined, 0n)
+    const { server, network } = started
+    if (server.isServing) {
+      await this.#aftermath.turnAway(network, server)
+      const tree = treeAfter(txns.slice(0, Number(server.promises.recoveredZxid)))
+      await this.#aftermath.audit(network, tree, when)
+    }
+    return started
   }
 
   // -- the judgement
@@ -470,6 +502,7 @@ class Run {
       rotten: disk.rotten,
       staleReads: disk.staleReads,
       lostFiles: disk.lostFiles,
+      copies: disk.copies,
       restored: disk.restored,
       syncs: disk.syncs,
       effects: counters.effects,
