@@ -176,6 +176,16 @@ describe('a snapshot that claims much takes little memory', () => {
   })
 })
 
+test('a snapshot without a byte is passed over like any that is cut', () => {
+  const run = written(started(new CrashDisk()), 3)
+  run.disk.put('data', 'snapshot.2', new Uint8Array(0))
+
+  const next = restarted(run.disk)
+
+  expect(next.recovered).toMatchObject({ lastZxid: 3n, replayedTxns: 3 })
+  expect(next.said).toContainEqual(expect.objectContaining({ what: 'a snapshot cannot be used' }))
+})
+
 test('a snapshot that cannot be read is closed', () => {
   const disk = new WatchedDisk()
   stopped(written(started(disk), 1))

@@ -88,8 +88,8 @@ function* readTo(
     held += count
     const from = reader.consume(space, 0, held)
     if (reader.problem !== undefined) return undefined
-    if (at === count) expect(count, file.sizeBytes)
     if (count < into.length) return reader.finish(space, from, held)
+    if (at === count) expect(count, file.sizeBytes)
     const before = space
     if (from === 0) space = makeSpace(2 * before.bytes.length)
     space.bytes.set(before.bytes.subarray(from, held))
