@@ -134,6 +134,21 @@ test('damage to a log that is not needed any more is no reason to refuse', () =>
   expect(judgeOf(bench).problemOfRefusal(reason)).toBeUndefined()
 })
 
+test('… but a log without a record does not tell that the one before it is not', () => {
+  const bench = aWrittenDisk()
+  const { data, log } = bench.disk.volume.directories
+  data.link('snapshot.d').write(0, encodeUtf8('whole'))
+  const next = log.link('log.e')
+  next.write(0, new Uint8Array(64))
+  spoil(bench, 13n)
+  const reason = 'log.1 is damaged (bad checksum), at byte 700, after zxid 0xd'
+  expect(judgeOf(bench).problemOfRefusal(reason)).toBeUndefined()
+
+  next.write(16, encodeUtf8('a record'))
+
+  expect(judgeOf(bench).problemOfRefusal(reason)).toMatch(/snapshot\.d and all logs behind it are whole/)
+})
+
 test('a newest log that is gone takes with it what nothing else tells of', () => {
   const bench = aWrittenDisk()
   bench.disk.volume.destroy('log', 'log.1')

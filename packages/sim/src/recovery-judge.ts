@@ -24,6 +24,8 @@ const headerBytes = 16
 interface LogAtRest {
   /** As it can be read; 0 if it cannot. */
   readonly mark: number
+  /** It was begun, and nothing was written to it. */
+  readonly isUnused: boolean
   readonly places: readonly Damage[]
   readonly isNameLost: boolean
 }
@@ -52,7 +54,8 @@ export class RecoveryJudge {
     for (const name of volume.names('log').filter(each => each.startsWith('log.'))) {
       const { places = [], isNameLost = false } = this.#damageOf(name) ?? {}
       const content = volume.content('log', name) as Uint8Array
-      logs.set(name, { mark: markIn(content), places, isNameLost })
+      const isUnused = places.length === 0 && content.subarray(headerBytes).every(byte => byte === 0)
+      logs.set(name, { mark: markIn(content), isUnused, places, isNameLost })
     }
     this.#logs = logs
   }
@@ -162,10 +165,14 @@ export class RecoveryJudge {
     return this.#damaged.find(file => file.name === name)
   }
 
-  /** Logs that are there, and such as should be. */
+  /**
+   * Logs that are there, and such as should be. One that is not used yet does not count, though it tells that the one
+   * before is over: a start removes it, and the next start could not tell.
+   */
   #expectedLogs(): readonly string[] {
     const lost = this.#damaged.filter(({ dir, name }) => dir === 'log' && name.startsWith('log.'))
-    return newestFirst([...new Set([...this.#logs.keys(), ...lost.map(({ name }) => name)])]).toReversed()
+    const used = [...this.#logs].filter(([, { isUnused }]) => !isUnused).map(([name]) => name)
+    return newestFirst([...new Set([...used, ...lost.map(({ name }) => name)])]).toReversed()
   }
 
   #isCoveredFrom(zxid: bigint): boolean {
