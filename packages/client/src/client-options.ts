@@ -98,18 +98,37 @@ const longestMs = 0x7fffffff
 /** @throws BadArgumentsError for values that a session cannot live with */
 export function requireLegal(options: ClientOptions): void {
   const { sessionTimeoutMs = 1, maxReplyBytes = 1, maxReconnectPauseMs = 0 } = options
-  const { requestTimeoutMs = 1, session, auth = [] } = options
+  const { requestTimeoutMs = 1, session, auth = [], onState, onReply, onEvent } = options
   requireWhole('sessionTimeoutMs', sessionTimeoutMs, 1)
   requireWhole('maxReplyBytes', maxReplyBytes, 1)
   requireWhole('maxReconnectPauseMs', maxReconnectPauseMs, 0)
   requireWhole('requestTimeoutMs', requestTimeoutMs, 1)
-  if (session !== undefined && session.password.length !== passwordBytes) {
-    throw refuse(`session.password has ${session.password.length} bytes, not ${passwordBytes}`)
-  }
+  if (session !== undefined) requireSession(session)
+  if (!Array.isArray(auth)) throw refuse('auth is no list of { scheme, auth }')
   for (const each of auth) {
-    legalScheme(each.scheme)
+    legalScheme(each?.scheme)
     authBytes(each.auth)
   }
+  requireFunction('onState', onState)
+  requireFunction('onReply', onReply)
+  requireFunction('onEvent', onEvent)
+}
+
+function requireSession({ id, password }: NonNullable<ClientOptions['session']>): void {
+  if (typeof id !== 'bigint') throw refuse(`session.id is ${typeof id}, not bigint`)
+  if (password instanceof Uint8Array && password.length === passwordBytes) return
+  throw refuse(`session.password is not ${passwordBytes} bytes`)
+}
+
+/** @throws BadArgumentsError for what would fail only when it is called */
+export function requireFunction(name: string, value: unknown): void {
+  if (value !== undefined && typeof value !== 'function') throw refuse(`${name} is no function`)
+}
+
+/** @throws BadArgumentsError for a number that nothing can be measured with; Infinity can */
+export function legalQueueLength(maxQueuedEvents: number): number {
+  if (maxQueuedEvents >= 1) return maxQueuedEvents
+  throw refuse(`maxQueuedEvents is ${maxQueuedEvents}, not 1 or more`)
 }
 
 function requireWhole(name: string, value: number, least: number): void {

@@ -83,7 +83,14 @@ describe('connecting', () => {
     ['maxReplyBytes', { maxReplyBytes: 0.5 }],
     ['requestTimeoutMs', { requestTimeoutMs: 0 }],
     ['password', { session: { id: sessionId(1n), password: new Uint8Array(15) } }],
+    ['password', { session: { id: sessionId(1n), password: 'sixteen letters!' as never } }],
+    ['session.id', { session: { id: 1 as never, password: new Uint8Array(16) } }],
     ['auth', { auth: [{ scheme: 'digest', auth: 5 as never }] }],
+    ['auth', { auth: { scheme: 'digest', auth: 'u:p' } as never }],
+    ['auth', { auth: [null as never] }],
+    ['onState', { onState: true as never }],
+    ['onReply', { onReply: {} as never }],
+    ['onEvent', { onEvent: 'log' as never }],
   ])('with a wrong %s is refused', (what, options) => {
     expect(() => new Client('a', options)).toThrow(BadArgumentsError)
     expect(() => new Client('a', options)).toThrow(what)
@@ -302,6 +309,7 @@ describe('requests', () => {
 
   test.each<[string, (zk: Client) => Promise<unknown>]>([
     ['data', zk => zk.setData('/x', 42 as never)],
+    ['data', zk => zk.setData('/x', undefined as never)],
     ['data', zk => zk.create('/x', { a: 1 } as never)],
     ['data', zk => zk.multi([{ kind: 'setData', path: '/x', data: [1] as never }])],
     ['version', zk => zk.delete('/x', { version: 1.5 })],
@@ -318,6 +326,20 @@ describe('requests', () => {
     ['fromVersion', zk => zk.reconfig({ leaving: ['1'], fromVersion: 7 as never })],
     ['kind', zk => zk.multiRead([{ kind: 'exists', path: '/x' } as never])],
     ['kind', zk => zk.multi([{ kind: 'exists', path: '/x' } as never])],
+    ['operations', zk => zk.multi(null as never)],
+    ['operations', zk => zk.multi([null as never])],
+    ['operations', zk => zk.multiRead({ kind: 'getData', path: '/x' } as never)],
+    ['operations', zk => zk.multiRead([null as never])],
+    ['watch', zk => zk.getData('/x', { watch: true as never })],
+    ['watch', zk => zk.exists('/x', { watch: {} as never })],
+    ['watch', zk => zk.getChildren('/x', { watch: null as never })],
+    ['watch', zk => zk.getChildrenWithStat('/x', { watch: 'all' as never })],
+    ['watch', zk => zk.getConfig({ watch: true as never })],
+    ['onEvent', zk => zk.addWatch('/x', { onEvent: {} as never })],
+    ['maxQueuedEvents', zk => zk.addWatch('/x', { maxQueuedEvents: Number.NaN })],
+    ['type', zk => zk.removeWatches('/x', { type: 'child' as never })],
+    ['type', zk => zk.hasWatches('/x', { type: 2 as never })],
+    ['acl', zk => zk.setAcl('/x', [{ perms: 2 ** 32, scheme: 'world', id: 'anyone' }])],
     ['ttlMs', zk => zk.create('/x', '', { ttlMs: Number.NaN })],
     ['mode', zk => zk.create('/x', '', { mode: 'EPHEMERAL' as never })],
     ['path', zk => zk.getData(undefined as never)],

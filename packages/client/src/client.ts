@@ -36,18 +36,20 @@ import type {
 import {
   authBytes,
   type ClientOptions,
+  legalQueueLength,
   legalScheme,
   type OpenOptions,
+  requireFunction,
   requireLegal,
   type StateChange,
 } from './client-options.ts'
 import { parseConnectString, type ServerAddress } from './connect-string.ts'
-import { ZkError } from './errors.ts'
-import { Requests, watcherTypes } from './requests.ts'
+import { BadArgumentsError, ZkError } from './errors.ts'
+import { Requests, watcherType } from './requests.ts'
 import { type Asked, Session } from './session.ts'
 import type { SessionState, WatchKind } from './session-events.ts'
 import { type ReadOp, Transaction, type TransactionOp, transactionError } from './transaction.ts'
-import { PersistentWatch, type WatchListener } from './watch.ts'
+import { isListener, PersistentWatch, type WatchListener } from './watch.ts'
 
 const defaultMaxQueuedEvents = 10_000
 const configPath = '/zookeeper/config'
@@ -311,7 +313,7 @@ export class Client implements AsyncDisposable {
 
   /** @throws TransactionError if any operation is refused: then nothing happened */
   async multi(ops: readonly TransactionOp[], options: CallOptions = {}): Promise<MultiResult> {
-    const request = { kind: 'multi', ops: ops.map(op => this.#requests.change(op)) } as const
+    const request = { kind: 'multi', ops: this.#requests.changes(ops) } as const
     const reply = await this.#ask(request, undefined, options)
     const results = this.#requests.clientResults(bodyOf(reply, 'results').results)
     if (results.some(result => result.kind === 'error')) throw transactionError(ops, results, reply.zxid)
@@ -320,7 +322,7 @@ export class Client implements AsyncDisposable {
 
   /** Reads that all see one state. One that fails has an `error` result and does not disturb the others. */
   async multiRead(ops: readonly ReadOp[], options: CallOptions = {}): Promise<MultiResult> {
-    const request = { kind: 'multiRead', ops: ops.map(op => this.#requests.read(op)) } as const
+    const request = { kind: 'multiRead', ops: this.#requests.reads(ops) } as const
     const reply = await this.#ask(request, undefined, options)
     return { results: bodyOf(reply, 'results').results, zxid: reply.zxid }
   }
@@ -330,7 +332,8 @@ export class Client implements AsyncDisposable {
    * again after each reconnect, without the changes in between: the event `Resumed` says when to read again.
    */
   async addWatch(path: string, options: AddWatchOptions = {}): Promise<PersistentWatch> {
-    const isRecursive = options.isRecursive ?? false
+    const { isRecursive = false, maxQueuedEvents = defaultMaxQueuedEvents, onEvent } = options
+    requireFunction('onEvent', onEvent)
     const request = {
       kind: 'addWatch',
       path: this.#requests.serverPath('addWatch', path),
@@ -339,8 +342,8 @@ export class Client implements AsyncDisposable {
     const watch = new PersistentWatch({
       path,
       isRecursive,
-      maxQueuedEvents: options.maxQueuedEvents ?? defaultMaxQueuedEvents,
-      onEvent: options.onEvent,
+      maxQueuedEvents: legalQueueLength(maxQueuedEvents),
+      onEvent,
       close: listener => this.#session.unwatch(listener),
     })
     const kind = isRecursive ? 'recursive' : 'persistent'
@@ -366,7 +369,7 @@ export class Client implements AsyncDisposable {
    * as the session lives: in the Java client too the answer then no longer matters, whatever it is
    */
   async removeWatches(path: string, options: RemoveWatchesOptions = {}): Promise<void> {
-    const type = watcherTypes[options.type ?? 'any']
+    const type = watcherType('removeWatches', path, options.type)
     const serverPath = this.#requests.serverPath('removeWatches', path)
     const request = { kind: 'removeWatches', path: serverPath, type } as const
     try {
@@ -382,7 +385,7 @@ export class Client implements AsyncDisposable {
     path: string,
     options: CallOptions & { readonly type?: WatchSelection } = {},
   ): Promise<boolean> {
-    const type = watcherTypes[options.type ?? 'any']
+    const type = watcherType('checkWatches', path, options.type)
     try {
       const request = {
         kind: 'checkWatches',
@@ -440,7 +443,12 @@ function hasWatch(options: WatchOptions): boolean {
 }
 
 function asked(path: string, kind: WatchKind, { signal, watch }: WatchOptions): Asked {
-  return { path, signal, watch: watch === undefined ? undefined : { kind, listener: watch } }
+  if (watch === undefined) return { path, signal }
+  if (isListener(watch)) return { path, signal, watch: { kind, listener: watch } }
+  throw new BadArgumentsError(ErrorCode.BadArguments, {
+    path,
+    reason: 'watch is no function, Watch or handler',
+  })
 }
 
 function getDataRequest(path: string, options: WatchOptions): Request {

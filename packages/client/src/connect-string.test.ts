@@ -34,3 +34,7 @@ test.each([
 ])('"%s" is refused', text => {
   expect(() => parseConnectString(text)).toThrow(BadArgumentsError)
 })
+
+test('what is no text is refused', () => {
+  expect(() => parseConnectString(undefined as never)).toThrow(BadArgumentsError)
+})

@@ -24,6 +24,7 @@ export const defaultPort = 2181
 
 /** @throws BadArgumentsError naming the part that is wrong */
 export function parseConnectString(text: string): ConnectString {
+  if (typeof text !== 'string') throw refuse(String(text), 'it is no text')
   const cut = text.indexOf('/')
   const hosts = cut === -1 ? text : text.slice(0, cut)
   const chroot = cut === -1 ? '/' : text.slice(cut)

@@ -56,13 +56,18 @@ export class Requests {
     const flags = createFlags(mode, op.ttlMs)
     const base = {
       path: isSequential(mode) ? this.#sequentialPath(op.path) : this.serverPath('create', op.path),
-      data: bytesOf(op),
+      data: op.data === undefined ? new Uint8Array(0) : bytesOf(op),
       acl: op.acl === undefined ? openAcl : legalAcl('create', op.path, op.acl),
       flags,
     }
     if (op.ttlMs !== undefined) return { kind: 'createTtl', ...base, ttlMs: op.ttlMs }
     if (mode === 'container') return { kind: 'create', op: OpCode.CreateContainer, ...base }
     return { kind: 'create', op: op.withStat === true ? OpCode.Create2 : OpCode.Create, ...base }
+  }
+
+  /** The changes of a multi. @throws BadArgumentsError */
+  changes(ops: readonly TransactionOp[]): readonly MultiOp[] {
+    return listOfOps('multi', ops).map(op => this.change(op))
   }
 
   /** A change, alone or in a multi. @throws BadArgumentsError */
@@ -94,8 +99,12 @@ export class Requests {
     return path === '/' ? { ...request, path } : request
   }
 
-  /** One read of a multiRead. @throws BadArgumentsError */
-  read({ kind, path }: ReadOp): MultiReadOp {
+  /** The reads of a multiRead. @throws BadArgumentsError */
+  reads(ops: readonly ReadOp[]): readonly MultiReadOp[] {
+    return listOfOps('multiRead', ops).map(op => this.#read(op))
+  }
+
+  #read({ kind, path }: ReadOp): MultiReadOp {
     const isKnown = kind === 'getData' || kind === 'getChildren'
     if (!isKnown) throw refuse('multiRead', path, `kind ${kind} is not getData or getChildren`)
     return { kind, path: this.serverPath('multiRead', path), watch: false }
@@ -150,13 +159,19 @@ function legalPath(op: string, path: string): string {
   return path
 }
 
-/** Left out is no bytes; null stays the wire's null. */
+function listOfOps<T>(op: string, ops: readonly T[]): readonly T[] {
+  const isLegal = Array.isArray(ops) && ops.every(each => typeof each === 'object' && each !== null)
+  if (isLegal) return ops
+  throw refuse(op, undefined, 'the operations are no list of objects')
+}
+
+/** Null stays the wire's null. */
 function bytesOf(op: {
   readonly kind: string
   readonly path: string
   readonly data?: Uint8Array | string | null | undefined
 }): Uint8Array | null {
-  const { kind, path, data = new Uint8Array(0) } = op
+  const { kind, path, data } = op
   if (typeof data === 'string') return encodeUtf8(data)
   if (data === null || data instanceof Uint8Array) return data
   throw refuse(kind, path, `data is ${kindOf(data)}, not text, Uint8Array or null`)
@@ -179,7 +194,7 @@ function legalAcl(op: string, path: string, acl: readonly Acl[]): readonly Acl[]
 
 function isAcl(entry: Acl): boolean {
   const areTexts = [entry?.scheme, entry?.id].every(text => text === null || typeof text === 'string')
-  return areTexts && Number.isInteger(entry.perms)
+  return areTexts && entry.perms === (entry.perms | 0)
 }
 
 function joined(
@@ -206,8 +221,13 @@ function kindOf(value: unknown): string {
   return value === null ? 'null' : typeof value === 'object' ? 'an object' : typeof value
 }
 
-/** The wire's number for a choice of watches. */
-export const watcherTypes: Readonly<Record<WatchSelection, WatcherType>> = {
+/** The wire's number for a choice of watches. @throws BadArgumentsError */
+export function watcherType(op: string, path: string, selection: WatchSelection = 'any'): WatcherType {
+  if (Object.hasOwn(watcherTypes, selection)) return watcherTypes[selection]
+  throw refuse(op, path, `type ${selection} is none of ${Object.keys(watcherTypes).join(', ')}`)
+}
+
+const watcherTypes: Readonly<Record<WatchSelection, WatcherType>> = {
   data: WatcherType.Data,
   children: WatcherType.Children,
   any: WatcherType.Any,

@@ -43,6 +43,13 @@ export interface WatchHandler {
 /** A function is called for each event and hears nothing of the session's end: see `Client.onState`. */
 export type WatchListener = ((event: WatchEvent) => void) | WatchHandler
 
+/** @internal */
+export function isListener(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return typeof value === 'function'
+  const { onWatchEvent, onWatchEnd } = value as Partial<WatchHandler>
+  return typeof onWatchEvent === 'function' && typeof onWatchEnd === 'function'
+}
+
 const typeNames: ReadonlyMap<number, WatchEventType> = new Map([
   [EventType.NodeCreated, 'NodeCreated'],
   [EventType.NodeDeleted, 'NodeDeleted'],
