@@ -331,6 +331,90 @@ describe('a server that cannot be right', () => {
   })
 })
 
+describe('what is odd but harmless is borne:', () => {
+  /** A body longer by three bytes. */
+  const withRest = (frame: Uint8Array): Uint8Array => {
+    const longer = joined(frame, new Uint8Array([1, 2, 3]))
+    new DataView(longer.buffer).setInt32(0, longer.length - 4)
+    return longer
+  }
+
+  test.each([
+    ['another protocol version', responseFrame({ protocolVersion: 7 })],
+    ['a handshake without the byte for read-only', responseFrame({ readOnly: undefined })],
+    ['a handshake with a rest', withRest(responseFrame())],
+    ['the longest timeout there is', responseFrame({ timeoutMs: 0x7fffffff })],
+  ])('%s', (_what, frame) => {
+    const run = new MachineRun()
+    run.start()
+    run.opened()
+
+    run.received(frame)
+
+    expect(run.machine.state).toBe('connected')
+    expect(run.machine.deadlineMs).toBeLessThanOrEqual(run.nowMs + 10_000)
+  })
+
+  test.each([
+    ['an answer to no ping', replyFrame(Xid.Ping, 0)],
+    ['an event that nobody watches for', eventFrame(EventType.NodeDeleted, '/never', 9)],
+    ['an event with a rest', withRest(eventFrame(EventType.NodeCreated, '/a'))],
+    ['an answer to no setWatches', replyFrame(Xid.SetWatches, 0)],
+  ])('%s', (_what, frame) => {
+    const run = connectedRun()
+    const call = run.call(getA)
+
+    run.received(frame, withRest(replyFrame(1, 5, dataBody)))
+
+    expect(run.outcomes()).toEqual([[call, ErrorCode.Ok]])
+    expect(run.of('disconnect')).toEqual([])
+  })
+
+  test('bytes that come one at a time say the same', () => {
+    const said = joined(
+      responseFrame(),
+      replyFrame(1, 3, dataBody),
+      eventFrame(EventType.NodeDataChanged, '/a', 4),
+      replyFrame(2, 4, noBody, ErrorCode.NoNode),
+      replyFrame(4, 5, statBody),
+    )
+    const heard = [said.length, 1].map(pieceBytes => {
+      const run = new MachineRun()
+      run.start()
+      run.opened()
+      for (const watcher of [1, 2, 3]) run.call(watchA, { kind: 'data', watcher })
+      for (let at = 0; at < said.length; at += pieceBytes) run.received(said.slice(at, at + pieceBytes))
+      return run.effects.filter(({ kind }) => kind !== 'send')
+    })
+
+    expect(heard[1]).toEqual(heard[0])
+    expect(heard[0]?.at(-1)).toMatchObject({ kind: 'state', state: 'disconnected' })
+  })
+})
+
+test.each([
+  ['refuse', (_run: MachineRun): void => undefined],
+  ['hang up before the handshake', (run: MachineRun): void => run.opened()],
+  ['hang up after it', (run: MachineRun): void => run.connected()],
+])('servers that %s are tried in turn, each after a pause', (_what, happen) => {
+  const servers = ['a', 'b', 'c'].map(host => ({ host, port: 2181 }))
+  const run = new MachineRun({ servers, random: drawing(0.5) })
+  const begunMs = run.nowMs
+  run.start()
+
+  for (let i = 0; i < 9; i++) {
+    happen(run)
+    run.broken()
+    run.advance(500)
+  }
+
+  const hosts = run.of('connect').map(({ server }) => server.host)
+  expect(hosts).toHaveLength(10)
+  expect(new Set(hosts.slice(0, 3)).size).toBe(3)
+  expect(hosts.slice(3)).toEqual(hosts.slice(0, -3))
+  expect(run.nowMs - begunMs).toBe(9 * 500)
+})
+
 describe('closing', () => {
   test('lets what was sent be answered, refuses what comes later, and ends with the answer', () => {
     const run = connectedRun()
