@@ -53,11 +53,11 @@ export function adler32({ bytes, view }: Space, from: number, to: number, seed =
   return (((b % adlerModulus) << 16) | (a % adlerModulus)) >>> 0
 }
 
-/** Eight tables of 256 entries in one array (slice-by-8). */
+/** Sixteen tables of 256 entries in one array (slice-by-16). */
 const crcTables: Int32Array = makeCrcTables()
 
 function makeCrcTables(): Int32Array {
-  const tables = new Int32Array(8 * 256)
+  const tables = new Int32Array(16 * 256)
   for (let n = 0; n < 256; n++) {
     let c = n
     for (let k = 0; k < 8; k++) c = c & 1 ? (c >>> 1) ^ 0xedb88320 : c >>> 1
@@ -78,18 +78,51 @@ export function crc32({ bytes, view }: Space, from: number, to: number, seed = 0
   const t = crcTables
   let c = ~seed
   let at = from
-  for (; at + 8 <= to; at += 8) {
-    const low = view.getInt32(at, true) ^ c
-    const high = view.getInt32(at + 4, true)
+  for (; at + 16 <= to; at += 16) {
+    const w = view.getInt32(at, true) ^ c
+    const x = view.getInt32(at + 4, true)
+    const y = view.getInt32(at + 8, true)
+    const z = view.getInt32(at + 12, true)
     c =
-      (t[1792 + (low & 0xff)] as number) ^
-      (t[1536 + ((low >>> 8) & 0xff)] as number) ^
-      (t[1280 + ((low >>> 16) & 0xff)] as number) ^
-      (t[1024 + (low >>> 24)] as number) ^
-      (t[768 + (high & 0xff)] as number) ^
-      (t[512 + ((high >>> 8) & 0xff)] as number) ^
-      (t[256 + ((high >>> 16) & 0xff)] as number) ^
-      (t[high >>> 24] as number)
+      (t[3840 + (w & 0xff)] as number) ^
+      (t[3584 + ((w >>> 8) & 0xff)] as number) ^
+      (t[3328 + ((w >>> 16) & 0xff)] as number) ^
+      (t[3072 + (w >>> 24)] as number) ^
+      ((t[2816 + (x & 0xff)] as number) ^
+        (t[2560 + ((x >>> 8) & 0xff)] as number) ^
+        (t[2304 + ((x >>> 16) & 0xff)] as number) ^
+        (t[2048 + (x >>> 24)] as number) ^
+        ((t[1792 + (y & 0xff)] as number) ^
+          (t[1536 + ((y >>> 8) & 0xff)] as number) ^
+          (t[1280 + ((y >>> 16) & 0xff)] as number) ^
+          (t[1024 + (y >>> 24)] as number) ^
+          ((t[768 + (z & 0xff)] as number) ^
+            (t[512 + ((z >>> 8) & 0xff)] as number) ^
+            (t[256 + ((z >>> 16) & 0xff)] as number) ^
+            (t[z >>> 24] as number))))
+  }
+  if (at + 8 <= to) {
+    const w = view.getInt32(at, true) ^ c
+    const x = view.getInt32(at + 4, true)
+    c =
+      (t[1792 + (w & 0xff)] as number) ^
+      (t[1536 + ((w >>> 8) & 0xff)] as number) ^
+      (t[1280 + ((w >>> 16) & 0xff)] as number) ^
+      (t[1024 + (w >>> 24)] as number) ^
+      (t[768 + (x & 0xff)] as number) ^
+      (t[512 + ((x >>> 8) & 0xff)] as number) ^
+      (t[256 + ((x >>> 16) & 0xff)] as number) ^
+      (t[x >>> 24] as number)
+    at += 8
+  }
+  if (at + 4 <= to) {
+    const w = view.getInt32(at, true) ^ c
+    c =
+      (t[768 + (w & 0xff)] as number) ^
+      (t[512 + ((w >>> 8) & 0xff)] as number) ^
+      (t[256 + ((w >>> 16) & 0xff)] as number) ^
+      (t[w >>> 24] as number)
+    at += 4
   }
   for (; at < to; at++) c = (t[(c ^ (bytes[at] as number)) & 0xff] as number) ^ (c >>> 8)
   return ~c
