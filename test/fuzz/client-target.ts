@@ -198,7 +198,7 @@ class Stage {
     if (this.#user.answers % 2 === 0) this.#settle()
     this.#pass(2 * this.#user.sessionTimeoutMs)
     await this.settleDown()
-    this.#user.mustHaveSettled()
+    await this.#user.mustHaveSettled()
     must(this.#clock.pending === 0, 'a closed client leaves no timer')
     must(this.#server.newest === undefined, 'a closed client leaves no connection')
   }

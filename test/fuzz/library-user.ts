@@ -9,6 +9,7 @@ import {
   Watch,
   type WatchEvent,
   type WatchListener,
+  type WatchOptions,
   WatchOverflowError,
   ZkError,
 } from '@corral/client'
@@ -51,6 +52,9 @@ export class LibraryUser {
   readonly #client: Client
   readonly #asked: Asked[] = []
   readonly #listeners: WatchListener[] = []
+  readonly #watches: Watch[] = []
+  /** Those taken back: they may wait for ever. */
+  readonly #left: Set<WatchListener> = new Set()
   #problem: unknown
   #highestZxid = 0n
   #state: SessionState = 'connecting'
@@ -119,6 +123,7 @@ export class LibraryUser {
   unwatch(): void {
     const listener = this.#listeners.pop()
     if (listener === undefined) return
+    this.#left.add(listener)
     this.#await('unwatch', new AbortController(), this.#client.unwatch(listener), () => undefined)
   }
 
@@ -135,7 +140,11 @@ export class LibraryUser {
     this.#highestZxid = this.lastZxid
   }
 
-  mustHaveSettled(): void {
+  async mustHaveSettled(): Promise<void> {
+    for (const watch of this.#watches) {
+      if (!this.#left.has(watch)) this.#await('a watch', new AbortController(), watch.fired, () => undefined)
+    }
+    await new Promise(resolve => setImmediate(resolve))
     const left = this.#asked.filter(each => !each.isSettled).map(each => each.what)
     must(left.length === 0, `a closed client settles everything, ${left.join(', ')} too`)
   }
@@ -265,10 +274,6 @@ export class LibraryUser {
     const ttlMs = n % 7 === 0 ? n : undefined
     const acl = n % 2 === 0 ? openAcl : undefined
     const type = selections[n % selections.length] as (typeof selections)[number]
-    const watching = (): { readonly watch?: WatchListener; signal: AbortSignal } => ({
-      ...this.#listener(path, n),
-      signal,
-    })
     const ops = [
       { kind: 'create', path, mode, withStat: n % 2 === 0 },
       { kind: 'setData', path, data: 'x', version },
@@ -283,6 +288,16 @@ export class LibraryUser {
       promise,
       check: value => must(check(value as T), `what was given is well-formed, not ${String(value)}`),
     })
+    const watched = <T>(
+      read: (options: WatchOptions) => Promise<T>,
+      check: (value: T) => boolean,
+    ): Checked => {
+      const { watch } = this.#listener(path, n)
+      const isSet = (): void => void (watch instanceof Watch && this.#watches.push(watch))
+      const reading = read({ watch, signal })
+      reading.then(isSet, () => undefined)
+      return checked(reading, check)
+    }
     const isVoid = (value: unknown): boolean => value === undefined
     return {
       create: () => checked(client.create(path, 'x', { mode, acl, ttlMs, signal }), isText),
@@ -292,16 +307,20 @@ export class LibraryUser {
           ({ path: made, stat }) => isText(made) && isStat(stat),
         ),
       delete: () => checked(client.delete(path, { version, signal }), isBigint),
-      exists: () => checked(client.exists(path, watching()), stat => stat === undefined || isStat(stat)),
-      getData: () => checked(client.getData(path, watching()), isData),
+      exists: () =>
+        watched(
+          options => client.exists(path, options),
+          stat => stat === undefined || isStat(stat),
+        ),
+      getData: () => watched(options => client.getData(path, options), isData),
       setData: () => checked(client.setData(path, new Uint8Array(n), { version, signal }), isStat),
       getAcl: () =>
         checked(client.getAcl(path, { signal }), ({ acl, stat }) => Array.isArray(acl) && isStat(stat)),
       setAcl: () => checked(client.setAcl(path, openAcl, { version, signal }), isStat),
-      getChildren: () => checked(client.getChildren(path, watching()), areTexts),
+      getChildren: () => watched(options => client.getChildren(path, options), areTexts),
       getChildrenWithStat: () =>
-        checked(
-          client.getChildrenWithStat(path, watching()),
+        watched(
+          options => client.getChildrenWithStat(path, options),
           value => areTexts(value.children) && isStat(value.stat),
         ),
       getAllChildrenNumber: () => checked(client.getAllChildrenNumber(path, { signal }), Number.isInteger),
