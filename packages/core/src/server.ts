@@ -205,6 +205,8 @@ export class Server {
     this.#full.delete(connection)
     this.#throttled.delete(connection)
     this.#forgetWatches(connection.slot)
+    // It may be answering just now: what waits must set no watch, nor make an answer.
+    connection.backlog.clear()
     this.#outbox.forget(connection)
     this.#pipeline?.forget(connection)
     if (connection.session?.conn === connection.id) connection.session.conn = undefined

@@ -187,6 +187,16 @@ export class Backlog {
     if (this.#space !== undefined && this.#space.bytes.length > spareBytes) this.#space = undefined
   }
 
+  /** Nobody is there any more to be answered. */
+  clear(): void {
+    this.#entries.length = 0
+    this.#ids.length = 0
+    this.#head = 0
+    this.#used = 0
+    this.partsDone = 0
+    this.#space = undefined
+  }
+
   #room(length: number): Space {
     const space = this.#space
     if (space !== undefined && this.#used + length <= space.bytes.length) return space
