@@ -194,6 +194,19 @@ test('an empty directory is missed by the note that it was used', () => {
   expect(judgeOf(bench).problemOfLoss(0n, 13n)).toBeUndefined()
 })
 
+test('a marker that lies there again declares an empty directory new, whatever the note says', () => {
+  const bench = aWrittenDisk()
+  const { volume } = bench.disk
+  volume.directories.dataRoot.lostNames.add('initialize')
+  expect(judgeOf(bench).problemOfLoss(0n, 13n)).toMatch(/which is whole/)
+  for (const name of volume.names('log')) volume.destroy('log', name)
+  expect(judgeOf(bench).problemOfLoss(0n, 13n)).toMatch(/corral\.state tells of more/)
+
+  for (const name of volume.names('data')) volume.destroy('data', name)
+
+  expect(judgeOf(bench).problemOfLoss(0n, 13n)).toBeUndefined()
+})
+
 test('a restored state is owed as it was when it was put by', () => {
   const bench = aWrittenDisk()
   bench.disk.backUp(bench.random)

@@ -18,6 +18,8 @@ import type { DamagedFile } from './volume.ts'
 
 /** The server's note of how its last run ended, and the header field that says how much of a log was durable. */
 export const noteName = 'corral.state'
+/** The operator's word that an empty directory is meant to be new: it counts for more than the note. */
+const markerName = 'initialize'
 const markAt = 8
 const headerBytes = 16
 
@@ -108,6 +110,8 @@ export class RecoveryJudge {
 
   #problemOfNote(last: bigint): string | undefined {
     const isEmpty = this.#snapshots.length + this.#logs.size === 0
+    // It was removed, and is there again.
+    if (isEmpty && this.#damageOf(markerName)?.isNameLost === true) return undefined
     const isTelling = this.#note !== undefined && (isEmpty || zxidNoted(this.#note) > last)
     return isTelling ? `${noteName} tells of more` : undefined
   }
