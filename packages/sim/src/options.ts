@@ -119,9 +119,11 @@ export function drawOptions(
   const libraryClients = between(random, 0, 3)
   const maxStallMs = habits.sessionTimeoutMs * pick(random, [0.1, 0.5, 2])
   const most = wanted.clients ?? wireClients + libraryClients
+  // Drawn in any case: a run with fewer operations must otherwise be the same.
+  const operations = pick(random, [200, 500, 1000])
   return {
     seed: wanted.seed,
-    operations: wanted.operations ?? pick(random, [200, 500, 1000]),
+    operations: wanted.operations ?? operations,
     faults,
     wireClients: Math.min(wireClients, most),
     libraryClients: Math.max(0, Math.min(libraryClients, most - wireClients)),

@@ -127,7 +127,7 @@ test('a server that does not heed the note of its last run is found', async () =
   }
   const rules = new Set<string>()
   for (let seed = 1; seed <= 24 && rules.size === 0; seed++) {
-    const { violations } = await simulate({ seed, faults: ['liveCopy'], operations: 60 }, careless)
+    const { violations } = await simulate({ seed, faults: ['fileLoss'], operations: 60 }, careless)
     for (const { rule } of violations) rules.add(rule)
   }
 

@@ -5,6 +5,15 @@ import { shrink } from './shrink.ts'
 
 const run = async (wanted: Wanted): Promise<RunResult> => await simulate(wanted, given => new Server(given))
 
+test('a run is the same when its own numbers are asked for', async () => {
+  const drawn = await run({ seed: 3 })
+  const { operations, faults, wireClients, libraryClients } = drawn.options
+
+  const asked = await run({ seed: 3, operations, faults, clients: wireClients + libraryClients })
+
+  expect(asked.traceHash).toBe(drawn.traceHash)
+})
+
 test('a failing run becomes a small one that breaks the same rule', async () => {
   const wanted: Wanted = { seed: 3, operations: 200, bug: 'lower-zxid' }
   const failed = await run(wanted)
