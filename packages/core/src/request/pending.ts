@@ -16,6 +16,7 @@ import { contentCrcOf, DigestSum, isDigestedPath, nodeDigest } from '../tree/dig
 import { equalBytes } from '../tree/raw-bytes.ts'
 import { TagTable } from '../tree/tag-table.ts'
 import type { ZnodeId } from '../tree/znode-rows.ts'
+import { Fifo } from './fifo.ts'
 
 /** Offsets, in words, of the stored Stat in a record: StatPersisted in wire order. */
 export const StatWord = {
@@ -92,9 +93,8 @@ export class Pending {
   readonly #looked: (PendingZnode | undefined)[] = [undefined, undefined, undefined, undefined]
   #lookedNext = 0
   /** Records touched by writes, in order; `#touchedBy` holds the write of each. */
-  #touched: PendingZnode[] = []
-  #touchedBy: number[] = []
-  #touchedHead = 0
+  readonly #touched: Fifo<PendingZnode> = new Fifo()
+  readonly #touchedBy: Fifo<number> = new Fifo()
   #write = 0
   /** Sessions that outstanding writes end, in order, and the write of each: their znodes in the tree will be gone. */
   readonly #ended: Map<bigint, number> = new Map()
@@ -206,23 +206,19 @@ export class Pending {
   /** The write was applied: the tree now says what its records said. */
   applied(write: number): void {
     if (this.#ended.size > 0) this.#forgetEnded(write)
-    const touchedBy = this.#touchedBy
-    while (this.#touchedHead < touchedBy.length && (touchedBy[this.#touchedHead] as number) <= write) {
-      const znode = this.#touched[this.#touchedHead] as PendingZnode
-      this.#touchedHead++
+    while (this.#touchedBy.length > 0 && this.#touchedBy.at(0) <= write) {
+      const znode = this.#touched.at(0)
       if (znode.write <= write && znode.write !== 0) this.#forget(znode)
+      this.#touched.shift()
+      this.#touchedBy.shift()
     }
-    if (this.#touchedHead < touchedBy.length) return
-    this.#touched = []
-    this.#touchedBy = []
-    this.#touchedHead = 0
   }
 
   /** The records of outstanding writes whose znodes the tree does not have yet. */
   forEachNew(visit: (znode: PendingZnode) => void): void {
-    for (let i = this.#touchedHead; i < this.#touched.length; i++) {
-      const znode = this.#touched[i] as PendingZnode
-      if (this.#touchedBy[i] === znode.write && znode.id === 0 && znode.exists) visit(znode)
+    for (let i = 0; i < this.#touched.length; i++) {
+      const znode = this.#touched.at(i)
+      if (this.#touchedBy.at(i) === znode.write && znode.id === 0 && znode.exists) visit(znode)
     }
   }
 
@@ -257,8 +253,8 @@ export class Pending {
       this.#forget(znode)
     }
     this.digest.set(this.#undoDigestHigh, this.#undoDigestLow)
-    this.#touched.length = this.#undoTouched
-    this.#touchedBy.length = this.#undoTouched
+    this.#touched.truncate(this.#undoTouched)
+    this.#touchedBy.truncate(this.#undoTouched)
   }
 
   #forgetEnded(write: number): void {

@@ -31,6 +31,7 @@ import type { DataTree, ZnodeId } from '../tree/data-tree.ts'
 import { FiredWatches } from '../tree/fired-watches.ts'
 import { accessOf } from './access.ts'
 import { Accounts, type AccountsHost } from './accounts.ts'
+import { Fifo } from './fifo.ts'
 import { countOps, isMultiWrite, prepareMulti } from './multi.ts'
 import { Pending } from './pending.ts'
 import { type Asker, Preparer } from './prepare.ts'
@@ -107,8 +108,7 @@ export class Pipeline {
   readonly #reads: Reads
   readonly #request: RequestView = new RequestView()
   readonly #fired: FiredWatches = new FiredWatches()
-  #writes: Write[] = []
-  #head = 0
+  readonly #writes: Fifo<Write> = new Fifo()
   #number = 0
   /** The write that is being prepared, or was prepared last, and where its txn starts. */
   #newest: Write = noWrite()
@@ -160,10 +160,6 @@ export class Pipeline {
     this.#reads = new Reads({ config: given.config, tree: given.tree, watching: this.#watching })
     this.#zxidHigh = given.tree.lastZxidHigh | 0
     this.#zxidLow = given.tree.lastZxidLow | 0
-  }
-
-  get unfinishedWrites(): number {
-    return this.#writes.length - this.#head
   }
 
   /** Is what became durable last not applied yet? Its memory must stay as it is. */
@@ -239,8 +235,8 @@ export class Pipeline {
 
   /** The connection is gone: its writes go on, its answers and waiting requests do not. */
   forget(connection: Connection): void {
-    for (let i = this.#head; i < this.#writes.length; i++) {
-      const write = this.#writes[i] as Write
+    for (let i = 0; i < this.#writes.length; i++) {
+      const write = this.#writes.at(i)
       if (write.connection === connection) write.connection = undefined
     }
     this.#accounts.forget(connection)
@@ -272,7 +268,7 @@ export class Pipeline {
     for (let left = most; left > 0 && this.#unapplied > 0; left--) {
       if (this.#accounts.sent >= mostSent) break
       // What waits behind its last write must not see this one.
-      const { connection } = this.#writes[this.#head] as Write
+      const { connection } = this.#writes.at(0)
       if (connection !== undefined && !this.#answerBacklog(now, connection)) break
       const from = this.#recordAt + 12
       const to = from + view.getInt32(this.#recordAt + 8)
@@ -280,18 +276,7 @@ export class Pipeline {
       this.#unapplied--
       this.#apply(now, this.#records, from, to)
     }
-    if (this.#head < this.#writes.length) this.#compact()
-    else {
-      this.#writes = []
-      this.#head = 0
-    }
     return this.#unapplied > 0
-  }
-
-  #compact(): void {
-    if (this.#head < 1024) return
-    this.#writes = this.#writes.slice(this.#head)
-    this.#head = 0
   }
 
   #authenticate(connection: Connection): void {
@@ -434,7 +419,8 @@ export class Pipeline {
   }
 
   #apply(now: Now, space: Space, from: number, to: number): void {
-    const write = this.#writes[this.#head++] as Write
+    const write = this.#writes.at(0)
+    this.#writes.shift()
     const { view } = space
     assert(
       view.getInt32(from + 12) === write.zxidHigh && view.getInt32(from + 16) === write.zxidLow,
