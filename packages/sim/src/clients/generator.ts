@@ -20,6 +20,7 @@ import {
   WatcherType,
 } from '@corral/protocol'
 import { between, chance, pick, weighted } from '../chance.ts'
+import { limitsText } from './limits-text.ts'
 
 /** Weights of the kinds of work; a run draws its own. */
 export type Mix = Readonly<Record<Work, number>>
@@ -197,7 +198,10 @@ export class Generator {
       const path = chance(this.#random, 0.5)
         ? pick(this.#random, casPaths)
         : this.#child(pick(this.#random, directories))
-      switch (between(this.#random, 0, 5)) {
+      switch (between(this.#random, 0, 6)) {
+        case 6:
+          ops.push(this.#oneOfMulti())
+          break
         case 0:
           ops.push({ kind: 'check', path, version: this.#version(path) })
           break
@@ -226,6 +230,29 @@ export class Generator {
     return ops
   }
 
+  /** What other kinds of work ask for alone. */
+  #oneOfMulti(): MultiOp {
+    for (;;) {
+      const request = pick(this.#random, [
+        () => this.#acl(),
+        () => this.#ephemeral(),
+        () => this.#container(),
+        () => this.#ttl(),
+        () => this.#quota(),
+        () => this.#wrong(),
+      ])()
+      switch (request.kind) {
+        case 'create':
+        case 'createTtl':
+        case 'delete':
+        case 'setData':
+          return request
+        case 'getAcl':
+          return { kind: 'check', path: request.path, version: -1 }
+      }
+    }
+  }
+
   #ephemeral(): Request {
     const path = `/e${between(this.#random, 0, 5)}`
     const choice = between(this.#random, 0, 5)
@@ -234,7 +261,7 @@ export class Generator {
     if (choice === 3) return { kind: 'delete', path, version: -1 }
     if (choice === 4) return { kind: 'getEphemerals', path: '/' }
     // Below an ephemeral nothing may be.
-    return create(`${path}/x`, this.#value(), { op: this.#createOp() })
+    return this.#create(`${path}/x`)
   }
 
   #watchingRead(): Request {
@@ -284,10 +311,7 @@ export class Generator {
       case 5:
         return { kind: 'setData', path, data: this.#value(), version: -1 }
       case 6:
-        return create(`${path}/k`, this.#value(), {
-          acl: pick(this.#random, manySecrets),
-          op: this.#createOp(),
-        })
+        return this.#create(`${path}/k`, pick(this.#random, manySecrets))
       default:
         return { kind: 'getData', path, watch: chance(this.#random, 0.5) }
     }
@@ -328,16 +352,19 @@ export class Generator {
     switch (between(this.#random, 0, 16)) {
       case 0:
       case 14:
-        return create(limits, this.#limits())
+        return create(limits, limitsText(this.#random))
       case 1:
       case 15:
-        return create(stats, chance(this.#random, 0.8) ? encodeUtf8('count=0,bytes=0') : this.#limits())
+        return create(
+          stats,
+          chance(this.#random, 0.8) ? encodeUtf8('count=0,bytes=0') : limitsText(this.#random),
+        )
       case 2:
-        return { kind: 'setData', path: limits, data: this.#limits(), version: -1 }
+        return { kind: 'setData', path: limits, data: limitsText(this.#random), version: -1 }
       case 3:
         return chance(this.#random, 0.8)
           ? { kind: 'getData', path: stats, watch: chance(this.#random, 0.2) }
-          : { kind: 'setData', path: stats, data: this.#limits(), version: -1 }
+          : { kind: 'setData', path: stats, data: limitsText(this.#random), version: -1 }
       case 4:
         return { kind: 'delete', path: pick(this.#random, [limits, stats]), version: -1 }
       case 5:
@@ -353,29 +380,8 @@ export class Generator {
           ops: [create(`${root}/a`, this.#bytes(60)), create(`${root}/c`, this.#bytes(60))],
         }
       default:
-        return create(below, this.#bytes(60), { op: this.#createOp() })
+        return this.#create(below, openAcl, this.#bytes(60))
     }
-  }
-
-  #limits(): Uint8Array | null {
-    if (chance(this.#random, 0.3)) return this.#oddLimits()
-    const count = between(this.#random, 0, 4)
-    const bytes = between(this.#random, 0, 100)
-    return pick(this.#random, [
-      encodeUtf8(`count=${count},bytes=${bytes}`),
-      encodeUtf8(`count=-1,bytes=-1=;countHardLimit=${count}`),
-      encodeUtf8(`count=-1,bytes=-1=;byteHardLimit=${bytes}`),
-      encodeUtf8(`count=${count},bytes=-1=;byteHardLimit=${bytes};countHardLimit=${count}`),
-    ])
-  }
-
-  #oddLimits(): Uint8Array | null {
-    return pick(this.#random, [
-      encodeUtf8('count=x,bytes=99999999999999999999=;countHardLimit=;byteHardLimit=-'),
-      encodeUtf8(',,;;==\u0000'),
-      new Uint8Array(0),
-      null,
-    ])
   }
 
   #large(): Request {
@@ -427,17 +433,13 @@ export class Generator {
   #wrong(): Request {
     switch (between(this.#random, 0, 7)) {
       case 0:
-        return create(`/no/such/${this.#count}`, this.#value(), {
-          ...(chance(this.#random, 0.3) ? { flags: CreateFlags.Container, op: OpCode.CreateContainer } : {}),
-        })
+        return this.#create(`/no/such/${this.#count}`)
       case 1:
         return create('/', this.#value(), { op: this.#createOp() })
       case 2:
         return { kind: 'delete', path: '/zookeeper', version: -1 }
       case 3:
-        return create(pick(this.#random, ['/a//b', '/r0/', '/d0/.', '/d0/..', '/a\u0000']), this.#value(), {
-          op: this.#createOp(),
-        })
+        return this.#create(pick(this.#random, ['/a//b', '/r0/', '/d0/.', '/d0/..', '/a\u0000']))
       case 4:
         return { kind: 'setData', path: '/r0/', data: this.#value(), version: -1 }
       case 5:
@@ -471,6 +473,18 @@ export class Generator {
 
   #child(parent: string): string {
     return `${parent}/${pick(this.#random, childNames)}`
+  }
+
+  /** In any of the ways in which a znode that stays can be made. */
+  #create(path: string, acl: readonly Acl[] = openAcl, data: Uint8Array | null = this.#value()): Request {
+    switch (between(this.#random, 0, 5)) {
+      case 0:
+        return create(path, data, { acl, flags: CreateFlags.Container, op: OpCode.CreateContainer })
+      case 1:
+        return { kind: 'createTtl', path, data, acl, flags: CreateFlags.PersistentWithTtl, ttlMs: 5000 }
+      default:
+        return create(path, data, { acl, op: this.#createOp() })
+    }
   }
 
   #createOp(): typeof OpCode.Create | typeof OpCode.Create2 {
