@@ -501,11 +501,7 @@ export class Pipeline {
       writeTxnResult(w, this.#tree, write.op, space, from + txnHeadBytes)
       endReply(w, start)
     }
-    this.#accounts.countAnswered(now, connection, {
-      op: write.op,
-      xid: write.xid,
-      arrivedMs: write.arrivedMs,
-    })
+    this.#accounts.countAnswered(now, connection, write)
     if (write.op === OpCode.CloseSession) this.#host.closeAfterReply(connection)
   }
 
