@@ -8,8 +8,10 @@
  * Source: MultiOperationRecord, PrepRequestProcessor case multi in the Java server.
  */
 import { ErrorCode, OpCode, type RequestView, type Writer } from '@corral/protocol'
+import type { ServerConfig } from '../config.ts'
+import { checkFlags, multiCreateType } from './creation.ts'
 import type { Pending } from './pending.ts'
-import { type Asker, multiCreateType, type Preparer } from './prepare.ts'
+import type { Asker, Preparer } from './prepare.ts'
 
 /** @returns the number of ops, or -1 if the list is malformed, has an op that is not allowed, or has no end mark */
 export function countOps(
@@ -57,7 +59,7 @@ function subTxnType(request: RequestView, op: number): OpCode | undefined {
  * @returns MarshallingError when an op turns out to be unreadable only now, or the txn too long: then the whole list is
  */
 export function prepareMulti(
-  given: { readonly preparer: Preparer; readonly pending: Pending },
+  given: { readonly config: ServerConfig; readonly preparer: Preparer; readonly pending: Pending },
   w: Writer,
   asker: Asker,
   request: RequestView,
@@ -77,7 +79,7 @@ export function prepareMulti(
       found.create2s ??= new Set()
       found.create2s.add(i)
     }
-    const prepared = prepareOp(given.preparer, w, asker, request, type)
+    const prepared = prepareOp(given, w, asker, request, type)
     // If the next op fails, the rest still has to fit.
     const isTooLong = w.at + (body.count - i) * errorSubTxnBytes > body.mostAt
     const err = isTooLong ? ErrorCode.MarshallingError : prepared
@@ -93,16 +95,16 @@ export function prepareMulti(
 }
 
 function prepareOp(
-  preparer: Preparer,
+  { config, preparer }: { readonly config: ServerConfig; readonly preparer: Preparer },
   w: Writer,
   asker: Asker,
   request: RequestView,
   type: OpCode,
 ): ErrorCode {
-  if (isCreate(type)) {
-    const err = preparer.checkFlags(request, type)
-    // The kind is settled by now: only the TTL itself can still be wrong.
-    if (err !== ErrorCode.Ok && type === OpCode.CreateTtl) return err
+  // The kind is settled by now: only the TTL itself can still be wrong.
+  if (type === OpCode.CreateTtl) {
+    const err = checkFlags(request, type, config.isTtlEnabled)
+    if (err !== ErrorCode.Ok) return err
   }
   const start = w.at
   w.int32(type === OpCode.Create2 ? OpCode.Create : type)
@@ -111,15 +113,6 @@ function prepareOp(
   if (err !== ErrorCode.Ok) w.at = start
   else w.view.setInt32(start + 4, w.at - start - 8)
   return err
-}
-
-function isCreate(type: number): boolean {
-  return (
-    type === OpCode.Create ||
-    type === OpCode.Create2 ||
-    type === OpCode.CreateContainer ||
-    type === OpCode.CreateTtl
-  )
 }
 
 /** type(4) | length(4) | err(4) */

@@ -31,6 +31,7 @@ import type { DataTree, ZnodeId } from '../tree/data-tree.ts'
 import { FiredWatches } from '../tree/fired-watches.ts'
 import { accessOf } from './access.ts'
 import { Accounts, type AccountsHost } from './accounts.ts'
+import { checkFlags, isCreate } from './creation.ts'
 import { Fifo } from './fifo.ts'
 import { countOps, isMultiWrite, prepareMulti } from './multi.ts'
 import { Pending } from './pending.ts'
@@ -333,7 +334,7 @@ export class Pipeline {
   #single(w: Writer): ErrorCode {
     const request = this.#request
     const { op } = request
-    const err = isCreateOp(op) ? this.#preparer.checkFlags(request, op) : ErrorCode.Ok
+    const err = isCreate(op) ? checkFlags(request, op, this.#config.isTtlEnabled) : ErrorCode.Ok
     if (err !== ErrorCode.Ok) return err
     const write = this.#newest
     const { found } = this.#preparer
@@ -350,7 +351,7 @@ export class Pipeline {
     const body = { from: request.bodyFrom, to: request.bodyTo }
     const count = countOps(request, isMultiWrite)
     if (count < 0) return ErrorCode.MarshallingError
-    const machines = { preparer: this.#preparer, pending: this.#pending }
+    const machines = { config: this.#config, preparer: this.#preparer, pending: this.#pending }
     const mostAt = this.#txnStart + longestTxnBytes(this.#config) - txnDigestBytes
     const verdict = prepareMulti(machines, w, this.#newest, request, { ...body, count, mostAt })
     this.#newest.create2s = this.#preparer.found.create2s
@@ -619,10 +620,4 @@ function noWrite(): Write {
 
 function schemeOf({ bytes, schemeFrom, schemeTo }: RequestView): Uint8Array | null {
   return schemeFrom < 0 ? null : bytes.subarray(schemeFrom, schemeTo)
-}
-
-function isCreateOp(op: number): boolean {
-  return (
-    op === OpCode.Create || op === OpCode.Create2 || op === OpCode.CreateContainer || op === OpCode.CreateTtl
-  )
 }

@@ -5,13 +5,10 @@
  * Source: PrepRequestProcessor in the Java server; the order of checks decides which error wins.
  */
 import {
-  CreateFlags,
-  copyBytes,
   decodeUtf8,
   digestVersion,
   ErrorCode,
   isLegalPath,
-  makeSpace,
   OpCode,
   type RequestView,
   type Space,
@@ -25,18 +22,12 @@ import type { Session } from '../session/sessions.ts'
 import { mostAcls } from '../tree/acl-table.ts'
 import type { DataTree, ZnodeId } from '../tree/data-tree.ts'
 import { pathCrc } from '../tree/digest.ts'
+import { lastSlash } from '../tree/raw-bytes.ts'
+import { kindOfOwner, ZnodeKind } from '../tree/znodes.ts'
 import { permOf } from './access.ts'
 import { AclFixer, type FixedAcl, isPermitted } from './authorize.ts'
+import { type Creation, creationOf, SequentialPath, setOwner } from './creation.ts'
 import { type Pending, type PendingZnode, StatWord } from './pending.ts'
-
-/** Stored owner of a container, high word. */
-const containerOwnerHigh = 0x80000000 | 0
-/** Stored owner of a TTL znode, upper 24 bits; the TTL in ms is below. */
-const ttlOwnerHigh = 0xff000000 | 0
-const longestTtlHigh = 0xff
-/** Characters of a sequence number, sign included. */
-const sequenceDigits = 10
-const slash = 0x2f
 
 /** Who asks, and where the request stands in the order. */
 export interface Asker {
@@ -51,17 +42,6 @@ export interface TxnPlace {
   zxidLow: number
   timeHigh: number
   timeLow: number
-}
-
-/** What a create request makes, decided by its opcode at top level and by its flags inside a multi. */
-interface Creation {
-  readonly type:
-    | typeof OpCode.Create
-    | typeof OpCode.Create2
-    | typeof OpCode.CreateContainer
-    | typeof OpCode.CreateTtl
-  readonly isEphemeral: boolean
-  readonly isSequential: boolean
 }
 
 const specialPaths: readonly Uint8Array[] = ['/', '/zookeeper', '/zookeeper/quota', '/zookeeper/config'].map(
@@ -82,8 +62,7 @@ export class Preparer {
     contentCrc: number
     create2s: Set<number> | undefined
   } = { znode: 0, pathHash: 0, contentCrc: 0, create2s: undefined }
-  /** The path of a sequential create with its number appended. */
-  #sequential: Space = makeSpace(256)
+  readonly #sequential: SequentialPath = new SequentialPath()
 
   constructor(given: {
     readonly config: ServerConfig
@@ -139,11 +118,7 @@ export class Preparer {
       case OpCode.Create2:
       case OpCode.CreateContainer:
       case OpCode.CreateTtl:
-        return this.#create(w, asker, request, {
-          type,
-          isEphemeral: isEphemeral(type, request.flags),
-          isSequential: isSequential(request.flags),
-        })
+        return this.#create(w, asker, request, creationOf(type, request.flags))
       case OpCode.Delete:
         return this.#delete(w, asker, request)
       case OpCode.SetData:
@@ -155,20 +130,6 @@ export class Preparer {
       default:
         return this.#config.isReconfigEnabled ? ErrorCode.Unimplemented : ErrorCode.ReconfigDisabled
     }
-  }
-
-  /** The flags and TTL of a create, before anything else is looked at. */
-  checkFlags(request: RequestView, type: number): ErrorCode {
-    const { flags } = request
-    if (flags < CreateFlags.Persistent || flags > CreateFlags.PersistentSequentialWithTtl)
-      return ErrorCode.BadArguments
-    const hasTtlMode = flags >= CreateFlags.PersistentWithTtl
-    if (hasTtlMode && !this.#config.isTtlEnabled) return ErrorCode.Unimplemented
-    if (type !== OpCode.CreateTtl) return hasTtlMode ? ErrorCode.BadArguments : ErrorCode.Ok
-    if (!hasTtlMode) return ErrorCode.BadArguments
-    const isInRange =
-      request.ttlHigh >= 0 && request.ttlHigh <= longestTtlHigh && (request.ttlHigh | request.ttlLow) !== 0
-    return isInRange ? ErrorCode.Ok : ErrorCode.BadArguments
   }
 
   #create(w: Writer, asker: Asker, request: RequestView, creation: Creation): ErrorCode {
@@ -187,14 +148,14 @@ export class Preparer {
     let from = pathFrom
     let to = pathTo
     if (creation.isSequential) {
-      to = this.#appendSequence(request, pathFrom, pathTo, parent.sequence)
-      source = this.#sequential
+      to = this.#sequential.write(request, pathFrom, pathTo, parent.sequence)
+      source = this.#sequential.space
       from = 0
     }
     if (!isLegalPath(source.bytes, from, to)) return ErrorCode.BadArguments
     const znode = pending.get(source, from, to)
     if (znode.exists) return ErrorCode.NodeExists
-    if (this.#isEphemeral(parent)) return ErrorCode.NoChildrenForEphemerals
+    if (this.#kindOf(parent) === ZnodeKind.Ephemeral) return ErrorCode.NoChildrenForEphemerals
     const dataBytes = request.dataFrom < 0 ? 0 : request.dataTo - request.dataFrom
     if (this.#isOverQuota(source, from, to, { count: 1, bytes: dataBytes })) return ErrorCode.QuotaExceeded
     if (!this.#admitsAcl(fixed, source, from, to)) return ErrorCode.QuotaExceeded
@@ -218,7 +179,7 @@ export class Preparer {
     this.#stamp(znode, StatWord.Pzxid)
     this.#stampTime(znode, StatWord.Ctime)
     this.#stampTime(znode, StatWord.Mtime)
-    this.#own(znode, asker, request, creation)
+    setOwner(znode, asker.session, request, creation)
     pending.setContent(znode, pathCrc(source, from, to), request)
     pending.rehash(znode)
     this.found.znode = parent.id
@@ -233,18 +194,6 @@ export class Preparer {
     w.int32(parentCversion)
     if (creation.type === OpCode.CreateTtl) w.words(request.ttlHigh, request.ttlLow)
     return ErrorCode.Ok
-  }
-
-  #own(znode: PendingZnode, asker: Asker, request: RequestView, creation: Creation): void {
-    const owner = StatWord.Owner
-    if (creation.type === OpCode.CreateContainer) znode.stat[owner] = containerOwnerHigh
-    else if (creation.type === OpCode.CreateTtl) {
-      znode.stat[owner] = ttlOwnerHigh | request.ttlHigh
-      znode.stat[owner + 1] = request.ttlLow
-    } else if (creation.isEphemeral) {
-      znode.stat[owner] = asker.session?.high ?? 0
-      znode.stat[owner + 1] = asker.session?.low ?? 0
-    }
   }
 
   #delete(w: Writer, asker: Asker, request: RequestView): ErrorCode {
@@ -279,7 +228,8 @@ export class Preparer {
     const znode = pending.get(path, 0, lengthBytes)
     if (!parent.exists || !znode.exists) return ErrorCode.NoNode
     if (znode.childCount > 0) return ErrorCode.NotEmpty
-    if (this.#isEphemeral(znode) || isPersistent(znode)) return ErrorCode.BadVersion
+    const kind = this.#kindOf(znode)
+    if (kind !== ZnodeKind.Container && kind !== ZnodeKind.Ttl) return ErrorCode.BadVersion
     // Found by what was applied, and changed since, or made anew: a later check will see.
     if (znode.write !== 0) return ErrorCode.BadVersion
     this.#remove(parent, znode)
@@ -431,12 +381,9 @@ export class Preparer {
     return isPermitted(this.#config.auth, asker.ids, this.#tree.acls.entries(znode.acl), perm)
   }
 
-  /** Owned by a session, and not a container or TTL znode. */
-  #isEphemeral(znode: PendingZnode): boolean {
-    const high = znode.stat[StatWord.Owner] as number
-    const low = znode.stat[StatWord.Owner + 1] as number
-    if ((high | low) === 0 || (high === containerOwnerHigh && low === 0)) return false
-    return !this.#config.isTtlEnabled || (high & 0xffffff00) !== ttlOwnerHigh
+  #kindOf({ stat }: PendingZnode): ZnodeKind {
+    const { isTtlEnabled } = this.#config
+    return kindOfOwner(stat[StatWord.Owner] as number, stat[StatWord.Owner + 1] as number, isTtlEnabled)
   }
 
   #isOverQuota(
@@ -477,51 +424,10 @@ export class Preparer {
     znode.stat[word] = this.place.timeHigh
     znode.stat[word + 1] = this.place.timeLow
   }
-
-  /** @returns the length of the path with its number, which is in `#sequential` from 0 */
-  #appendSequence(request: RequestView, from: number, to: number, sequence: number): number {
-    const length = to - from
-    if (this.#sequential.bytes.length < length + sequenceDigits + 1)
-      this.#sequential = makeSpace(2 * length + 32)
-    copyBytes(request, from, to, this.#sequential, 0)
-    const digits =
-      sequence < 0
-        ? `-${String(-sequence).padStart(sequenceDigits - 1, '0')}`
-        : String(sequence).padStart(sequenceDigits, '0')
-    for (let i = 0; i < digits.length; i++) this.#sequential.bytes[length + i] = digits.charCodeAt(i)
-    return length + digits.length
-  }
-}
-
-/** Inside a multi the flags of a create redirect its kind. @returns undefined for flags that spoil the whole multi */
-export function multiCreateType(op: number, flags: number): Creation['type'] | undefined {
-  if (flags < CreateFlags.Persistent || flags > CreateFlags.PersistentSequentialWithTtl) return undefined
-  const hasTtlMode = flags >= CreateFlags.PersistentWithTtl
-  if (hasTtlMode) return op === OpCode.CreateTtl ? OpCode.CreateTtl : undefined
-  if (op === OpCode.CreateContainer || flags === CreateFlags.Container) return OpCode.CreateContainer
-  if (op === OpCode.CreateTtl) return OpCode.Create
-  return op === OpCode.Create2 ? OpCode.Create2 : OpCode.Create
-}
-
-function isEphemeral(type: number, flags: number): boolean {
-  if (type === OpCode.CreateContainer || type === OpCode.CreateTtl) return false
-  return flags === CreateFlags.Ephemeral || flags === CreateFlags.EphemeralSequential
-}
-
-function isSequential(flags: number): boolean {
-  return (
-    flags === CreateFlags.PersistentSequential ||
-    flags === CreateFlags.EphemeralSequential ||
-    flags === CreateFlags.PersistentSequentialWithTtl
-  )
 }
 
 function isVersion(expected: number, found: number): boolean {
   return expected === -1 || expected === found
-}
-
-function isPersistent(znode: PendingZnode): boolean {
-  return ((znode.stat[StatWord.Owner] as number) | (znode.stat[StatWord.Owner + 1] as number)) === 0
 }
 
 function isOwner(znode: PendingZnode, session: Session): boolean {
@@ -535,11 +441,6 @@ function isSpecial(bytes: Uint8Array, from: number, to: number): boolean {
 
 function isSame(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i])
-}
-
-function lastSlash(bytes: Uint8Array, from: number, to: number): number {
-  for (let i = to - 1; i >= from; i--) if (bytes[i] === slash) return i
-  return -1
 }
 
 function hasNul(bytes: Uint8Array, from: number, to: number): boolean {

@@ -25,6 +25,7 @@ import { isLess, lastSlash } from './raw-bytes.ts'
 import type { TreeParts } from './tree-parts.ts'
 import { subTxnHeadBytes, TxnView } from './txn-view.ts'
 import { ConfigId, Flag, Row, type ZnodeId, ZookeeperId } from './znode-rows.ts'
+import { containerOwnerHigh, ttlOwnerHigh } from './znodes.ts'
 
 /** What its preparation knew of a txn: it is the same at its turn, so it is not looked for again. */
 export interface Foreknown {
@@ -130,9 +131,9 @@ export class TxnApplier {
           ? this.#create(this.#sessionHigh, this.#sessionLow, fired)
           : this.#create(0, 0, fired)
       case OpCode.CreateContainer:
-        return this.#create(-0x8000_0000, 0, fired)
+        return this.#create(containerOwnerHigh, 0, fired)
       case OpCode.CreateTtl:
-        return this.#create(0xff00_0000 | (body.ttlHigh & 0xff), body.ttlLow, fired)
+        return this.#create(ttlOwnerHigh | (body.ttlHigh & 0xff), body.ttlLow, fired)
       case OpCode.Delete:
       case OpCode.DeleteContainer:
         return this.#delete(this.#txn, body.pathFrom, body.pathTo, fired)

@@ -20,13 +20,18 @@ const leadingStatBytes = Row.dataLength - Row.stat
 export const ZnodeKind = { Persistent: 0, Ephemeral: 1, Container: 2, Ttl: 3 } as const
 export type ZnodeKind = (typeof ZnodeKind)[keyof typeof ZnodeKind]
 
+/** Stored owner of a container, high word. */
+export const containerOwnerHigh: number = 0x8000_0000 | 0
+/** Stored owner of a TTL znode, upper 24 bits; the TTL in ms is below. */
+export const ttlOwnerHigh: number = 0xff00_0000 | 0
+
 /**
  * 0: persistent. 0x8000…: container. 0xff | 0 (16 bits) | ttl (40 bits): TTL, if those are recognised. Anything else
  * is a session.
  */
 export function kindOfOwner(high: number, low: number, isTtlEnabled: boolean): ZnodeKind {
   if (low === 0 && high === 0) return ZnodeKind.Persistent
-  if (low === 0 && (high | 0) === -0x8000_0000) return ZnodeKind.Container
+  if (low === 0 && (high | 0) === containerOwnerHigh) return ZnodeKind.Container
   return isTtlEnabled && high >>> 8 === 0xff_0000 ? ZnodeKind.Ttl : ZnodeKind.Ephemeral
 }
 
