@@ -28,6 +28,7 @@ import type { Chunks, Effect, Fields, Level } from './effects.ts'
 import type { ConnId, Event, Now, Peer } from './events.ts'
 import type { Counters, Inspection } from './inspect.ts'
 import { inspectionOf, zeroCounters } from './inspector.ts'
+import { empty } from './lists.ts'
 import { Log, type LogReport } from './log/log.ts'
 import type { Random } from './random.ts'
 import { Pipeline } from './request/pipeline.ts'
@@ -127,7 +128,7 @@ export class Server {
 
   /** @returns what is to be done, in this order. The array is reused: valid until the next step. */
   step(now: Now, event: Event): readonly Effect[] {
-    this.#effects.length = 0
+    empty(this.#effects)
     this.#now = now
     if (this.#life === 'ended') return this.#effects
     switch (event.kind) {

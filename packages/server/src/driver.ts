@@ -152,7 +152,7 @@ export class Driver implements SocketEvents {
       return
     }
     this.#step(event)
-    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) this.#step(next)
+    while (this.#queue.length > 0) this.#step(this.#queue.shift() as Event)
   }
 
   #step(event: Event): void {

@@ -4,6 +4,7 @@
  */
 import { type Space, Writer } from '@corral/protocol'
 import type { Chunk, Chunks, Effect } from '../effects.ts'
+import { empty } from '../lists.ts'
 import type { Connection } from './connection.ts'
 
 const firstChunkBytes = 4096
@@ -68,7 +69,7 @@ export class Outbox {
       connection.stepBytes = 0
       connection.stepZnodes = 0
     }
-    dirty.length = 0
+    empty(dirty)
     this.#owner = undefined
   }
 
