@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import type { Peer } from '@corral/core'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -89,6 +90,17 @@ function textFrom(socket: Socket): Promise<string> {
     socket.on('end', () => resolve(text))
     socket.on('error', reject)
   })
+}
+
+const mebibyte = 1024 * 1024
+
+/** The next bytes, so many. */
+async function readFrom(socket: Socket, lengthBytes: number): Promise<void> {
+  for (let left = lengthBytes; left > 0; ) {
+    const piece: Buffer | null = socket.read(Math.min(left, socket.readableLength || left))
+    if (piece === null) await once(socket, 'readable')
+    else left -= piece.length
+  }
 }
 
 describe.each(['onread', 'data'] as const)('reading by %s', readPath => {
@@ -186,6 +198,32 @@ describe('writing', () => {
     const waiting = at.pool.take(1024 * 1024)
     at.sockets.send(1, waiting, 1024 * 1024)
     expect(at.pool.take(1024 * 1024) === waiting).toBe(false)
+    at.sockets.close(1, 'abort')
+    client.destroy()
+  })
+
+  test('chunks come back from a stream that is never empty', async () => {
+    const at = await listening()
+    const given: Set<object> = new Set()
+    const putBack = at.pool.putBack.bind(at.pool)
+    at.pool.putBack = chunk => {
+      given.delete(chunk)
+      putBack(chunk)
+    }
+    const client = connect(at.port, '127.0.0.1')
+    await at.recorder.until(event => event.kind === 'opened')
+    const unsent = () => at.recorder.events.findLast(event => event.kind === 'unsent')?.lengthBytes ?? 0
+    for (let read = 0; read < 256 * mebibyte; read += mebibyte) {
+      do {
+        const chunk = at.pool.take(mebibyte)
+        given.add(chunk)
+        at.sockets.send(1, chunk, mebibyte)
+      } while (unsent() < 8 * mebibyte)
+      await readFrom(client, mebibyte)
+    }
+
+    // What the stream has, what the kernel has, and what the stream gave the kernel in one go.
+    expect(given.size).toBeLessThan(128)
     at.sockets.close(1, 'abort')
     client.destroy()
   })

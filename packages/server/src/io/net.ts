@@ -58,8 +58,6 @@ interface Client {
   /** answering: its peer's end of input is not its own. closing: nothing more is written or reported. */
   phase: 'open' | 'answering' | 'closing'
   isRead: boolean
-  /** Chunks the kernel has not taken yet. */
-  readonly held: Chunk[]
   isUnsentTold: boolean
   readonly onWritten: () => void
 }
@@ -151,7 +149,7 @@ export class ClientSockets {
       this.#pool.putBack(chunk)
       return
     }
-    const { socket, held } = client
+    const { socket } = client
     const { bytes } = chunk
     const taken = writeAtOnce(client, bytes, lengthBytes)
     if (taken === lengthBytes) {
@@ -164,9 +162,11 @@ export class ClientSockets {
       socket.write(bytes.slice(taken, lengthBytes), client.onWritten)
       this.#pool.putBack(chunk)
     } else {
-      socket.write(Buffer.from(bytes.buffer, bytes.byteOffset + taken, lengthLeft), client.onWritten)
-      if (socket.writableLength === 0) this.#pool.putBack(chunk)
-      else held.push(chunk)
+      // Back as soon as it is written: the stream of a peer that is slower than the server may never be empty.
+      socket.write(Buffer.from(bytes.buffer, bytes.byteOffset + taken, lengthLeft), error => {
+        if (error === null || error === undefined) this.#pool.putBack(chunk)
+        client.onWritten()
+      })
     }
     if (socket.writableLength === 0) return
     client.isUnsentTold = true
@@ -284,7 +284,6 @@ export class ClientSockets {
       peer: { address: javaAddress(remoteAddress), port: remotePort },
       phase: 'open',
       isRead: true,
-      held: [],
       isUnsentTold: false,
       events,
       onWritten: () => this.#onWritten(client),
@@ -299,8 +298,6 @@ export class ClientSockets {
   #onWritten(client: Client): void {
     if (!client.isUnsentTold || client.socket.writableLength > 0 || client.socket.destroyed) return
     client.isUnsentTold = false
-    for (const chunk of client.held) this.#pool.putBack(chunk)
-    client.held.length = 0
     if (client.phase !== 'closing') client.events.unsent(client.conn, 0)
   }
 
