@@ -418,6 +418,7 @@ export class Server {
     this.#hearDisk()
     const slot = this.#abandonedSlots.shift()
     if (slot !== undefined) this.#forgetWatches(slot)
+    if (this.#abandonedSlots.length > 0) this.#askTurn()
     for (const connection of [...this.#full]) {
       if (connection.unsentBytes > 0) continue // the socket will say when it has drained
       this.#resumeOutput(connection)
