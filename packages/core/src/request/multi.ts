@@ -11,7 +11,8 @@ import { ErrorCode, OpCode, type RequestView, type Writer } from '@corral/protoc
 import type { ServerConfig } from '../config.ts'
 import { checkFlags, multiCreateType } from './creation.ts'
 import type { Pending } from './pending.ts'
-import type { Asker, Preparer } from './prepare.ts'
+import type { Preparer } from './prepare.ts'
+import type { Asker } from './txn-place.ts'
 
 /** @returns the number of ops, or -1 if the list is malformed, has an op that is not allowed, or has no end mark */
 export function countOps(

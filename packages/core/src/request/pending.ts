@@ -16,6 +16,7 @@ import { contentCrcOf, DigestSum, isDigestedPath, nodeDigest } from '../tree/dig
 import { equalBytes } from '../tree/raw-bytes.ts'
 import { TagTable } from '../tree/tag-table.ts'
 import type { ZnodeId } from '../tree/znode-rows.ts'
+import { kindOfOwner, type ZnodeKind } from '../tree/znodes.ts'
 import { Fifo } from './fifo.ts'
 
 /** Offsets, in words, of the stored Stat in a record: StatPersisted in wire order. */
@@ -358,6 +359,11 @@ export class Pending {
   #let(acl: AclIndex): void {
     if (acl !== 0) this.#tree.acls.release(acl)
   }
+}
+
+/** By its stored owner. */
+export function kindOf({ stat }: PendingZnode, isTtlEnabled: boolean): ZnodeKind {
+  return kindOfOwner(stat[StatWord.Owner] as number, stat[StatWord.Owner + 1] as number, isTtlEnabled)
 }
 
 function isAt({ path, pathBytes }: PendingZnode, source: Space, from: number, to: number): boolean {

@@ -6,6 +6,7 @@
  */
 import {
   assert,
+  digestVersion,
   ErrorCode,
   fromWords,
   makeSpace,
@@ -35,9 +36,11 @@ import { checkFlags, isCreate } from './creation.ts'
 import { Fifo } from './fifo.ts'
 import { countOps, isMultiWrite, prepareMulti } from './multi.ts'
 import { Pending } from './pending.ts'
-import { type Asker, Preparer } from './prepare.ts'
+import { Preparer } from './prepare.ts'
 import { Reads } from './read.ts'
+import { Removals } from './removals.ts'
 import { beginReply, endReply, refuse } from './reply.ts'
+import { type Asker, TxnPlace, txnHeadBytes } from './txn-place.ts'
 import { writeTxnResult } from './txn-result.ts'
 import { isReplay, Watching } from './watching.ts'
 
@@ -50,7 +53,6 @@ const packetsPerFirstPiece = 64
 const sentPerPacketMore = 64
 
 const requestHeadBytes = 8
-const txnHeadBytes = 32
 
 /** A write on its way to being durable. */
 interface Write {
@@ -104,7 +106,9 @@ export class Pipeline {
   readonly #host: PipelineHost
   readonly #sha1: (bytes: Uint8Array) => Uint8Array
   readonly #pending: Pending
+  readonly #place: TxnPlace = new TxnPlace()
   readonly #preparer: Preparer
+  readonly #removals: Removals
   readonly #watching: Watching
   readonly #reads: Reads
   readonly #request: RequestView = new RequestView()
@@ -145,10 +149,13 @@ export class Pipeline {
     this.#host = given.host
     this.#sha1 = given.sha1
     this.#pending = new Pending(given.tree)
+    const { config, tree } = given
+    const changed = { tree, pending: this.#pending, place: this.#place }
+    this.#removals = new Removals({ ...changed, isTtlEnabled: config.isTtlEnabled })
     this.#preparer = new Preparer({
-      config: given.config,
-      tree: given.tree,
-      pending: this.#pending,
+      ...changed,
+      config,
+      removals: this.#removals,
       quotaExceeded: fields => given.host.quotaExceeded(fields),
     })
     this.#watching = new Watching({
@@ -231,7 +238,7 @@ export class Pipeline {
   /** A container or TTL znode to be removed. @param path - whole */
   reap(now: Now, path: Space): void {
     const w = this.#begin(now, nobody, OpCode.DeleteContainer)
-    this.#end(w, this.#preparer.prepareReap(w, path, path.bytes.length))
+    this.#end(w, this.#removals.prepareReap(w, path))
   }
 
   /** The connection is gone: its writes go on, its answers and waiting requests do not. */
@@ -362,7 +369,7 @@ export class Pipeline {
     const session = asked.session as Session
     const w = this.#begin(now, asked, OpCode.CloseSession)
     const bodyFrom = w.at
-    this.#preparer.prepareClose(w, session, this.#tree.ephemeralsOf(session.high, session.low))
+    this.#removals.prepareClose(w, session, this.#tree.ephemeralsOf(session.high, session.low))
     // A list that no reader would accept is left out: whoever applies the txn then finds the ephemerals itself.
     const mostAt = this.#txnStart + longestTxnBytes(this.#config) - txnDigestBytes
     if (w.at > mostAt) w.at = bodyFrom
@@ -392,10 +399,10 @@ export class Pipeline {
     }
     this.#newest = write
     this.#pending.beginWrite(write.number)
-    this.#preparer.moveTo(now, write.zxidHigh, write.zxidLow)
+    this.#place.moveTo(now, write.zxidHigh, write.zxidLow)
     const w = this.#log.beginTxn()
     this.#txnStart = w.at
-    this.#preparer.writeHeader(w, write, op)
+    this.#place.writeHeader(w, write, op)
     return w
   }
 
@@ -404,10 +411,10 @@ export class Pipeline {
     const write = this.#newest
     write.err = err
     // Behind a txn without a body the Java server would take a digest for the body.
-    if (err === ErrorCode.Ok && w.at > this.#txnStart + txnHeadBytes) this.#preparer.writeDigest(w)
+    if (err === ErrorCode.Ok && w.at > this.#txnStart + txnHeadBytes) this.#writeDigest(w)
     else if (err !== ErrorCode.Ok) {
       w.at = this.#txnStart
-      this.#preparer.writeHeader(w, write, OpCode.Error)
+      this.#place.writeHeader(w, write, OpCode.Error)
       w.int32(err)
     }
     this.#log.endTxn(write.zxidHigh, write.zxidLow)
@@ -417,6 +424,12 @@ export class Pipeline {
       connection.unfinishedWrites++
     }
     this.#writes.push(write)
+  }
+
+  #writeDigest(w: Writer): void {
+    if (!this.#config.storage.isDigestEnabled) return
+    w.int32(digestVersion)
+    w.words(this.#pending.digest.high, this.#pending.digest.low)
   }
 
   #apply(now: Now, space: Space, from: number, to: number): void {
