@@ -2,7 +2,7 @@ import { decodeUtf8, type TxnBody } from '@corral/protocol'
 import { expect, test } from 'vitest'
 import { apply, aTree } from '../../test/tree-kit.ts'
 import type { DataTree } from '../tree/data-tree.ts'
-import { Reaper } from './reaper.ts'
+import { mostCandidates, Reaper } from './reaper.ts'
 
 const ttlMs = 100
 
@@ -54,4 +54,35 @@ test('nothing is over any more when the clock has gone back', () => {
   expect(reapedAt(1000)).toEqual(['/a'])
 
   expect([reapedAt(1100, 50), reapedAt(1200, 150)]).toEqual([[], []])
+})
+
+/** Each beat of 100 ms from `fromMs` to `toMs`; what is handed out is deleted. @returns how many that was, each time */
+function counts(reaper: Reaper, tree: DataTree, fromMs: number, toMs: number): number[] {
+  return Array.from({ length: (toMs - fromMs) / 100 + 1 }, (_, i) => {
+    const ms = fromMs + 100 * i
+    let count = 0
+    reaper.tick({ monotonicMs: ms, wallMs: ms }, ({ bytes }) => {
+      change(tree, 100_000 + ++count, { kind: 'delete', path: decodeUtf8(bytes) }, ms)
+    })
+    return count
+  })
+}
+
+test('a check that falls due while some are left of the last one follows that', () => {
+  const { tree } = aReaper()
+  for (let i = 0; i < 9; i++) change(tree, 4 + i, ttlZnode(`/n${i}`), 0)
+  const reaper = new Reaper({ checkIntervalMs: 1000, maxPerMinute: 600, maxNeverUsedIntervalMs: 0 }, tree)
+  counts(reaper, tree, 0, 1900)
+  change(tree, 13, ttlZnode('/later'), 1000)
+
+  expect(counts(reaper, tree, 2000, 2300)).toEqual([1, 1, 0, 0])
+})
+
+test('where there are more than one check finds, the next is not waited for', () => {
+  const tree = aTree()
+  for (let i = 0; i < mostCandidates + 10; i++) change(tree, i + 1, ttlZnode(`/${i}`), 0)
+  const reaper = new Reaper({ checkIntervalMs: 60_000, maxPerMinute: 1e9, maxNeverUsedIntervalMs: 0 }, tree)
+  counts(reaper, tree, 0, 0)
+
+  expect(counts(reaper, tree, 60_000, 60_200)).toEqual([mostCandidates, 10, 0])
 })

@@ -10,8 +10,8 @@ import type { ContainerConfig } from '../config.ts'
 import type { Now } from '../events.ts'
 import type { DataTree } from '../tree/data-tree.ts'
 
-/** Candidates found in one check at most; the next check finds the rest. */
-const mostCandidates = 10_000
+/** Candidates found in one check at most; the next one, which follows as soon as these are gone, finds the rest. */
+export const mostCandidates = 10_000
 const minuteMs = 60_000
 
 interface Candidate {
@@ -43,9 +43,9 @@ export class Reaper {
     const elapsedMs = now.monotonicMs - this.#lastTickMs
     this.#lastTickMs = now.monotonicMs
     this.#allowance = Math.min(maxPerMinute, this.#allowance + (elapsedMs * maxPerMinute) / minuteMs)
-    if (now.monotonicMs >= this.#nextCheckMs) {
-      this.#nextCheckMs = now.monotonicMs + checkIntervalMs
-      if (this.#queue.length === 0) this.#look(now)
+    if (this.#queue.length === 0 && now.monotonicMs >= this.#nextCheckMs) {
+      this.#look(now)
+      this.#nextCheckMs = now.monotonicMs + (this.#queue.length < mostCandidates ? checkIntervalMs : 0)
     }
     const count = Math.min(Math.floor(this.#allowance), this.#queue.length)
     this.#allowance -= count
