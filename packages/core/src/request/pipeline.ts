@@ -6,7 +6,6 @@
  */
 import {
   assert,
-  digestVersion,
   ErrorCode,
   fromWords,
   makeSpace,
@@ -16,11 +15,10 @@ import {
   type SessionId,
   type Space,
   sessionPassword,
-  txnDigestBytes,
   type Writer,
   writeConnectResponse,
 } from '@corral/protocol'
-import { longestTxnBytes, type ServerConfig } from '../config.ts'
+import type { ServerConfig } from '../config.ts'
 import type { Fields } from '../effects.ts'
 import type { Now } from '../events.ts'
 import type { Counters } from '../inspect.ts'
@@ -28,21 +26,16 @@ import { type Connection, isTired, Pause } from '../session/connection.ts'
 import { addIds, authenticate, nameOfScheme } from '../session/ids.ts'
 import type { Outbox } from '../session/outbox.ts'
 import type { Session, Sessions } from '../session/sessions.ts'
-import type { DataTree, ZnodeId } from '../tree/data-tree.ts'
+import type { DataTree } from '../tree/data-tree.ts'
 import { FiredWatches } from '../tree/fired-watches.ts'
 import { accessOf } from './access.ts'
 import { Accounts, type AccountsHost } from './accounts.ts'
-import { checkFlags, isCreate } from './creation.ts'
-import { Fifo } from './fifo.ts'
-import { countOps, isMultiWrite, prepareMulti } from './multi.ts'
-import { Pending } from './pending.ts'
-import { Preparer } from './prepare.ts'
 import { Reads } from './read.ts'
-import { Removals } from './removals.ts'
 import { beginReply, endReply, refuse } from './reply.ts'
-import { type Asker, TxnPlace, txnHeadBytes } from './txn-place.ts'
+import { txnHeadBytes } from './txn-place.ts'
 import { writeTxnResult } from './txn-result.ts'
 import { isReplay, Watching } from './watching.ts'
+import { type TxnStage, type Write, Writes } from './writes.ts'
 
 /**
  * Replies and events made in one step; the txn that reaches it is still applied whole. A process that has just begun runs
@@ -53,35 +46,6 @@ const packetsPerFirstPiece = 64
 const sentPerPacketMore = 64
 
 const requestHeadBytes = 8
-
-/** A write on its way to being durable. */
-interface Write {
-  number: number
-  /** undefined: nobody waits for the answer, or the connection is gone. */
-  connection: Connection | undefined
-  session: Session | undefined
-  /** As they were when the request came. */
-  ids: Asker['ids']
-  xid: number
-  op: number
-  err: ErrorCode
-  zxidHigh: number
-  zxidLow: number
-  arrivedMs: number
-  largeBytes: number
-  /** What its preparation found, for applying it; 0: nothing. */
-  znode: ZnodeId
-  pathHash: number
-  contentCrc: number
-  create2s: ReadonlySet<number> | undefined
-}
-
-/** Where txns wait to become durable: the log's staging buffer. */
-export interface TxnStage {
-  /** @returns a writer positioned for the txn's payload */
-  beginTxn(): Writer
-  endTxn(zxidHigh: number, zxidLow: number): void
-}
 
 export interface PipelineHost extends AccountsHost {
   /** Closes after everything written for it has left. */
@@ -98,28 +62,17 @@ export interface PipelineHost extends AccountsHost {
 export class Pipeline {
   readonly #config: ServerConfig
   readonly #tree: DataTree
-  readonly #log: TxnStage
   readonly #outbox: Outbox
   readonly #sessions: Sessions
   readonly #timeouts: Map<SessionId, number>
   readonly #accounts: Accounts
   readonly #host: PipelineHost
   readonly #sha1: (bytes: Uint8Array) => Uint8Array
-  readonly #pending: Pending
-  readonly #place: TxnPlace = new TxnPlace()
-  readonly #preparer: Preparer
-  readonly #removals: Removals
+  readonly #writes: Writes
   readonly #watching: Watching
   readonly #reads: Reads
   readonly #request: RequestView = new RequestView()
   readonly #fired: FiredWatches = new FiredWatches()
-  readonly #writes: Fifo<Write> = new Fifo()
-  #number = 0
-  /** The write that is being prepared, or was prepared last, and where its txn starts. */
-  #newest: Write = noWrite()
-  #txnStart = 0
-  #zxidHigh: number
-  #zxidLow: number
   /** Durable records that are not applied yet, and where the first of them is. */
   #records: Space = makeSpace(0)
   #recordAt = 0
@@ -141,21 +94,16 @@ export class Pipeline {
   }) {
     this.#config = given.config
     this.#tree = given.tree
-    this.#log = given.log
     this.#outbox = given.outbox
     this.#sessions = given.sessions
     this.#timeouts = given.timeouts
     this.#accounts = new Accounts(given)
     this.#host = given.host
     this.#sha1 = given.sha1
-    this.#pending = new Pending(given.tree)
-    const { config, tree } = given
-    const changed = { tree, pending: this.#pending, place: this.#place }
-    this.#removals = new Removals({ ...changed, isTtlEnabled: config.isTtlEnabled })
-    this.#preparer = new Preparer({
-      ...changed,
-      config,
-      removals: this.#removals,
+    this.#writes = new Writes({
+      config: given.config,
+      tree: given.tree,
+      log: given.log,
       quotaExceeded: fields => given.host.quotaExceeded(fields),
     })
     this.#watching = new Watching({
@@ -166,8 +114,6 @@ export class Pipeline {
       sent: connection => this.#accounts.countSent(connection),
     })
     this.#reads = new Reads({ config: given.config, tree: given.tree, watching: this.#watching })
-    this.#zxidHigh = given.tree.lastZxidHigh | 0
-    this.#zxidLow = given.tree.lastZxidLow | 0
   }
 
   /** Is what became durable last not applied yet? Its memory must stay as it is. */
@@ -225,28 +171,22 @@ export class Pipeline {
     const session = this.#sessions.open(timeoutMs, clockMs)
     connection.session = session
     session.conn = connection.id
-    const w = this.#begin(now, { connection, session, ids: connection.ids, xid: 0 }, OpCode.CreateSession)
-    w.int32(timeoutMs)
-    this.#end(w, ErrorCode.Ok)
+    this.#writes.openSession(now, { connection, session, ids: connection.ids, xid: 0 }, timeoutMs)
   }
 
   /** A session whose time is up; it is marked as closing. */
   expire(now: Now, session: Session): void {
-    this.#submitClose(now, { connection: undefined, session, ids: [], xid: 0 })
+    this.#writes.closeSession(now, { connection: undefined, session, ids: [], xid: 0 })
   }
 
   /** A container or TTL znode to be removed. @param path - whole */
   reap(now: Now, path: Space): void {
-    const w = this.#begin(now, nobody, OpCode.DeleteContainer)
-    this.#end(w, this.#removals.prepareReap(w, path))
+    this.#writes.reap(now, path)
   }
 
   /** The connection is gone: its writes go on, its answers and waiting requests do not. */
   forget(connection: Connection): void {
-    for (let i = 0; i < this.#writes.length; i++) {
-      const write = this.#writes.at(i)
-      if (write.connection === connection) write.connection = undefined
-    }
+    this.#writes.forget(connection)
     this.#accounts.forget(connection)
   }
 
@@ -276,7 +216,7 @@ export class Pipeline {
     for (let left = most; left > 0 && this.#unapplied > 0; left--) {
       if (this.#accounts.sent >= mostSent) break
       // What waits behind its last write must not see this one.
-      const { connection } = this.#writes.at(0)
+      const { connection } = this.#writes.first()
       if (connection !== undefined && !this.#answerBacklog(now, connection)) break
       const from = this.#recordAt + 12
       const to = from + view.getInt32(this.#recordAt + 8)
@@ -314,127 +254,27 @@ export class Pipeline {
   }
 
   #submitRequest(now: Now, connection: Connection, isWhole: boolean, frameBytes: number): void {
-    const { op } = this.#request
+    const request = this.#request
     const isLarge = this.#accounts.isLarge(frameBytes)
     if (isLarge && !this.#accounts.hasRoomForLarge(frameBytes)) return this.#host.abort(connection)
     this.#accounts.countAccepted(connection)
-    const { session, ids } = connection
-    const asked = { connection, session, ids, xid: this.#request.xid }
-    if (op === OpCode.CloseSession) {
+    const session = connection.session as Session
+    const asked = { connection, session, ids: connection.ids, xid: request.xid }
+    let write: Write
+    if (request.op === OpCode.CloseSession) {
       connection.phase = 'ending'
-      ;(session as Session).isClosing = true
-      this.#submitClose(now, asked)
-    } else {
-      const w = this.#begin(now, asked, op)
-      this.#end(
-        w,
-        !isWhole ? ErrorCode.MarshallingError : op === OpCode.Multi ? this.#multi(w) : this.#single(w),
-      )
-    }
+      session.isClosing = true
+      write = this.#writes.closeSession(now, asked)
+    } else write = this.#writes.submit(now, asked, request, isWhole)
     if (isLarge) {
       this.#accounts.countLarge(frameBytes)
-      this.#newest.largeBytes = frameBytes
+      write.largeBytes = frameBytes
     }
     this.#accounts.pauseIfFull(connection)
   }
 
-  #single(w: Writer): ErrorCode {
-    const request = this.#request
-    const { op } = request
-    const err = isCreate(op) ? checkFlags(request, op, this.#config.isTtlEnabled) : ErrorCode.Ok
-    if (err !== ErrorCode.Ok) return err
-    const write = this.#newest
-    const { found } = this.#preparer
-    found.znode = 0
-    const verdict = this.#preparer.prepare(w, write, request, op)
-    write.znode = found.znode
-    write.pathHash = found.pathHash
-    write.contentCrc = found.contentCrc
-    return verdict
-  }
-
-  #multi(w: Writer): ErrorCode {
-    const request = this.#request
-    const body = { from: request.bodyFrom, to: request.bodyTo }
-    const count = countOps(request, isMultiWrite)
-    if (count < 0) return ErrorCode.MarshallingError
-    const machines = { config: this.#config, preparer: this.#preparer, pending: this.#pending }
-    const mostAt = this.#txnStart + longestTxnBytes(this.#config) - txnDigestBytes
-    const verdict = prepareMulti(machines, w, this.#newest, request, { ...body, count, mostAt })
-    this.#newest.create2s = this.#preparer.found.create2s
-    return verdict
-  }
-
-  #submitClose(now: Now, asked: Submission): void {
-    const session = asked.session as Session
-    const w = this.#begin(now, asked, OpCode.CloseSession)
-    const bodyFrom = w.at
-    this.#removals.prepareClose(w, session, this.#tree.ephemeralsOf(session.high, session.low))
-    // A list that no reader would accept is left out: whoever applies the txn then finds the ephemerals itself.
-    const mostAt = this.#txnStart + longestTxnBytes(this.#config) - txnDigestBytes
-    if (w.at > mostAt) w.at = bodyFrom
-    this.#end(w, ErrorCode.Ok)
-  }
-
-  /** Gives a write its place in the order. @returns where its txn's body goes; {@link #end} follows */
-  #begin(now: Now, asked: Submission, op: number): Writer {
-    this.#zxidLow = (this.#zxidLow + 1) | 0
-    if (this.#zxidLow === 0) this.#zxidHigh = (this.#zxidHigh + 1) | 0
-    const write: Write = {
-      number: ++this.#number,
-      connection: asked.connection,
-      session: asked.session,
-      ids: asked.ids,
-      xid: asked.xid,
-      op,
-      err: ErrorCode.Ok,
-      zxidHigh: this.#zxidHigh,
-      zxidLow: this.#zxidLow,
-      arrivedMs: now.monotonicMs,
-      largeBytes: 0,
-      znode: 0,
-      pathHash: 0,
-      contentCrc: 0,
-      create2s: undefined,
-    }
-    this.#newest = write
-    this.#pending.beginWrite(write.number)
-    this.#place.moveTo(now, write.zxidHigh, write.zxidLow)
-    const w = this.#log.beginTxn()
-    this.#txnStart = w.at
-    this.#place.writeHeader(w, write, op)
-    return w
-  }
-
-  /** Stages the txn. @param err - why the request is refused: nothing was changed, and the txn says so */
-  #end(w: Writer, err: ErrorCode): void {
-    const write = this.#newest
-    write.err = err
-    // Behind a txn without a body the Java server would take a digest for the body.
-    if (err === ErrorCode.Ok && w.at > this.#txnStart + txnHeadBytes) this.#writeDigest(w)
-    else if (err !== ErrorCode.Ok) {
-      w.at = this.#txnStart
-      this.#place.writeHeader(w, write, OpCode.Error)
-      w.int32(err)
-    }
-    this.#log.endTxn(write.zxidHigh, write.zxidLow)
-    const { connection } = write
-    if (connection !== undefined) {
-      connection.newestWrite = write.number
-      connection.unfinishedWrites++
-    }
-    this.#writes.push(write)
-  }
-
-  #writeDigest(w: Writer): void {
-    if (!this.#config.storage.isDigestEnabled) return
-    w.int32(digestVersion)
-    w.words(this.#pending.digest.high, this.#pending.digest.low)
-  }
-
   #apply(now: Now, space: Space, from: number, to: number): void {
-    const write = this.#writes.at(0)
-    this.#writes.shift()
+    const write = this.#writes.first()
     const { view } = space
     assert(
       view.getInt32(from + 12) === write.zxidHigh && view.getInt32(from + 16) === write.zxidLow,
@@ -447,7 +287,7 @@ export class Pipeline {
       write.err !== ErrorCode.Ok || err === ErrorCode.Ok || write.op === OpCode.Multi,
       `a prepared txn applies, not ${err}`,
     )
-    this.#pending.applied(write.number)
+    this.#writes.dropFirst()
     this.#accounts.countLarge(-write.largeBytes)
     this.#recordDigest(write)
     if (fired.eventCount > 0) this.#watching.deliver(fired, write.zxidHigh, write.zxidLow)
@@ -455,7 +295,6 @@ export class Pipeline {
       this.#timeouts.set(this.#idOf(write), view.getInt32(from + txnHeadBytes))
     const { connection } = write
     if (connection !== undefined) {
-      connection.unfinishedWrites--
       if (write.op === OpCode.CreateSession) this.#welcome(connection)
       else this.#reply(now, connection, write, space, from)
       connection.answeredWrite = write.number
@@ -601,33 +440,6 @@ export class Pipeline {
   #refuseAndClose(w: Writer, connection: Connection, zxid: 0 | -1, err: ErrorCode): void {
     refuse(w, beginReply(w, this.#request.xid, zxid, zxid), err)
     this.#host.closeAfterReply(connection)
-  }
-}
-
-interface Submission {
-  readonly connection: Connection | undefined
-  readonly session: Session | undefined
-  readonly ids: Asker['ids']
-  readonly xid: number
-}
-
-/** Asks for what the server does of itself. */
-const nobody: Submission = { connection: undefined, session: undefined, ids: [], xid: 0 }
-
-function noWrite(): Write {
-  return {
-    ...nobody,
-    number: 0,
-    op: 0,
-    err: ErrorCode.Ok,
-    zxidHigh: 0,
-    zxidLow: 0,
-    arrivedMs: 0,
-    largeBytes: 0,
-    znode: 0,
-    pathHash: 0,
-    contentCrc: 0,
-    create2s: undefined,
   }
 }
 
