@@ -10,6 +10,8 @@ import type { Znodes } from './znodes.ts'
 const smallestCached = 32
 /** All cached lists together; the oldest go first. */
 const maxCachedBytes = 64 * 1024 * 1024
+/** When some have to go: the search for the oldest has to pass all places of the map that were given up before. */
+const keptBytes = 56 * 1024 * 1024
 /** Working memory above this is not kept. */
 const maxScratchBytes = 1024 * 1024
 
@@ -65,10 +67,7 @@ export class ChildLists {
       scratch.attach(makeSpace(256), 0)
       return undefined
     }
-    for (const oldest of this.#cached.keys()) {
-      if (this.#cachedBytes + length <= maxCachedBytes) break
-      this.drop(oldest)
-    }
+    if (this.#cachedBytes + length > maxCachedBytes) this.#dropOldest(length)
     const list = makeSpace(length)
     copyBytes(scratch, 0, length, list, 0)
     if (scratch.bytes.length > maxScratchBytes) scratch.attach(makeSpace(256), 0)
@@ -76,6 +75,13 @@ export class ChildLists {
     this.#cachedBytes += length
     this.#znodes.rows.addFlags(id, Flag.CachedChildren)
     return list
+  }
+
+  #dropOldest(length: number): void {
+    for (const oldest of this.#cached.keys()) {
+      if (this.#cachedBytes + length <= keptBytes) return
+      this.drop(oldest)
+    }
   }
 
   #collectInto(id: ZnodeId, out: Writer): void {

@@ -321,6 +321,27 @@ test('lists of children follow every change, cached or not', () => {
   }
 })
 
+test('cached lists are let go of by the dozen, the oldest first', () => {
+  const tree = aTree()
+  const { childLists } = tree.parts()
+  const name = 'n'.repeat(25_000)
+  const listBytes = 4 + 32 * (4 + name.length + 2)
+  const parents = Array.from({ length: 100 }, (_, i) => `/p${i}`)
+  for (const parent of parents) {
+    change(tree, create(parent))
+    for (let child = 10; child < 42; child++) change(tree, create(`${parent}/${name}${child}`))
+  }
+  const counts = parents.map(parent => {
+    tree.childrenInto(find(tree, parent), new Writer(makeSpace(listBytes)))
+    return childLists.sizeBytes / listBytes
+  })
+
+  const most = Math.floor((64 * 1024 * 1024) / listBytes)
+  const kept = Math.floor((56 * 1024 * 1024) / listBytes)
+  const expected = parents.map((_, i) => (i < most ? i + 1 : kept + ((i - most) % (most - kept + 1))))
+  expect(counts).toEqual(expected)
+})
+
 test('rows and blocks of deleted znodes are used again', () => {
   const tree = aTree()
   const fill = (): void => {
