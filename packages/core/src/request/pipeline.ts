@@ -23,13 +23,13 @@ import type { Fields } from '../effects.ts'
 import type { Now } from '../events.ts'
 import type { Counters } from '../inspect.ts'
 import { type Connection, isTired, Pause } from '../session/connection.ts'
-import { addIds, authenticate, nameOfScheme } from '../session/ids.ts'
 import type { Outbox } from '../session/outbox.ts'
 import type { Session, Sessions } from '../session/sessions.ts'
 import type { DataTree } from '../tree/data-tree.ts'
 import { FiredWatches } from '../tree/fired-watches.ts'
 import { accessOf } from './access.ts'
 import { Accounts, type AccountsHost } from './accounts.ts'
+import { Authentication, schemeName } from './authentication.ts'
 import { Reads } from './read.ts'
 import { beginReply, endReply, refuse } from './reply.ts'
 import { txnHeadBytes } from './txn-place.ts'
@@ -67,7 +67,7 @@ export class Pipeline {
   readonly #timeouts: Map<SessionId, number>
   readonly #accounts: Accounts
   readonly #host: PipelineHost
-  readonly #sha1: (bytes: Uint8Array) => Uint8Array
+  readonly #authentication: Authentication
   readonly #writes: Writes
   readonly #watching: Watching
   readonly #reads: Reads
@@ -99,7 +99,7 @@ export class Pipeline {
     this.#timeouts = given.timeouts
     this.#accounts = new Accounts(given)
     this.#host = given.host
-    this.#sha1 = given.sha1
+    this.#authentication = new Authentication(given.config.auth, given.sha1)
     this.#writes = new Writes({
       config: given.config,
       tree: given.tree,
@@ -138,12 +138,15 @@ export class Pipeline {
       if (!isWhole || (request.op === OpCode.Sasl && request.dataFrom < 0)) {
         return this.#host.abort(connection)
       }
-      if (request.op === OpCode.Auth) this.#authenticate(connection)
+      if (request.op === OpCode.Auth && !this.#authentication.take(connection, request)) {
+        connection.phase = 'ending'
+        this.#host.authFailed(connection, schemeName(request))
+      }
     } else {
       if (session.isClosing) return
       this.#sessions.touch(session, clockMs)
       if (
-        this.#isBarred(connection) ||
+        this.#authentication.isBarred(connection) ||
         access === undefined ||
         access.kind === 'internal' ||
         access.kind === 'multiOnly'
@@ -225,32 +228,6 @@ export class Pipeline {
       this.#apply(now, this.#records, from, to)
     }
     return this.#unapplied > 0
-  }
-
-  #authenticate(connection: Connection): void {
-    const added = this.#idsOf(connection)
-    if (added !== undefined) {
-      connection.ids = addIds(connection.ids, added)
-      return
-    }
-    connection.phase = 'ending'
-    this.#host.authFailed(connection, nameOfScheme(schemeOf(this.#request)))
-  }
-
-  #idsOf(connection: Connection): ReturnType<typeof authenticate> {
-    const { bytes, dataFrom, dataTo } = this.#request
-    return authenticate(
-      { config: this.#config.auth, sha1: this.#sha1 },
-      connection.peer.address,
-      schemeOf(this.#request),
-      dataFrom < 0 ? null : bytes.subarray(dataFrom, dataTo),
-    )
-  }
-
-  /** Is authentication enforced, and has the connection none of the schemes? */
-  #isBarred(connection: Connection): boolean {
-    const schemes = this.#config.auth.enforcedSchemes
-    return schemes !== undefined && !connection.ids.some(id => schemes.includes(id.scheme))
   }
 
   #submitRequest(now: Now, connection: Connection, isWhole: boolean, frameBytes: number): void {
@@ -392,8 +369,10 @@ export class Pipeline {
     const request = this.#request
     const w = this.#outbox.open(connection)
     const access = accessOf(request.op)
-    if (access?.kind === 'connection') this.#answerConnection(w, connection)
-    else if (this.#isBarred(connection))
+    if (access?.kind === 'connection') {
+      const err = this.#authentication.answer(w, connection, request)
+      if (err !== ErrorCode.Ok) this.#refuseAndClose(w, connection, 0, err)
+    } else if (this.#authentication.isBarred(connection))
       this.#refuseAndClose(w, connection, 0, ErrorCode.SessionClosedRequireSaslAuth)
     else if (access?.kind === 'write' || (access?.kind === 'read' && this.#isThrottled(now, connection))) {
       // A write gets here only when it was throttled as it came.
@@ -422,27 +401,9 @@ export class Pipeline {
     )
   }
 
-  /** auth and sasl: their replies carry zxid 0. */
-  #answerConnection(w: Writer, connection: Connection): void {
-    const request = this.#request
-    if (request.op === OpCode.Auth) {
-      if (this.#idsOf(connection) === undefined) {
-        return this.#refuseAndClose(w, connection, 0, ErrorCode.AuthFailed)
-      }
-      return endReply(w, beginReply(w, request.xid, 0, 0))
-    }
-    const start = beginReply(w, request.xid, 0, 0)
-    w.int32(-1) // no SASL here: a null token, and the connection stays
-    endReply(w, start)
-  }
-
   /** @param zxid - 0 or -1: these replies carry no zxid of the tree */
   #refuseAndClose(w: Writer, connection: Connection, zxid: 0 | -1, err: ErrorCode): void {
     refuse(w, beginReply(w, this.#request.xid, zxid, zxid), err)
     this.#host.closeAfterReply(connection)
   }
-}
-
-function schemeOf({ bytes, schemeFrom, schemeTo }: RequestView): Uint8Array | null {
-  return schemeFrom < 0 ? null : bytes.subarray(schemeFrom, schemeTo)
 }
