@@ -132,7 +132,7 @@ export class Backlog {
   }
 
   get lengthBytes(): number {
-    return this.#used
+    return this.isEmpty ? 0 : this.#used - this.from
   }
 
   push(
@@ -197,12 +197,28 @@ export class Backlog {
     this.#space = undefined
   }
 
+  /** What is answered goes when the space is full: a client that always waits for some write never has an empty one. */
   #room(length: number): Space {
     const space = this.#space
     if (space !== undefined && this.#used + length <= space.bytes.length) return space
-    const grown = makeSpace(Math.max(4096, this.#used + length, 2 * this.#used))
-    if (space !== undefined) grown.bytes.set(space.bytes.subarray(0, this.#used))
-    this.#space = grown
-    return grown
+    const kept = this.lengthBytes
+    const moved = makeSpace(Math.max(4096, kept + length, 2 * kept))
+    if (space !== undefined) moved.bytes.set(space.bytes.subarray(this.#used - kept, this.#used))
+    this.#dropAnswered()
+    this.#used = kept
+    this.#space = moved
+    return moved
+  }
+
+  #dropAnswered(): void {
+    if (this.#head === 0) return
+    const { from } = this
+    this.#entries.splice(0, this.#head)
+    this.#ids.splice(0, this.#head / entryFields)
+    this.#head = 0
+    for (let i = 0; i < this.#entries.length; i += entryFields) {
+      this.#entries[i] = (this.#entries[i] as number) - from
+      this.#entries[i + 1] = (this.#entries[i + 1] as number) - from
+    }
   }
 }
