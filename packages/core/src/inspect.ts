@@ -2,9 +2,10 @@
 import type { SessionId, Zxid } from '@corral/protocol'
 import type { ServerConfig } from './config.ts'
 import type { ConnId, Peer } from './events.ts'
+import type { RecordedDigest } from './tree/digest-log.ts'
 import type { DataWatchTotals } from './tree/watch-table.ts'
 
-export type { DataWatchTotals }
+export type { DataWatchTotals, RecordedDigest }
 
 export interface Counters {
   packetsReceived: number
@@ -105,7 +106,7 @@ export interface Inspection {
   /** What they would list, counted. */
   dataWatchTotals(): DataWatchTotals
   /** The last recorded (zxid, tree digest) pairs, oldest first. */
-  digests(): readonly { readonly zxid: Zxid; readonly digest: bigint }[]
+  digests(): readonly RecordedDigest[]
   resetServerStats(): void
   resetConnectionStats(): void
 }

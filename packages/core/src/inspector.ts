@@ -14,6 +14,7 @@ import type { Connection } from './session/connection.ts'
 import type { Connections } from './session/connections.ts'
 import type { Sessions } from './session/sessions.ts'
 import type { DataTree } from './tree/data-tree.ts'
+import type { RecordedDigest } from './tree/digest-log.ts'
 
 export interface Inspected {
   readonly config: ServerConfig
@@ -25,7 +26,7 @@ export interface Inspected {
   readonly sessions: Sessions
   /** Time that no session was charged for. */
   readonly stalledMs: number
-  readonly digests: readonly { readonly zxid: bigint; readonly digest: bigint }[]
+  readonly digests: readonly RecordedDigest[]
 }
 
 export function inspectionOf(given: Inspected): Inspection {
@@ -48,7 +49,7 @@ export function inspectionOf(given: Inspected): Inspection {
     watchesBySession: () => watchesBySession(given),
     watchesByPath: () => watchesByPath(given),
     dataWatchTotals: () => tree.watches.dataTotals(),
-    digests: () => given.digests.map(each => ({ zxid: zxid(each.zxid), digest: each.digest })),
+    digests: () => given.digests,
     resetServerStats: () =>
       void Object.assign(counters, zeroCounters(), { outstanding: counters.outstanding }),
     resetConnectionStats: () => {

@@ -7,7 +7,6 @@
 import {
   assert,
   ErrorCode,
-  fromWords,
   makeSpace,
   OpCode,
   passwordBytes,
@@ -26,6 +25,7 @@ import { type Connection, isTired, Pause } from '../session/connection.ts'
 import type { Outbox } from '../session/outbox.ts'
 import type { Session, Sessions } from '../session/sessions.ts'
 import type { DataTree } from '../tree/data-tree.ts'
+import { DigestLog, type RecordedDigest } from '../tree/digest-log.ts'
 import { FiredWatches } from '../tree/fired-watches.ts'
 import { accessOf } from './access.ts'
 import { Accounts, type AccountsHost } from './accounts.ts'
@@ -77,7 +77,7 @@ export class Pipeline {
   #records: Space = makeSpace(0)
   #recordAt = 0
   #unapplied = 0
-  readonly #digests: { readonly zxid: bigint; readonly digest: bigint }[] = []
+  readonly #digests: DigestLog = new DigestLog()
 
   constructor(given: {
     readonly config: ServerConfig
@@ -121,8 +121,8 @@ export class Pipeline {
     return this.#unapplied > 0
   }
 
-  digests(): readonly { readonly zxid: bigint; readonly digest: bigint }[] {
-    return this.#digests
+  digests(): readonly RecordedDigest[] {
+    return this.#digests.entries
   }
 
   /** Takes one frame of an open connection. @param clockMs - the session clock */
@@ -266,7 +266,7 @@ export class Pipeline {
     )
     this.#writes.dropFirst()
     this.#accounts.countLarge(-write.largeBytes)
-    this.#recordDigest(write)
+    this.#digests.record(this.#tree, write.zxidHigh, write.zxidLow)
     if (fired.eventCount > 0) this.#watching.deliver(fired, write.zxidHigh, write.zxidLow)
     if (write.op === OpCode.CreateSession)
       this.#timeouts.set(this.#idOf(write), view.getInt32(from + txnHeadBytes))
@@ -282,16 +282,6 @@ export class Pipeline {
 
   #idOf(write: Write): SessionId {
     return (write.session as Session).id
-  }
-
-  #recordDigest(write: Write): void {
-    if ((write.zxidLow & 127) !== 0) return
-    const tree = this.#tree
-    this.#digests.push({
-      zxid: fromWords(write.zxidHigh, write.zxidLow),
-      digest: BigInt.asUintN(64, fromWords(tree.digestHigh, tree.digestLow)),
-    })
-    if (this.#digests.length > 1024) this.#digests.shift()
   }
 
   #endSession(write: Write): void {
