@@ -35,6 +35,8 @@ const statWords = 15
 
 const noPath: Space = makeSpace(0)
 const smallestPathBytes = 64
+/** Room for a longer path goes with it: in time each of the records would have had one. */
+const mostKeptPathBytes = 1024
 
 /** A znode as it will be, or that it will not be. */
 export class PendingZnode {
@@ -349,6 +351,7 @@ export class Pending {
     this.#unhang(znode)
     znode.write = 0
     this.setAcl(znode, 0)
+    if (znode.path.bytes.length > mostKeptPathBytes) znode.path = noPath
     if (!this.#looked.includes(znode)) this.#free.push(znode)
   }
 
