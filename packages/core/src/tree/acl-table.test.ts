@@ -166,3 +166,31 @@ test('without room a new list is refused and nothing has changed', () => {
   room.mockRestore()
   expect(table.entries(intern(table, two))).toEqual(two)
 })
+
+test('a number that becomes unused again and again while a snapshot is written waits once', () => {
+  const table = aTable()
+  table.freeze()
+  const number = intern(table, one)
+  for (let i = 0; i < 100; i++) {
+    table.use(number)
+    table.unuse(number)
+    table.retain(number)
+    table.release(number)
+    table.sweep()
+  }
+
+  expect(table.unusedCount).toBe(1)
+  table.thaw()
+  table.sweep()
+  expect([table.unusedCount, table.count]).toEqual([0, 0])
+})
+
+test('long lists are not all kept decoded', () => {
+  const table = aTable()
+  const entries = Array.from({ length: 30_000 }, (_, i) => ({ perms: 1, scheme: 'ip', id: `${i}` }))
+  const numbers = [1, 2, 3].map(perms => intern(table, [{ perms, scheme: 'ip', id: '' }, ...entries]))
+  const [first, second, third] = numbers.map(number => table.entries(number))
+
+  expect(numbers.map(number => table.entries(number))).toEqual([first, second, third])
+  expect(table.entries(numbers[1] as number)).not.toBe(second)
+})

@@ -31,8 +31,9 @@ export class TooManyAcls extends Error {
   }
 }
 
-/** Decoded lists kept for {@link AclTable.entries}. */
+/** Decoded lists kept for {@link AclTable.entries}, and entries in all of them: a frame holds a list of many thousand. */
 const maxDecoded = 1024
+const maxDecodedEntries = 64 * 1024
 
 export class AclTable {
   readonly #index: PathIndex
@@ -42,11 +43,12 @@ export class AclTable {
   #holds = new Int32Array(16)
   #end = 1
   #freed: number[] = []
-  /** Numbers that may have become unused. */
-  #unused: number[] = []
+  /** Numbers that may have become unused; while a snapshot is written, each may do so any number of times. */
+  readonly #unused: Set<AclIndex> = new Set()
   #frozen = 0
   #last: AclIndex = OpenAcl
   readonly #decoded = new Map<AclIndex, readonly Acl[]>()
+  #decodedEntries = 0
   readonly #open: Writer
 
   constructor(given: { readonly arena: Arena; readonly seed: number }) {
@@ -104,7 +106,7 @@ export class AclTable {
     if (index === OpenAcl) return
     const uses = (this.#uses[index] as number) - 1
     this.#uses[index] = uses
-    if (uses === 0 && this.#holds[index] === 0) this.#unused.push(index)
+    if (uses === 0 && this.#holds[index] === 0) this.#unused.add(index)
   }
 
   /** Keeps a number for somebody who is not a znode; to be given back with {@link release}. */
@@ -116,7 +118,7 @@ export class AclTable {
     if (index === OpenAcl) return
     const holds = (this.#holds[index] as number) - 1
     this.#holds[index] = holds
-    if (holds === 0 && this.#uses[index] === 0) this.#unused.push(index)
+    if (holds === 0 && this.#uses[index] === 0) this.#unused.add(index)
   }
 
   /** How many znodes have this ACL; 0 for the open one, which is not counted. */
@@ -135,11 +137,13 @@ export class AclTable {
     const out = new Writer()
     this.writeInto(index, out)
     const list: readonly Acl[] = readAclList(new Reader(out.bytes, 0, out.at)) ?? []
-    if (this.#decoded.size >= maxDecoded) {
+    if (this.#decoded.size >= maxDecoded || this.#decodedEntries + list.length > maxDecodedEntries) {
       this.#decoded.clear()
       this.#decoded.set(OpenAcl, openAcl)
+      this.#decodedEntries = 0
     }
     this.#decoded.set(index, list)
+    this.#decodedEntries += list.length
     return list
   }
 
@@ -159,18 +163,24 @@ export class AclTable {
     }
   }
 
+  /** Numbers that the next {@link sweep} looks at. */
+  get unusedCount(): number {
+    return this.#unused.size
+  }
+
   /** Forgets the lists that nobody uses. */
   sweep(): void {
-    if (this.#unused.length === 0 || this.#frozen > 0) return
+    if (this.#unused.size === 0 || this.#frozen > 0) return
     for (const index of this.#unused) {
       if (this.#entries[index] === 0 || this.#uses[index] !== 0 || this.#holds[index] !== 0) continue
       this.#index.removeEntry(this.#entries[index] as number)
       this.#entries[index] = 0
+      this.#decodedEntries -= this.#decoded.get(index)?.length ?? 0
       this.#decoded.delete(index)
       if (this.#last === index) this.#last = OpenAcl
       this.#freed.push(index)
     }
-    this.#unused.length = 0
+    this.#unused.clear()
   }
 
   /** Until as many {@link thaw}: no number is forgotten, and none that was is given out again. */
@@ -193,7 +203,7 @@ export class AclTable {
     this.#entries[index] = this.#index.insert(source, from, to, index)
     this.#uses[index] = 0
     this.#holds[index] = 0
-    this.#unused.push(index)
+    this.#unused.add(index)
     return index
   }
 }
