@@ -18,6 +18,22 @@ describe('authentication', () => {
     expect(run.outcomes()).toEqual([])
   })
 
+  test('that was repeated by the caller is not on the next connection', () => {
+    const run = connectedRun()
+    const add = (...auth: number[]) => {
+      run.step({ kind: 'auth', call: run.nextCall(), scheme: 'digest', auth: new Uint8Array(auth) })
+      run.received(replyFrame(Xid.Auth, 0))
+    }
+    for (let i = 0; i < 10; i++) add(1, 2)
+    add(1, 3)
+    add(1)
+    expect(run.outcomes().length).toBe(12)
+
+    run.reconnected()
+
+    expect(run.sent().map(({ xid }) => xid)).toEqual([Xid.Auth, Xid.Auth, Xid.Auth])
+  })
+
   test('that was not answered is settled by the answer on the next connection', () => {
     const run = connectedRun()
     const call = run.nextCall()

@@ -28,6 +28,9 @@ export class AuthList {
     isLive: boolean,
   ): void {
     const auth: Auth = { scheme: given.scheme, auth: given.auth, call }
+    // Once for each connection is enough, however often the caller says it.
+    const known = this.#auths.findIndex(each => each.call === 0 && isSame(each, auth))
+    if (known >= 0) this.#auths.splice(known, 1)
     this.#auths.push(auth)
     if (isLive) this.#send(auth)
   }
@@ -82,4 +85,9 @@ export class AuthList {
     this.disconnected()
     for (const { call } of this.#auths.splice(0)) this.#out.settle(call, lost(code, reason))
   }
+}
+
+function isSame(a: Auth, b: Auth): boolean {
+  if (a.scheme !== b.scheme || a.auth?.length !== b.auth?.length) return false
+  return a.auth === null || a.auth.every((byte, i) => byte === b.auth?.[i])
 }
