@@ -6,18 +6,13 @@
  * they get four-letter words and nothing else.
  */
 import {
-  type ConnectRequest,
-  DecodeError,
   decodeUtf8,
   epochOf,
   fromWords,
   hexOf,
-  Reader,
-  readConnectRequest,
   type SessionId,
   type Space,
   sessionId,
-  sessionPassword,
   unreachable,
   type Zxid,
   zxid,
@@ -34,8 +29,8 @@ import type { Random } from './random.ts'
 import { Pipeline } from './request/pipeline.ts'
 import { Reaper } from './request/reaper.ts'
 import { type Connection, isTired, Pause } from './session/connection.ts'
-import { ConnectionThrottle } from './session/connection-throttle.ts'
 import { Connections } from './session/connections.ts'
+import { Handshake } from './session/handshake.ts'
 import { Intake } from './session/intake.ts'
 import { Outbox } from './session/outbox.ts'
 import { type Session, Sessions } from './session/sessions.ts'
@@ -69,10 +64,6 @@ export class Server {
   readonly #effects: Effect[] = []
   readonly #emit = (effect: Effect): void => void this.#effects.push(effect)
   readonly #connections: Connections = new Connections()
-  /** Connections without a session, oldest first: they have a deadline. */
-  readonly #sessionless: Set<Connection> = new Set()
-  /** Came with a wrong password: told so at the next beat, since guessing must be slow. */
-  readonly #guessers: Set<Connection> = new Set()
   /** Paused for their output: looked at again when the turn ends. */
   readonly #full: Set<Connection> = new Set()
   /** Paused by a throttle: resumed when there is room. */
@@ -83,7 +74,7 @@ export class Server {
   readonly #diskResults: DiskAnswer[] = []
   readonly #sessions: Sessions
   readonly #timeouts: Map<SessionId, number> = new Map()
-  readonly #throttle: ConnectionThrottle
+  readonly #handshake: Handshake
   readonly #outbox: Outbox
   readonly #intake: Intake
   readonly #log: Log
@@ -102,8 +93,26 @@ export class Server {
     this.#given = given
     this.#config = config
     this.#sessions = new Sessions(config.tickTimeMs)
-    this.#throttle = new ConnectionThrottle(config.connectionThrottle, random.fork('connection-throttle'))
     this.#outbox = new Outbox(given.chunks, this.#emit)
+    this.#handshake = new Handshake({
+      config,
+      random: random.fork('connection-throttle'),
+      sessions: this.#sessions,
+      outbox: this.#outbox,
+      counters: this.#counters,
+      host: {
+        lastZxid: () => zxid(fromWords(this.#tree.lastZxidHigh, this.#tree.lastZxidLow)),
+        connectionOf: session => this.#connectionOf(session),
+        openSession: (connection, timeoutMs) =>
+          this.#pipeline?.openSession(this.#now, this.#clockMs(), connection, timeoutMs),
+        pause: (connection, why) => this.#pause(connection, why),
+        unpause: (connection, why) => this.#unpause(connection, why),
+        sent: connection => this.#pipeline?.countSent(connection),
+        abort: connection => this.#abort(connection),
+        closeAfterReply: connection => this.#closeAfterReply(connection),
+        say: (what, fields) => this.#say('info', what, fields),
+      },
+    })
     this.#intake = new Intake(config, {
       connect: (connection, space, from, to) => this.#onConnectRequest(connection, space, from, to),
       request: (connection, space, from, to) => this.#onRequest(connection, space, from, to),
@@ -180,7 +189,7 @@ export class Server {
       this.#emit({ kind: 'close', conn, how: 'abort' })
       return
     }
-    this.#sessionless.add(this.#connections.add(conn, peer, this.#now))
+    this.#handshake.expect(this.#connections.add(conn, peer, this.#now))
   }
 
   /** @returns the key whose limit is reached */
@@ -201,8 +210,7 @@ export class Server {
   /** Forgets a connection; its session lives on until it expires. */
   #drop(connection: Connection): void {
     this.#connections.remove(connection)
-    this.#sessionless.delete(connection)
-    this.#guessers.delete(connection)
+    this.#handshake.forget(connection)
     this.#full.delete(connection)
     this.#throttled.delete(connection)
     this.#forgetWatches(connection.slot)
@@ -315,65 +323,8 @@ export class Server {
   // ---- handshake and requests
 
   #onConnectRequest(connection: Connection, space: Space, from: number, to: number): void {
-    const pipeline = this.#pipeline
-    if (pipeline === undefined || this.#life !== 'serving') return this.#abort(connection)
-    const request = decodeConnect(space, from, to)
-    if (request === undefined) return this.#abort(connection)
-    this.#counters.packetsReceived++
-    connection.received++
-    if (!this.#throttle.admit(this.#now.monotonicMs, request.sessionId !== 0n)) {
-      this.#counters.connectionsRejected++
-      return this.#abort(connection)
-    }
-    const last = this.#lastZxid()
-    if (request.lastZxidSeen > last) {
-      this.#say('info', 'a client has seen a later zxid than this server', {
-        address: connection.peer.address,
-        clientZxid: hexText(request.lastZxidSeen),
-        serverZxid: hexText(last),
-      })
-      return this.#abort(connection)
-    }
-    connection.hasReadOnlyByte = request.readOnly !== undefined
-    const { minSessionTimeoutMs, maxSessionTimeoutMs } = this.#config
-    const timeoutMs = Math.min(Math.max(request.timeoutMs, minSessionTimeoutMs), maxSessionTimeoutMs)
-    this.#sessionless.delete(connection)
-    if (request.sessionId === 0n) {
-      connection.phase = 'connecting'
-      this.#pause(connection, Pause.Handshake)
-      pipeline.openSession(this.#now, this.#clockMs(), connection, timeoutMs)
-    } else this.#reopen(pipeline, connection, request, timeoutMs)
-  }
-
-  /** A session comes back on a new connection. The password is checked before the old connection is touched. */
-  #reopen(pipeline: Pipeline, connection: Connection, request: ConnectRequest, timeoutMs: number): void {
-    const session = this.#sessions.get(request.sessionId)
-    const isRight = isSamePassword(sessionPassword(request.sessionId), request.password)
-    if (!isRight || session === undefined || session.isClosing) {
-      this.#say('info', 'a session that is not valid', {
-        address: connection.peer.address,
-        session: hexText(request.sessionId),
-        why: session === undefined ? 'unknown or expired' : isRight ? 'closing' : 'wrong password',
-      })
-      if (isRight) return this.#refuseSession(pipeline, connection)
-      this.#counters.wrongPasswords++
-      connection.phase = 'ending'
-      this.#guessers.add(connection)
-      return
-    }
-    const older = this.#connectionOf(session)
-    if (older !== undefined) this.#abort(older)
-    session.timeoutMs = timeoutMs
-    session.conn = connection.id
-    connection.session = session
-    connection.phase = 'open'
-    this.#sessions.touch(session, this.#clockMs())
-    pipeline.writeConnectResponse(connection)
-  }
-
-  #refuseSession(pipeline: Pipeline, connection: Connection): void {
-    pipeline.writeConnectResponse(connection)
-    this.#closeAfterReply(connection)
+    if (this.#life !== 'serving') return this.#abort(connection)
+    this.#handshake.accept(this.#now, this.#clockMs(), connection, space, from, to)
   }
 
   #onRequest(connection: Connection, space: Space, from: number, to: number): void {
@@ -386,12 +337,11 @@ export class Server {
 
   #onTick(stalledMs: number): void {
     if (2 * stalledMs > this.#config.tickTimeMs) this.#stalledMs += stalledMs
-    this.#closeSessionless()
+    this.#handshake.closeOverdue(this.#now)
     this.#handle(this.#log.tick(this.#now))
     const pipeline = this.#pipeline
     if (this.#life !== 'serving' || pipeline === undefined) return
-    for (const connection of this.#guessers) this.#refuseSession(pipeline, connection)
-    this.#guessers.clear()
+    this.#handshake.answerGuessers()
     for (const session of this.#sessions.expire(this.#clockMs())) {
       this.#counters.sessionsExpired++
       this.#say('info', 'a session expires', { session: hexText(session.id), timeoutMs: session.timeoutMs })
@@ -402,13 +352,6 @@ export class Server {
       pipeline.reap(this.#now, path)
     })
     this.#relieve()
-  }
-
-  #closeSessionless(): void {
-    for (const connection of this.#sessionless) {
-      if (this.#now.monotonicMs - connection.openedMonotonicMs < this.#config.sessionlessTimeoutMs) return
-      this.#abort(connection)
-    }
   }
 
   #onTurnEnded(): void {
@@ -487,7 +430,7 @@ export class Server {
       host: {
         closeAfterReply: connection => this.#closeAfterReply(connection),
         abort: connection => this.#abort(connection),
-        opened: connection => this.#onSessionOpened(connection),
+        opened: connection => this.#handshake.welcome(connection),
         sessionEnded: session => this.#onSessionEnded(session),
         pause: (connection, why) => this.#pause(connection, why),
         relieved: connection => this.#onRelieved(connection),
@@ -509,11 +452,6 @@ export class Server {
       sessions: this.#sessions.size,
     })
     this.#emit({ kind: 'serving' })
-  }
-
-  #onSessionOpened(connection: Connection): void {
-    connection.phase = 'open'
-    this.#unpause(connection, Pause.Handshake)
   }
 
   #onSessionEnded(session: Session): void {
@@ -567,10 +505,6 @@ export class Server {
     return session.conn === undefined ? undefined : this.#connections.get(session.conn)
   }
 
-  #lastZxid(): Zxid {
-    return zxid(fromWords(this.#tree.lastZxidHigh, this.#tree.lastZxidLow))
-  }
-
   #say(level: Level, what: string, fields: Fields): void {
     this.#emit({ kind: 'say', level, what, fields })
   }
@@ -589,23 +523,6 @@ export class Server {
       digests: this.#pipeline?.digests() ?? [],
     })
   }
-}
-
-function decodeConnect(space: Space, from: number, to: number): ConnectRequest | undefined {
-  try {
-    return readConnectRequest(new Reader(space.bytes, from, to))
-  } catch (error) {
-    if (error instanceof DecodeError) return undefined
-    throw error
-  }
-}
-
-/** In constant time. */
-function isSamePassword(right: Uint8Array, given: Uint8Array | null): boolean {
-  if (given === null || given.length !== right.length) return false
-  let difference = 0
-  for (let i = 0; i < right.length; i++) difference |= (right[i] as number) ^ (given[i] as number)
-  return difference === 0
 }
 
 function isFatal(effect: Effect): boolean {

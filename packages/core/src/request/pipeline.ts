@@ -9,13 +9,10 @@ import {
   ErrorCode,
   makeSpace,
   OpCode,
-  passwordBytes,
   RequestView,
   type SessionId,
   type Space,
-  sessionPassword,
   type Writer,
-  writeConnectResponse,
 } from '@corral/protocol'
 import type { ServerConfig } from '../config.ts'
 import type { Fields } from '../effects.ts'
@@ -51,7 +48,7 @@ export interface PipelineHost extends AccountsHost {
   /** Closes after everything written for it has left. */
   closeAfterReply(connection: Connection): void
   abort(connection: Connection): void
-  /** The session of the connection is there: its frames may be read. */
+  /** The new session of the connection is durable. */
   opened(connection: Connection): void
   /** A session is over: its connection, if it has one, is to be closed. */
   sessionEnded(session: Session): void
@@ -123,6 +120,11 @@ export class Pipeline {
 
   digests(): readonly RecordedDigest[] {
     return this.#digests.entries
+  }
+
+  /** Something was written elsewhere for the connection. */
+  countSent(connection: Connection): void {
+    this.#accounts.countSent(connection)
   }
 
   /** Takes one frame of an open connection. @param clockMs - the session clock */
@@ -272,7 +274,7 @@ export class Pipeline {
       this.#timeouts.set(this.#idOf(write), view.getInt32(from + txnHeadBytes))
     const { connection } = write
     if (connection !== undefined) {
-      if (write.op === OpCode.CreateSession) this.#welcome(connection)
+      if (write.op === OpCode.CreateSession) this.#host.opened(connection)
       else this.#reply(now, connection, write, space, from)
       connection.answeredWrite = write.number
       this.#answerBacklog(now, connection)
@@ -289,28 +291,6 @@ export class Pipeline {
     this.#timeouts.delete(session.id)
     this.#sessions.remove(session)
     this.#host.sessionEnded(session)
-  }
-
-  /** The handshake is done: the first frame to the client. */
-  #welcome(connection: Connection): void {
-    this.writeConnectResponse(connection)
-    this.#host.opened(connection)
-  }
-
-  /** The answer to a connect request; a connection without a session is told that its own is not valid. */
-  writeConnectResponse(connection: Connection): void {
-    const { session } = connection
-    const w = this.#outbox.open(connection)
-    const start = w.beginFrame()
-    writeConnectResponse(w, {
-      protocolVersion: 0,
-      timeoutMs: session?.timeoutMs ?? 0,
-      sessionId: session?.id ?? (0n as SessionId),
-      password: session === undefined ? new Uint8Array(passwordBytes) : sessionPassword(session.id),
-      readOnly: connection.hasReadOnlyByte ? false : undefined,
-    })
-    w.endFrame(start)
-    this.#accounts.countSent(connection)
   }
 
   #reply(now: Now, connection: Connection, write: Write, space: Space, from: number): void {
