@@ -30,6 +30,7 @@ import { Pipeline } from './request/pipeline.ts'
 import { Reaper } from './request/reaper.ts'
 import { type Connection, isTired, Pause } from './session/connection.ts'
 import { Connections } from './session/connections.ts'
+import { FlowControl } from './session/flow-control.ts'
 import { Handshake } from './session/handshake.ts'
 import { Intake } from './session/intake.ts'
 import { Outbox } from './session/outbox.ts'
@@ -64,10 +65,6 @@ export class Server {
   readonly #effects: Effect[] = []
   readonly #emit = (effect: Effect): void => void this.#effects.push(effect)
   readonly #connections: Connections = new Connections()
-  /** Paused for their output: looked at again when the turn ends. */
-  readonly #full: Set<Connection> = new Set()
-  /** Paused by a throttle: resumed when there is room. */
-  readonly #throttled: Set<Connection> = new Set()
   /** Slots of connections that are gone, and of whose watches some are left. */
   readonly #abandonedSlots: number[] = []
   /** What the disk has said and the log has not heard: as many as are in flight, at the most. */
@@ -75,6 +72,7 @@ export class Server {
   readonly #sessions: Sessions
   readonly #timeouts: Map<SessionId, number> = new Map()
   readonly #handshake: Handshake
+  readonly #flow: FlowControl
   readonly #outbox: Outbox
   readonly #intake: Intake
   readonly #log: Log
@@ -94,6 +92,13 @@ export class Server {
     this.#config = config
     this.#sessions = new Sessions(config.tickTimeMs)
     this.#outbox = new Outbox(given.chunks, this.#emit)
+    this.#flow = new FlowControl(config, this.#counters, {
+      emit: this.#emit,
+      askTurn: () => this.#askTurn(),
+      isOpen: connection => this.#connections.get(connection.id) === connection,
+      resumeIntake: connection => this.#intake.resume(connection),
+      resumeBacklog: connection => this.#pipeline?.resumeBacklog(this.#now, connection),
+    })
     this.#handshake = new Handshake({
       config,
       random: random.fork('connection-throttle'),
@@ -105,8 +110,8 @@ export class Server {
         connectionOf: session => this.#connectionOf(session),
         openSession: (connection, timeoutMs) =>
           this.#pipeline?.openSession(this.#now, this.#clockMs(), connection, timeoutMs),
-        pause: (connection, why) => this.#pause(connection, why),
-        unpause: (connection, why) => this.#unpause(connection, why),
+        pause: (connection, why) => this.#flow.pause(this.#now, connection, why),
+        unpause: (connection, why) => this.#flow.unpause(connection, why),
         sent: connection => this.#pipeline?.countSent(connection),
         abort: connection => this.#abort(connection),
         closeAfterReply: connection => this.#closeAfterReply(connection),
@@ -211,8 +216,7 @@ export class Server {
   #drop(connection: Connection): void {
     this.#connections.remove(connection)
     this.#handshake.forget(connection)
-    this.#full.delete(connection)
-    this.#throttled.delete(connection)
+    this.#flow.forget(connection)
     this.#forgetWatches(connection.slot)
     // It may be answering just now: what waits must set no watch, nor make an answer.
     connection.backlog.clear()
@@ -258,49 +262,12 @@ export class Server {
         unsentBytes: lengthBytes,
       })
       this.#abort(connection)
-    } else if (lengthBytes > unsentHighBytes) this.#pause(connection, Pause.Output)
+    } else if (lengthBytes > unsentHighBytes) this.#flow.pause(this.#now, connection, Pause.Output)
   }
 
   #onUnsent(conn: ConnId, lengthBytes: number): void {
     const connection = this.#connections.get(conn)
-    if (connection === undefined) return
-    connection.unsentBytes = lengthBytes
-    if (lengthBytes > this.#config.unsentHighBytes) this.#pause(connection, Pause.Output)
-    else if (lengthBytes === 0 && (connection.paused & Pause.Output) !== 0) {
-      this.#resumeOutput(connection)
-    }
-  }
-
-  /** The socket has taken what there was: first what waits in the backlog, then what waits in the tail. */
-  #resumeOutput(connection: Connection): void {
-    this.#full.delete(connection)
-    this.#pipeline?.resumeBacklog(this.#now, connection)
-    if (!this.#full.has(connection)) this.#unpause(connection, Pause.Output)
-  }
-
-  #pause(connection: Connection, why: number): void {
-    if (connection.paused === 0) {
-      this.#emit({ kind: 'setReading', conn: connection.id, to: 'off' })
-      connection.waitingSinceMs = this.#now.monotonicMs
-    }
-    connection.paused |= why
-    if (why === Pause.Throttle || why === Pause.Outstanding) this.#throttled.add(connection)
-    if (why === Pause.Output) {
-      this.#full.add(connection)
-      this.#askTurn()
-    }
-  }
-
-  #unpause(connection: Connection, why: number): void {
-    if ((connection.paused & why) === 0) return
-    connection.paused &= ~why
-    if (connection.paused !== 0) return
-    this.#throttled.delete(connection)
-    this.#intake.resume(connection)
-    connection.waitingSinceMs = 0
-    if (connection.paused === 0 && this.#connections.get(connection.id) === connection) {
-      this.#emit({ kind: 'setReading', conn: connection.id, to: 'on' })
-    }
+    if (connection !== undefined) this.#flow.unsent(this.#now, connection, lengthBytes)
   }
 
   #onBadLength(connection: Connection, length: number): void {
@@ -330,7 +297,7 @@ export class Server {
   #onRequest(connection: Connection, space: Space, from: number, to: number): void {
     if (this.#pipeline === undefined || connection.phase !== 'open') return
     this.#pipeline.accept(this.#now, this.#clockMs(), connection, space, from, to)
-    if (isTired(connection)) this.#pause(connection, Pause.Output)
+    if (isTired(connection)) this.#flow.pause(this.#now, connection, Pause.Output)
   }
 
   // ---- time and disk
@@ -351,7 +318,7 @@ export class Server {
       this.#say('info', 'a container or TTL znode is due for removal', { path: decodeUtf8(path.bytes) })
       pipeline.reap(this.#now, path)
     })
-    this.#relieve()
+    this.#flow.relieve()
   }
 
   #onTurnEnded(): void {
@@ -362,10 +329,7 @@ export class Server {
     const slot = this.#abandonedSlots.shift()
     if (slot !== undefined) this.#forgetWatches(slot)
     if (this.#abandonedSlots.length > 0) this.#askTurn()
-    for (const connection of [...this.#full]) {
-      if (connection.unsentBytes > 0) continue // the socket will say when it has drained
-      this.#resumeOutput(connection)
-    }
+    this.#flow.turnEnded()
   }
 
   #askTurn(): void {
@@ -377,7 +341,7 @@ export class Server {
   /** Some of what is durable; the rest follows when the turn ends. */
   #applyPiece(): void {
     if (this.#pipeline?.apply(this.#now, txnsPerPiece) === true) this.#askTurn()
-    this.#relieve()
+    this.#flow.relieve()
   }
 
   #onDiskDone(op: OpId, result: DiskResult): void {
@@ -432,8 +396,8 @@ export class Server {
         abort: connection => this.#abort(connection),
         opened: connection => this.#handshake.welcome(connection),
         sessionEnded: session => this.#onSessionEnded(session),
-        pause: (connection, why) => this.#pause(connection, why),
-        relieved: connection => this.#onRelieved(connection),
+        pause: (connection, why) => this.#flow.pause(this.#now, connection, why),
+        relieved: connection => this.#flow.relieved(connection),
         quotaExceeded: fields => this.#say('warn', 'Quota exceeded', fields),
         authFailed: (connection, scheme) =>
           this.#say('warn', 'an authentication failed', {
@@ -457,24 +421,6 @@ export class Server {
   #onSessionEnded(session: Session): void {
     const connection = this.#connectionOf(session)
     if (connection !== undefined && !connection.isClosingAfterStep) this.#closeAfterReply(connection)
-  }
-
-  /** A paused connection was answered: it is read again when it has nothing outstanding. */
-  #onRelieved(connection: Connection): void {
-    if (connection.outstanding === 0 && (connection.paused & Pause.Outstanding) !== 0)
-      this.#throttled.add(connection)
-  }
-
-  /** Room in the pipeline: those that wait for it are read again, oldest first. */
-  #relieve(): void {
-    const { globalOutstandingLimit, requestThrottle } = this.#config
-    for (const connection of [...this.#throttled]) {
-      const isRoomy = this.#counters.outstanding <= globalOutstandingLimit && connection.backlog.isEmpty
-      if (isRoomy || connection.outstanding === 0) this.#unpause(connection, Pause.Outstanding)
-      const { maxRequests } = requestThrottle
-      if (maxRequests === 0 || this.#counters.outstanding < maxRequests)
-        this.#unpause(connection, Pause.Throttle)
-    }
   }
 
   #onStop(): void {
