@@ -3,6 +3,8 @@
  * then txns are applied one by one, and after each: its events, its reply, and the requests of the same connection
  * that were waiting behind it. A read of a connection without unfinished writes is answered at once. So replies leave
  * in the order of the requests, nobody sees a write that is not durable, and no read sees a later write.
+ *
+ * Source: CommitProcessor and FinalRequestProcessor in the Java server.
  */
 import {
   assert,
@@ -270,8 +272,9 @@ export class Pipeline {
     this.#accounts.countLarge(-write.largeBytes)
     this.#digests.record(this.#tree, write.zxidHigh, write.zxidLow)
     if (fired.eventCount > 0) this.#watching.deliver(fired, write.zxidHigh, write.zxidLow)
-    if (write.op === OpCode.CreateSession)
-      this.#timeouts.set(this.#idOf(write), view.getInt32(from + txnHeadBytes))
+    if (write.op === OpCode.CreateSession) {
+      this.#timeouts.set((write.session as Session).id, view.getInt32(from + txnHeadBytes))
+    }
     const { connection } = write
     if (connection !== undefined) {
       if (write.op === OpCode.CreateSession) this.#host.opened(connection)
@@ -279,15 +282,10 @@ export class Pipeline {
       connection.answeredWrite = write.number
       this.#answerBacklog(now, connection)
     }
-    if (write.op === OpCode.CloseSession) this.#endSession(write)
+    if (write.op === OpCode.CloseSession) this.#endSession(write.session as Session)
   }
 
-  #idOf(write: Write): SessionId {
-    return (write.session as Session).id
-  }
-
-  #endSession(write: Write): void {
-    const session = write.session as Session
+  #endSession(session: Session): void {
     this.#timeouts.delete(session.id)
     this.#sessions.remove(session)
     this.#host.sessionEnded(session)
