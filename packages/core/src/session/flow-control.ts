@@ -72,18 +72,25 @@ export class FlowControl {
   unsent(now: Now, connection: Connection, lengthBytes: number): void {
     connection.unsentBytes = lengthBytes
     if (lengthBytes > this.#config.unsentHighBytes) this.pause(now, connection, Pause.Output)
-    else if (lengthBytes === 0 && (connection.paused & Pause.Output) !== 0) this.#resumeOutput(connection)
+    else if (this.#hasTakenMost(connection) && (connection.paused & Pause.Output) !== 0) {
+      this.#resumeOutput(connection)
+    }
   }
 
   /** Those that had had their share of a step have another one. */
   turnEnded(): void {
     for (const connection of [...this.#full]) {
-      if (connection.unsentBytes > 0) continue // the socket will say when it has drained
-      this.#resumeOutput(connection)
+      // If not, the socket will say when it has.
+      if (this.#hasTakenMost(connection)) this.#resumeOutput(connection)
     }
   }
 
-  /** The socket has taken what there was: first what waits in the backlog, then what waits in the tail. */
+  /** Not all: a client that is sent events as fast as it reads would never be heard again, and its session expire. */
+  #hasTakenMost(connection: Connection): boolean {
+    return 2 * connection.unsentBytes <= this.#config.unsentHighBytes
+  }
+
+  /** The socket has taken most of what there was: first what waits in the backlog, then what waits in the tail. */
   #resumeOutput(connection: Connection): void {
     this.#full.delete(connection)
     this.#host.resumeBacklog(connection)
