@@ -297,7 +297,8 @@ export class Server {
   #onRequest(connection: Connection, space: Space, from: number, to: number): void {
     if (this.#pipeline === undefined || connection.phase !== 'open') return
     this.#pipeline.accept(this.#now, this.#clockMs(), connection, space, from, to)
-    if (isTired(connection)) this.#flow.pause(this.#now, connection, Pause.Output)
+    if (isTired(connection) && connection.phase === 'open')
+      this.#flow.pause(this.#now, connection, Pause.Output)
   }
 
   // ---- time and disk
