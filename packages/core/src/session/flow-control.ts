@@ -45,7 +45,8 @@ export class FlowControl {
   pause(now: Now, connection: Connection, why: number): void {
     if (connection.paused === 0) {
       this.#host.emit({ kind: 'setReading', conn: connection.id, to: 'off' })
-      connection.waitingSinceMs = now.monotonicMs
+      // What is left in the tail of an earlier pause has waited since then.
+      if (connection.waitingSinceMs === 0) connection.waitingSinceMs = now.monotonicMs
     }
     connection.paused |= why
     if (why === Pause.Throttle || why === Pause.Outstanding) this.#throttled.add(connection)
@@ -62,8 +63,9 @@ export class FlowControl {
     if (connection.paused !== 0) return
     this.#throttled.delete(connection)
     this.#host.resumeIntake(connection)
+    if (connection.paused !== 0) return
     connection.waitingSinceMs = 0
-    if (connection.paused === 0 && this.#host.isOpen(connection)) {
+    if (this.#host.isOpen(connection)) {
       this.#host.emit({ kind: 'setReading', conn: connection.id, to: 'on' })
     }
   }
