@@ -1,6 +1,6 @@
 import { makeSpace } from '@corral/protocol'
 import { expect, test } from 'vitest'
-import { Backlog } from './connection.ts'
+import { Backlog } from './backlog.ts'
 
 test('what waits is kept, in order, and nothing else, though it is never empty', () => {
   const backlog = new Backlog()
