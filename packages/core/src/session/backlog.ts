@@ -72,21 +72,22 @@ export class Backlog {
     this.#head += entryFields
     this.partsDone = 0
     if (this.#head < this.#entries.length) return
-    this.#entries.length = 0
-    this.#ids.length = 0
-    this.#head = 0
-    this.#used = 0
+    this.#empty()
     if (this.#space !== undefined && this.#space.bytes.length > spareBytes) this.#space = undefined
   }
 
   /** Nobody is there any more to be answered. */
   clear(): void {
+    this.#empty()
+    this.partsDone = 0
+    this.#space = undefined
+  }
+
+  #empty(): void {
     this.#entries.length = 0
     this.#ids.length = 0
     this.#head = 0
     this.#used = 0
-    this.partsDone = 0
-    this.#space = undefined
   }
 
   /** What is answered goes when the space is full: a client that always waits for some write never has an empty one. */
