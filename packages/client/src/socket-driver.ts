@@ -4,6 +4,7 @@
  */
 import { connect } from 'node:net'
 import type { ServerAddress } from './connect-string.ts'
+import { Fifo } from './fifo.ts'
 import type { ConnectionId, Random, SessionEffect, SessionEvent } from './session-events.ts'
 import type { SessionMachine } from './session-machine.ts'
 
@@ -55,7 +56,7 @@ export class SocketDriver {
    * What happened while effects were being carried out: a listener that makes a call does not re-enter the
    * machine.
    */
-  readonly #waiting: SessionEvent[] = []
+  readonly #waiting: Fifo<SessionEvent> = new Fifo()
   #isBusy = false
   readonly #open: Map<ConnectionId, Connection> = new Map()
   #timer: { readonly atMs: number; cancel(): void } | undefined

@@ -99,8 +99,10 @@ export class Pending {
   readonly #touched: Fifo<PendingZnode> = new Fifo()
   readonly #touchedBy: Fifo<number> = new Fifo()
   #write = 0
-  /** Sessions that outstanding writes end, in order, and the write of each: their znodes in the tree will be gone. */
+  /** Sessions that outstanding writes end, and the write of each: their znodes in the tree will be gone. */
   readonly #ended: Map<bigint, number> = new Map()
+  /** The same in order: the first of a map is found behind the places of all that were deleted before it. */
+  readonly #endedInOrder: Fifo<bigint> = new Fifo()
   /** The tree digest after all outstanding writes. */
   readonly digest: DigestSum = new DigestSum()
   /** What to put back if the multi that is being prepared fails; undefined outside a multi. */
@@ -139,7 +141,9 @@ export class Pending {
    * Parents, and the digest, are the caller's.
    */
   endSession(high: number, low: number): void {
-    this.#ended.set(fromWords(high, low), this.#write)
+    const session = fromWords(high, low)
+    this.#ended.set(session, this.#write)
+    this.#endedInOrder.push(session)
   }
 
   /** Whether an outstanding write touched a znode that the tree has at this path. */
@@ -261,9 +265,10 @@ export class Pending {
   }
 
   #forgetEnded(write: number): void {
-    for (const [session, endedBy] of this.#ended) {
-      if (endedBy > write) return
-      this.#ended.delete(session)
+    const sessions = this.#endedInOrder
+    while (sessions.length > 0 && (this.#ended.get(sessions.at(0)) ?? 0) <= write) {
+      this.#ended.delete(sessions.at(0))
+      sessions.shift()
     }
   }
 
