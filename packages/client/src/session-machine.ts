@@ -3,7 +3,7 @@
  * and pings, the order of requests and replies, watches and authentication across reconnects, and the
  * session's end. It opens no socket, reads no clock and draws no random number of its own: whoever drives it
  * hands in what happened (`SessionEvent`) and does what comes out (`SessionEffect`), in order. This file has the
- * phases and the dispatch; what each part of a session keeps is in `server-list.ts`, `liveness.ts`,
+ * phases and the dispatch; what each part of a session keeps is in `server-list.ts`, `handshake.ts`, `liveness.ts`,
  * `call-queue.ts`, `auth-list.ts` and `session-watches.ts`. All paths are server paths.
  *
  * | phase       | what ends it                  | next                                                      |
@@ -40,7 +40,6 @@ import {
   noSession,
   noZxid,
   opOf,
-  passwordBytes,
   Reader,
   type ReplyBody,
   type ReplyHeader,
@@ -57,6 +56,7 @@ import {
 import { AuthList } from './auth-list.ts'
 import { CallQueue, lost, type Pending } from './call-queue.ts'
 import { formatServer, type ServerAddress } from './connect-string.ts'
+import { Handshake } from './handshake.ts'
 import { Liveness } from './liveness.ts'
 import { requireFitting } from './multi-results.ts'
 import { Outbox } from './outbox.ts'
@@ -91,8 +91,6 @@ const endCodes = {
 
 /** The session: {@link step} is told what happened and says what to do. The getters are for looking only. */
 export class SessionMachine {
-  readonly #wantedTimeoutMs: number
-  readonly #canBeReadOnly: boolean
   readonly #maxReplyBytes: number
   readonly #maxReconnectPauseMs: number
   readonly #restoresWatches: boolean
@@ -107,11 +105,7 @@ export class SessionMachine {
    */
   #phaseEndsMs = Infinity
 
-  #sessionId: SessionId
-  #password: Uint8Array
   #lastZxid: Zxid = noZxid
-  /** A session that only read-only servers know is unknown to all others: it is not presented to them. */
-  #isLocal = false
 
   /** 0 while there is none. */
   #connection: ConnectionId = 0
@@ -119,6 +113,7 @@ export class SessionMachine {
   #lastFailure: string | undefined
   #tail = new FrameTail()
 
+  readonly #handshake: Handshake
   readonly #servers: ServerList
   readonly #liveness: Liveness
   readonly #out: Outbox = new Outbox()
@@ -129,19 +124,16 @@ export class SessionMachine {
 
   constructor(config: SessionConfig) {
     assert(config.servers.length > 0, 'a session needs a server to connect to')
+    this.#handshake = new Handshake(config)
     this.#servers = new ServerList(config.servers, config.random)
     this.#search = new ReadWriteSearch(this.#out, this.#servers)
-    this.#wantedTimeoutMs = config.sessionTimeoutMs
     this.#liveness = new Liveness(config.sessionTimeoutMs)
     this.#calls = new CallQueue(this.#out, config.requestTimeoutMs ?? Infinity)
     this.#watches = new SessionWatches(this.#out, this.#calls)
     this.#restoresWatches = config.restoresWatches
-    this.#canBeReadOnly = config.canBeReadOnly
     this.#maxReplyBytes = config.maxReplyBytes ?? defaultMaxReplyBytes
     this.#maxReconnectPauseMs = config.maxReconnectPauseMs ?? defaultMaxReconnectPauseMs
     this.#random = config.random
-    this.#sessionId = config.session?.id ?? noSession
-    this.#password = config.session === undefined ? noPassword() : new Uint8Array(config.session.password)
   }
 
   get state(): SessionState {
@@ -149,11 +141,11 @@ export class SessionMachine {
   }
 
   get sessionId(): SessionId {
-    return this.#sessionId
+    return this.#handshake.sessionId
   }
 
   get password(): Uint8Array {
-    return this.#password
+    return this.#handshake.password
   }
 
   /** Asked for, and from the first handshake on: granted. */
@@ -287,7 +279,7 @@ export class SessionMachine {
   }
 
   #expiresMs(): number {
-    return this.#sessionId === noSession ? Infinity : this.#liveness.expiresMs()
+    return this.sessionId === noSession ? Infinity : this.#liveness.expiresMs()
   }
 
   // -- connecting
@@ -314,37 +306,17 @@ export class SessionMachine {
     if (this.#phase !== 'opening') return
     this.#phase = 'handshaking'
     this.#phaseEndsMs = nowMs + this.#attemptMs()
-    const isKnown = !this.#isLocal
     const frames = this.#out.frames
     const start = frames.beginFrame()
-    writeConnectRequest(frames, {
-      protocolVersion: 0,
-      lastZxidSeen: this.#lastZxid,
-      timeoutMs: this.#wantedTimeoutMs,
-      sessionId: isKnown ? this.#sessionId : noSession,
-      password: isKnown ? this.#password : noPassword(),
-      readOnly: this.#canBeReadOnly,
-    })
+    writeConnectRequest(frames, this.#handshake.request(this.#lastZxid))
     frames.endFrame(start)
   }
 
   #onHandshake(nowMs: number, response: ConnectResponse): void {
-    const presented = this.#isLocal ? noSession : this.#sessionId
-    const isOther = presented !== noSession && response.sessionId !== presented
-    if (response.timeoutMs <= 0 || isOther) {
-      return this.#end('expired', 'the server does not know the session')
-    }
-    const { sessionId, password } = response
-    if (sessionId === noSession || password?.length !== passwordBytes) {
-      throw new ProtocolError('a session without an id, or without a password of 16 bytes')
-    }
+    const verdict = this.#handshake.take(response)
+    if (verdict === 'unknown') return this.#end('expired', 'the server does not know the session')
+    if (verdict === 'unwanted') return this.#lose(nowMs, 'the server is read-only, which was not asked for')
     const isReadOnly = response.readOnly === true
-    if (isReadOnly && !this.#canBeReadOnly) {
-      return this.#lose(nowMs, 'the server is read-only, which was not asked for')
-    }
-    this.#sessionId = sessionId
-    this.#password = password
-    this.#isLocal = isReadOnly && (this.#isLocal || presented === noSession)
     this.#servers.succeeded()
     this.#liveness.timeoutMs = response.timeoutMs
     this.#liveness.lastHeardMs = nowMs
@@ -505,10 +477,6 @@ export class SessionMachine {
     if (zxid > 0n) this.#lastZxid = zxid
     return body
   }
-}
-
-function noPassword(): Uint8Array {
-  return new Uint8Array(passwordBytes)
 }
 
 /** Whoever went on with a server that did not set them would wait for events that never come. */
