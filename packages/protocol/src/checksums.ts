@@ -79,6 +79,7 @@ export function crc32({ bytes, view }: Space, from: number, to: number, seed = 0
   let c = ~seed
   let at = from
   for (; at + 16 <= to; at += 16) {
+    // Only the first word waits for the step before; what is in brackets does not wait for it.
     const w = view.getInt32(at, true) ^ c
     const x = view.getInt32(at + 4, true)
     const y = view.getInt32(at + 8, true)
