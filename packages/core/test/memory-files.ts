@@ -23,9 +23,9 @@ export class MemoryFiles {
     this.#dir(dir).set(name, { bytes })
   }
 
-  /** Carries out the oldest call. */
-  next(): { readonly op: OpId; readonly result: DiskResult } | undefined {
-    const first = this.#waiting.shift()
+  /** Carries out the oldest call, or the one that came `index` calls later. */
+  next(index = 0): { readonly op: OpId; readonly result: DiskResult } | undefined {
+    const [first] = this.#waiting.splice(index, 1)
     return first === undefined ? undefined : { op: first.op, result: this.#do(first.call) }
   }
 
