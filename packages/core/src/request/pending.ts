@@ -98,6 +98,9 @@ export class Pending {
   /** Records touched by writes, in order; `#touchedBy` holds the write of each. */
   readonly #touched: Fifo<PendingZnode> = new Fifo()
   readonly #touchedBy: Fifo<number> = new Fifo()
+  /** Ephemerals that outstanding writes make, in order, and the write of each. */
+  readonly #ephemerals: Fifo<PendingZnode> = new Fifo()
+  readonly #ephemeralsBy: Fifo<number> = new Fifo()
   #write = 0
   /** Sessions that outstanding writes end, and the write of each: their znodes in the tree will be gone. */
   readonly #ended: Map<bigint, number> = new Map()
@@ -110,6 +113,7 @@ export class Pending {
   #undoDigestHigh = 0
   #undoDigestLow = 0
   #undoTouched = 0
+  #undoEphemerals = 0
 
   constructor(tree: DataTree) {
     this.#tree = tree
@@ -219,13 +223,26 @@ export class Pending {
       this.#touched.shift()
       this.#touchedBy.shift()
     }
+    while (this.#ephemeralsBy.length > 0 && this.#ephemeralsBy.at(0) <= write) {
+      this.#ephemerals.shift()
+      this.#ephemeralsBy.shift()
+    }
   }
 
-  /** The records of outstanding writes whose znodes the tree does not have yet. */
-  forEachNew(visit: (znode: PendingZnode) => void): void {
-    for (let i = 0; i < this.#touched.length; i++) {
-      const znode = this.#touched.at(i)
-      if (this.#touchedBy.at(i) === znode.write && znode.id === 0 && znode.exists) visit(znode)
+  /** The present write made this znode for a session. */
+  noteEphemeral(znode: PendingZnode): void {
+    this.#ephemerals.push(znode)
+    this.#ephemeralsBy.push(this.#write)
+  }
+
+  /**
+   * The ephemerals of outstanding writes, some twice. They are apart from what else was touched: when many sessions end
+   * together, each of them looks for its own.
+   */
+  forEachNewEphemeral(visit: (znode: PendingZnode) => void): void {
+    for (let i = 0; i < this.#ephemerals.length; i++) {
+      const znode = this.#ephemerals.at(i)
+      if (znode.exists) visit(znode)
     }
   }
 
@@ -234,6 +251,7 @@ export class Pending {
     this.#undoDigestHigh = this.digest.high
     this.#undoDigestLow = this.digest.low
     this.#undoTouched = this.#touched.length
+    this.#undoEphemerals = this.#ephemerals.length
   }
 
   keepMulti(): void {
@@ -262,6 +280,8 @@ export class Pending {
     this.digest.set(this.#undoDigestHigh, this.#undoDigestLow)
     this.#touched.truncate(this.#undoTouched)
     this.#touchedBy.truncate(this.#undoTouched)
+    this.#ephemerals.truncate(this.#undoEphemerals)
+    this.#ephemeralsBy.truncate(this.#undoEphemerals)
   }
 
   #forgetEnded(write: number): void {

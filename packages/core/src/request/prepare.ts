@@ -140,6 +140,7 @@ export class Preparer {
     this.#place.stampTime(znode, StatWord.Ctime)
     this.#place.stampTime(znode, StatWord.Mtime)
     setOwner(znode, asker.session, request, creation)
+    if (creation.isEphemeral) pending.noteEphemeral(znode)
     pending.setContent(znode, pathCrc(source, from, to), request)
     pending.rehash(znode)
     this.found.znode = parent.id

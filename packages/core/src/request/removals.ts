@@ -79,7 +79,7 @@ export class Removals {
     let count = this.#removeOwned(w, ephemerals, recorded)
     for (const path of recorded) count += this.#removeRecorded(w, session, path, path.bytes.length)
     const fresh: PendingZnode[] = []
-    pending.forEachNew(znode => {
+    pending.forEachNewEphemeral(znode => {
       if (isOwner(znode, session)) fresh.push(znode)
     })
     for (const { path, pathBytes } of fresh) count += this.#removeRecorded(w, session, path, pathBytes)
