@@ -10,7 +10,7 @@ import { Bench } from './life/bench.ts'
 import { Probe } from './life/probe.ts'
 import { lives } from './life/steps.ts'
 
-const numRuns = Number(process.env['LIVES'] ?? 600)
+const numRuns = Number(process.env['LIVES'] ?? 400)
 const seed = Number(process.env['SEED'] ?? 1)
 /** Many times what a life takes. */
 const mostMsPerLife = 100

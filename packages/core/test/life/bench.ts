@@ -22,6 +22,7 @@ import type { Event } from '../../src/events.ts'
 import { seededRandom } from '../../src/random.ts'
 import { Server } from '../../src/server.ts'
 import { MemoryFiles } from '../memory-files.ts'
+import { OneServer } from '../one-server.ts'
 import { Caller } from './caller.ts'
 import type { Probe } from './probe.ts'
 import { bigBytes, type Handshake, type Item, paths, type Step, type World } from './steps.ts'
@@ -393,7 +394,7 @@ export class Bench {
   finish(): void {
     for (const caller of this.#callers.values()) this.#drain(caller)
     this.#settle()
-    if (this.#isStopping) return must(this.#isStopped, 'the server stops')
+    if (this.#isStopping) return this.#startAgain()
     for (const caller of this.#callers.values()) this.#mustBeServed(caller)
     this.#audit()
     for (const caller of [...this.#callers.values()]) if (caller.isOpen) this.#leave(caller)
@@ -412,6 +413,16 @@ export class Bench {
     const isZero =
       accounts?.hasRoomForLarge(maxBytes) !== false && accounts?.hasRoomForLarge(maxBytes + 1) !== true
     must(isZero, 'no bytes of large requests are outstanding')
+  }
+
+  /** What the log holds is what the txns said it would be. */
+  #startAgain(): void {
+    must(this.#isStopped, 'the server stops')
+    const again = new OneServer(this.#config, this.#files).server.inspect()
+    must(
+      again.isServing && again.storage().digestMismatches === 0,
+      'the log replays to the digests of its txns',
+    )
   }
 
   /** Everything that the disk was asked for is done, and what follows from that. */
