@@ -119,9 +119,11 @@ export class Writes {
 
   /** The connection is gone: its writes go on. */
   forget(connection: Connection): void {
-    for (let i = 0; i < this.#queue.length; i++) {
+    for (let i = 0; connection.unfinishedWrites > 0; i++) {
       const write = this.#queue.at(i)
-      if (write.connection === connection) write.connection = undefined
+      if (write.connection !== connection) continue
+      write.connection = undefined
+      connection.unfinishedWrites--
     }
   }
 
