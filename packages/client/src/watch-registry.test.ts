@@ -42,15 +42,13 @@ describe('an event goes to', () => {
   })
 })
 
-test('events far below recursive watchers cost no look-up of every ancestor', () => {
+test('events far below recursive watchers cost no look-up of every ancestor: that would take minutes', () => {
   const registry = new WatchRegistry()
   for (const path of ['/', '/a', '/a/a', '/a/a/b']) registry.add('recursive', path, path.length)
-  const beganMs = performance.now()
 
-  const fired = Array.from({ length: 20 }, () => registry.fire(EventType.NodeCreated, '/a'.repeat(8000)))
+  const fired = Array.from({ length: 1000 }, () => registry.fire(EventType.NodeCreated, '/a'.repeat(8000)))
 
   expect(fired).toEqual(fired.map(() => [4, 2, 1]))
-  expect(performance.now() - beganMs).toBeLessThan(1000)
 })
 
 describe('forgetting', () => {

@@ -91,18 +91,14 @@ describe('AclFixer', () => {
     expect(fix(acl, [ip], fixer)).toBe(ErrorCode.InvalidAcl)
   })
 
-  test('a list as long as a frame is read in time that grows with it', () => {
-    const acl = Array.from({ length: 40_000 }, (_, i) => ({
-      perms: i % 20_000,
+  test('a long list is read in time that grows with it: with its square this would take minutes', () => {
+    const acl = Array.from({ length: 120_000 }, (_, i) => ({
+      perms: i % 60_000,
       scheme: 'ip',
       id: '10.0.0.1',
     }))
-    const before = performance.now()
 
-    const fixed = fix(acl)
-
-    expect(fixed).toHaveLength(20_000)
-    expect(performance.now() - before).toBeLessThan(1000) // it took ten times that when it was quadratic
+    expect(fix(acl)).toHaveLength(60_000)
   })
 
   test('auth entries cannot make a list longer by more than is allowed', () => {
