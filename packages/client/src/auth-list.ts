@@ -1,6 +1,5 @@
-import { ErrorCode, Xid, type Zxid } from '@corral/protocol'
+import { ErrorCode, Fifo, Xid, type Zxid } from '@corral/protocol'
 import { lost } from './call-queue.ts'
-import { Fifo } from './fifo.ts'
 import type { Outbox } from './outbox.ts'
 import { ProtocolError } from './protocol-error.ts'
 import type { CallId } from './session-events.ts'

@@ -2,8 +2,7 @@
  * The requests of a session, in their order: those that wait for a connection, and those that wait for a reply.
  * A request is written at most once, and each call is settled exactly once, unless it is abandoned.
  */
-import { ErrorCode, type Request, type Space } from '@corral/protocol'
-import { Fifo } from './fifo.ts'
+import { ErrorCode, Fifo, type Request, type Space } from '@corral/protocol'
 import { type Outbox, requestFrame } from './outbox.ts'
 import { ProtocolError } from './protocol-error.ts'
 import type { CallId, Outcome, WatcherId, WatchKind } from './session-events.ts'

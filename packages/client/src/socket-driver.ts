@@ -2,9 +2,10 @@
  * Drives a {@link SessionMachine}: the sockets and timers it asks for. Both are handed in, so that a
  * simulator can drive the same machine, and the same `Client`, over a network and a clock of its own.
  */
+
 import { connect } from 'node:net'
+import { Fifo } from '@corral/protocol'
 import type { ServerAddress } from './connect-string.ts'
-import { Fifo } from './fifo.ts'
 import type { ConnectionId, Random, SessionEffect, SessionEvent } from './session-events.ts'
 import type { SessionMachine } from './session-machine.ts'
 

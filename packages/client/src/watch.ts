@@ -2,9 +2,8 @@
  * What callers see of watches: events, and the three ways to receive them (a function, a promise, an
  * iteration).
  */
-import { EventType, type Zxid } from '@corral/protocol'
+import { EventType, Fifo, type Zxid } from '@corral/protocol'
 import { WatchOverflowError, type ZkError } from './errors.ts'
-import { Fifo } from './fifo.ts'
 
 /**
  * The four changes, as ZooKeeper names them; the three ends of a watch by `removeWatches`; and `Resumed`,

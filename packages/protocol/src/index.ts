@@ -1,5 +1,6 @@
 /** Typed values <-> bytes of the ZooKeeper client protocol and file formats. */
 export * from './base/assert.ts'
+export * from './base/fifo.ts'
 export * from './checksums.ts'
 export * from './codes.ts'
 export * from './frame.ts'

@@ -9,7 +9,7 @@
  *
  * Source: outstandingChanges of PrepRequestProcessor in the Java server.
  */
-import { fromWords, makeSpace, type Space } from '@corral/protocol'
+import { Fifo, fromWords, makeSpace, type Space } from '@corral/protocol'
 import type { AclIndex } from '../tree/acl-table.ts'
 import type { DataTree } from '../tree/data-tree.ts'
 import { contentCrcOf, DigestSum, isDigestedPath, nodeDigest } from '../tree/digest.ts'
@@ -17,7 +17,6 @@ import { equalBytes } from '../tree/raw-bytes.ts'
 import { TagTable } from '../tree/tag-table.ts'
 import type { ZnodeId } from '../tree/znode-rows.ts'
 import { kindOfOwner, type ZnodeKind } from '../tree/znodes.ts'
-import { Fifo } from './fifo.ts'
 
 /** Offsets, in words, of the stored Stat in a record: StatPersisted in wire order. */
 export const StatWord = {

@@ -8,6 +8,7 @@
 import {
   digestVersion,
   ErrorCode,
+  Fifo,
   OpCode,
   type RequestView,
   type Space,
@@ -21,7 +22,6 @@ import type { Connection } from '../session/connection.ts'
 import type { Session } from '../session/sessions.ts'
 import type { DataTree, ZnodeId } from '../tree/data-tree.ts'
 import { checkFlags, isCreate } from './creation.ts'
-import { Fifo } from './fifo.ts'
 import { countOps, isMultiWrite, prepareMulti } from './multi.ts'
 import { Pending } from './pending.ts'
 import { Preparer } from './prepare.ts'

@@ -17,15 +17,18 @@ test('it holds what an array holds', () => {
           fifo.push(i)
           array.push(i)
         } else if (what === 'shift') {
-          if (array.length > 0) fifo.shift()
-          array.shift()
+          expect(fifo.shift()).toBe(array.shift())
         } else {
           array.length = Math.min(array.length, Number(what))
           fifo.truncate(array.length)
         }
       })
       expect(fifo.length).toBe(array.length)
+      expect(fifo.first).toBe(array[0])
       expect(array.map((_, at) => fifo.at(at))).toEqual(array)
+      expect([...fifo]).toEqual(array)
+      expect(fifo.drain()).toEqual(array)
+      expect(fifo.length).toBe(0)
     }),
     { numRuns: 30 },
   )
@@ -38,7 +41,7 @@ test('a queue that is never empty does not grow', () => {
   for (let i = 0; i < 100_000; i++) {
     fifo.push(i)
     fifo.shift()
-    most = Math.max(most, fifo.heldItems)
+    most = Math.max(most, fifo.places)
   }
 
   expect(fifo.length).toBe(800)
