@@ -1,7 +1,15 @@
 import { deflateSync, gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { adler32, crc32, crc32OfWord, crc32OfWords } from './checksums.ts'
+import {
+  adler32,
+  crc32,
+  crc32Difference,
+  crc32OfWord,
+  crc32OfWords,
+  crc32PastZeros,
+  crc32ZerosTable,
+} from './checksums.ts'
 import { makeSpace, spaceOf } from './jute/writer.ts'
 
 /** zlib writes Adler-32 behind a deflate stream, CRC-32 and length behind a gzip one. */
@@ -64,5 +72,31 @@ test('the CRC of words is that of their bytes', () => {
       expect(crc32OfWords(high, low, seed)).toBe(crc32(space, 0, 8, seed))
       expect(crc32OfWord(high, seed)).toBe(crc32(space, 0, 4, seed))
     }),
+  )
+})
+
+test('where two messages differ tells where their CRCs do', () => {
+  fc.assert(
+    fc.property(
+      fc.uint8Array({ maxLength: 20 }),
+      fc.uint8Array({ maxLength: 60 }),
+      fc.tuple(fc.integer(), fc.integer(), fc.integer(), fc.integer()),
+      (before, behind, [high, low, otherHigh, otherLow]) => {
+        const one = makeSpace(before.length + 8 + behind.length)
+        one.bytes.set(before)
+        one.bytes.set(behind, before.length + 8)
+        const other = spaceOf(Uint8Array.from(one.bytes))
+        one.view.setInt32(before.length, high)
+        one.view.setInt32(before.length + 4, low)
+        other.view.setInt32(before.length, otherHigh)
+        other.view.setInt32(before.length + 4, otherLow)
+        const length = one.bytes.length
+
+        const bits = crc32Difference(high ^ otherHigh, low ^ otherLow)
+        expect(crc32PastZeros(crc32ZerosTable(behind.length), bits)).toBe(
+          crc32(one, 0, length) ^ crc32(other, 0, length),
+        )
+      },
+    ),
   )
 })

@@ -145,6 +145,45 @@ export function crc32OfWords(high: number, low: number, seed: number): number {
   )
 }
 
+/**
+ * CRC-32 is linear: two messages of a length that differ in some bits have checksums that differ in bits which depend on
+ * those alone, and zero bytes behind them move these bits. The table says how.
+ *
+ * @param count - of zero bytes
+ * @returns to be used by {@link crc32PastZeros}: four tables of 256 entries, one for each byte of the checksum
+ */
+export function crc32ZerosTable(count: number): Int32Array {
+  const table = new Int32Array(4 * 256)
+  for (let bit = 0; bit < 32; bit++) {
+    let c = 1 << bit
+    for (let i = 0; i < count; i++) c = (c >>> 8) ^ (crcTables[c & 0xff] as number)
+    const first = 256 * (bit >>> 3)
+    const place = 1 << (bit & 7)
+    for (let low = 0; low < place; low++) table[first + place + low] = c ^ (table[first + low] as number)
+  }
+  return table
+}
+
+/**
+ * How checksums differ when zero bytes follow what they differ in.
+ *
+ * @param table - {@link crc32ZerosTable}
+ * @param bits - in which they differ before
+ */
+export function crc32PastZeros(table: Int32Array, bits: number): number {
+  return (
+    (table[bits & 0xff] as number) ^
+    (table[256 + ((bits >>> 8) & 0xff)] as number) ^
+    (table[512 + ((bits >>> 16) & 0xff)] as number) ^
+    (table[768 + (bits >>> 24)] as number)
+  )
+}
+
+/** In which bits the checksums of eight bytes differ that differ in these bits of two big-endian words. */
+export function crc32Difference(high: number, low: number): number {
+  return ~crc32OfWords(high, low, -1)
+}
+
 /** {@link crc32} of the four bytes of a big-endian word. */
 export function crc32OfWord(word: number, seed: number): number {
   const t = crcTables

@@ -12,7 +12,16 @@
 import { Fifo, fromWords, makeSpace, type Space } from '@corral/protocol'
 import type { AclIndex } from '../tree/acl-table.ts'
 import type { DataTree } from '../tree/data-tree.ts'
-import { contentCrcOf, DigestSum, isDigestedPath, nodeDigest } from '../tree/digest.ts'
+import {
+  changeByAversion,
+  changeByCversion,
+  changeByPzxid,
+  contentCrcOf,
+  DigestSum,
+  isDigestedPath,
+  nodeDigest,
+  pathCrc,
+} from '../tree/digest.ts'
 import { equalBytes } from '../tree/raw-bytes.ts'
 import { TagTable } from '../tree/tag-table.ts'
 import type { ZnodeId } from '../tree/znode-rows.ts'
@@ -52,11 +61,9 @@ export class PendingZnode {
   /** What its next sequential child is called: the stored cversion, but that stops at 2^31 - 1, and this goes on below 0. */
   sequence = 0
   acl: AclIndex = 0
-  /** CRC-32 over path and data: the seed of the node digest. */
-  contentCrc = 0
   dataBytes = 0
   isDigested = false
-  /** What it contributes to the tree digest now. */
+  /** What it contributes to the tree digest now, signed. */
   digest = 0
   /** The newest write that touched it; 0: none, and nobody finds the record. */
   write = 0
@@ -77,7 +84,6 @@ interface Saved {
   readonly childCount: number
   readonly sequence: number
   readonly acl: AclIndex
-  readonly contentCrc: number
   readonly dataBytes: number
   readonly digest: number
   readonly write: number
@@ -182,28 +188,51 @@ export class Pending {
     this.#hang(znode)
   }
 
-  /** Brings the record's digest, and the tree's, up to its present fields. Call after each change. */
-  rehash(znode: PendingZnode): void {
-    const digest = znode.exists && znode.isDigested ? nodeDigest(znode.contentCrc, znode.stat) : 0
-    this.digest.subtract(znode.digest)
-    this.digest.add(digest)
-    znode.digest = digest
+  /** A touched znode goes. */
+  remove(znode: PendingZnode): void {
+    znode.exists = false
+    this.#setDigest(znode, 0)
   }
 
   /**
-   * Sets a znode's data: only what the digest and the quota need of it.
+   * Sets a znode's data: only what the digest and the quota need of it. All else of a new znode is set by now.
    *
-   * @param ofPath - its path's {@link pathCrc}
+   * @param path - its path, from `from` to `to`
    * @param data - where the request has it; `dataFrom` -1 is null
    */
   setContent(
     znode: PendingZnode,
-    ofPath: number,
+    path: Space,
+    from: number,
+    to: number,
     data: Space & { readonly dataFrom: number; readonly dataTo: number },
   ): void {
     const { dataFrom, dataTo } = data
-    znode.contentCrc = contentCrcOf(ofPath, data, dataFrom, dataTo)
     znode.dataBytes = dataFrom < 0 ? 0 : dataTo - dataFrom
+    if (!znode.isDigested) return
+    const contentCrc = contentCrcOf(pathCrc(path, from, to), data, dataFrom, dataTo)
+    this.#setDigest(znode, nodeDigest(contentCrc, znode.stat))
+  }
+
+  setCversion(znode: PendingZnode, cversion: number): void {
+    const before = znode.stat[StatWord.Cversion] as number
+    znode.stat[StatWord.Cversion] = cversion
+    this.#changeDigest(znode, changeByCversion(before ^ cversion))
+  }
+
+  setAversion(znode: PendingZnode, aversion: number): void {
+    const before = znode.stat[StatWord.Aversion] as number
+    znode.stat[StatWord.Aversion] = aversion
+    this.#changeDigest(znode, changeByAversion(before ^ aversion))
+  }
+
+  setPzxid(znode: PendingZnode, high: number, low: number): void {
+    const { stat } = znode
+    const beforeHigh = stat[StatWord.Pzxid] as number
+    const beforeLow = stat[StatWord.Pzxid + 1] as number
+    stat[StatWord.Pzxid] = high
+    stat[StatWord.Pzxid + 1] = low
+    this.#changeDigest(znode, changeByPzxid(beforeHigh ^ high, beforeLow ^ low))
   }
 
   /** The ACL stays in the table as long as the record refers to it. */
@@ -283,6 +312,17 @@ export class Pending {
     this.#ephemeralsBy.truncate(this.#undoEphemerals)
   }
 
+  /** @param bits - in which its share of the tree digest changes */
+  #changeDigest(znode: PendingZnode, bits: number): void {
+    if (znode.isDigested) this.#setDigest(znode, znode.digest ^ bits)
+  }
+
+  #setDigest(znode: PendingZnode, digest: number): void {
+    this.digest.subtract(znode.digest)
+    this.digest.add(digest)
+    znode.digest = digest
+  }
+
   #forgetEnded(write: number): void {
     const sessions = this.#endedInOrder
     while (sessions.length > 0 && (this.#ended.get(sessions.at(0)) ?? 0) <= write) {
@@ -306,10 +346,9 @@ export class Pending {
     znode.childCount = tree.childCount(id)
     znode.sequence = tree.storedCversion(id)
     this.setAcl(znode, tree.acl(id))
-    znode.contentCrc = tree.contentCrc(id)
     znode.dataBytes = tree.dataLength(id)
     znode.isDigested = tree.isDigested(id)
-    znode.digest = znode.exists && znode.isDigested ? nodeDigest(znode.contentCrc, znode.stat) : 0
+    znode.digest = znode.exists ? tree.digestOf(id) : 0
     return znode
   }
 
@@ -318,7 +357,7 @@ export class Pending {
     znode.id = 0
     znode.exists = false
     keepPath(znode, source, from, to)
-    znode.isDigested = isDigestedPath(source, from, to)
+    znode.isDigested = this.#tree.isDigestEnabled && isDigestedPath(source, from, to)
     znode.digest = 0
     return znode
   }
@@ -414,7 +453,6 @@ function save(znode: PendingZnode): Saved {
     childCount: znode.childCount,
     sequence: znode.sequence,
     acl: znode.acl,
-    contentCrc: znode.contentCrc,
     dataBytes: znode.dataBytes,
     digest: znode.digest,
     write: znode.write,
@@ -428,7 +466,6 @@ function restore(saved: Saved): void {
   znode.childCount = saved.childCount
   znode.sequence = saved.sequence
   znode.acl = saved.acl
-  znode.contentCrc = saved.contentCrc
   znode.dataBytes = saved.dataBytes
   znode.digest = saved.digest
   znode.write = saved.write

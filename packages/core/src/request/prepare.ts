@@ -8,7 +8,6 @@ import { ErrorCode, isLegalPath, OpCode, type RequestView, type Space, type Writ
 import { longestTxnBytes, type ServerConfig } from '../config.ts'
 import type { Fields } from '../effects.ts'
 import type { DataTree, ZnodeId } from '../tree/data-tree.ts'
-import { pathCrc } from '../tree/digest.ts'
 import { lastSlash } from '../tree/raw-bytes.ts'
 import { ZnodeKind } from '../tree/znodes.ts'
 import { permOf } from './access.ts'
@@ -35,9 +34,9 @@ export class Preparer {
   readonly found: {
     znode: ZnodeId
     pathHash: number
-    contentCrc: number
+    digest: number
     create2s: Set<number> | undefined
-  } = { znode: 0, pathHash: 0, contentCrc: 0, create2s: undefined }
+  } = { znode: 0, pathHash: 0, digest: 0, create2s: undefined }
   readonly #sequential: SequentialPath = new SequentialPath()
 
   constructor(given: {
@@ -126,10 +125,9 @@ export class Preparer {
     parent.sequence = parentCversion
     // The tree refuses to go back when the counter wraps, and then moves neither field.
     if (parentCversion > (parent.stat[StatWord.Cversion] as number)) {
-      parent.stat[StatWord.Cversion] = parentCversion
-      this.#place.stamp(parent, StatWord.Pzxid)
+      pending.setCversion(parent, parentCversion)
+      pending.setPzxid(parent, this.#place.zxidHigh, this.#place.zxidLow)
     }
-    pending.rehash(parent)
 
     pending.touch(znode)
     pending.create(znode, source, from, to)
@@ -141,11 +139,10 @@ export class Preparer {
     this.#place.stampTime(znode, StatWord.Mtime)
     setOwner(znode, asker.session, request, creation)
     if (creation.isEphemeral) pending.noteEphemeral(znode)
-    pending.setContent(znode, pathCrc(source, from, to), request)
-    pending.rehash(znode)
+    pending.setContent(znode, source, from, to, request)
     this.found.znode = parent.id
     this.found.pathHash = znode.pathHash
-    this.found.contentCrc = znode.contentCrc
+    this.found.digest = znode.digest
 
     w.int32(to - from)
     w.raw(source, from, to)
@@ -194,10 +191,9 @@ export class Preparer {
     znode.stat[StatWord.Version] = version + 1
     this.#place.stamp(znode, StatWord.Mzxid)
     this.#place.stampTime(znode, StatWord.Mtime)
-    pending.setContent(znode, pathCrc(request, request.pathFrom, request.pathTo), request)
-    pending.rehash(znode)
+    pending.setContent(znode, request, request.pathFrom, request.pathTo, request)
     this.found.znode = znode.id
-    this.found.contentCrc = znode.contentCrc
+    this.found.digest = znode.digest
     writePath(w, request)
     writeData(w, request)
     w.int32((version + 1) | 0)
@@ -217,9 +213,8 @@ export class Preparer {
     if (!this.#quota.admitsAcl(fixed, request, request.pathFrom, request.pathTo))
       return ErrorCode.QuotaExceeded
     pending.touch(znode)
-    znode.stat[StatWord.Aversion] = aversion + 1
+    pending.setAversion(znode, (aversion + 1) | 0)
     pending.setAcl(znode, this.#tree.acls.intern(fixed.space, fixed.from, fixed.to))
-    pending.rehash(znode)
     this.found.znode = znode.id
     writePath(w, request)
     w.raw(fixed.space, fixed.from, fixed.to)

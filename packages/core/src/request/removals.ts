@@ -35,11 +35,9 @@ export class Removals {
     const pending = this.#pending
     pending.touch(parent)
     parent.childCount--
-    this.#place.stamp(parent, StatWord.Pzxid)
-    pending.rehash(parent)
+    pending.setPzxid(parent, this.#place.zxidHigh, this.#place.zxidLow)
     pending.touch(znode)
-    znode.exists = false
-    pending.rehash(znode)
+    pending.remove(znode)
   }
 
   /**
@@ -107,17 +105,15 @@ export class Removals {
         continue
       }
       if (parent === undefined || tree.parent(id) !== parentId) {
-        if (parent !== undefined) pending.rehash(parent)
         parentId = tree.parent(id)
         parent = pending.get(w, from + 4, lastSlash(w.bytes, from + 4, w.at))
         pending.touch(parent)
-        this.#place.stamp(parent, StatWord.Pzxid)
+        pending.setPzxid(parent, this.#place.zxidHigh, this.#place.zxidLow)
       }
       parent.childCount--
       pending.digest.subtract(tree.digestOf(id))
       count++
     }
-    if (parent !== undefined) pending.rehash(parent)
     return count
   }
 

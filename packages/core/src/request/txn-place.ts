@@ -16,15 +16,15 @@ export interface Asker {
 
 /** Of the txn being prepared. */
 export class TxnPlace {
-  #zxidHigh = 0
-  #zxidLow = 0
+  zxidHigh = 0
+  zxidLow = 0
   #timeHigh = 0
   #timeLow = 0
 
   /** To the next txn. */
   moveTo(now: Now, zxidHigh: number, zxidLow: number): void {
-    this.#zxidHigh = zxidHigh
-    this.#zxidLow = zxidLow
+    this.zxidHigh = zxidHigh
+    this.zxidLow = zxidLow
     this.#timeHigh = Math.floor(now.wallMs / 0x1_0000_0000)
     this.#timeLow = now.wallMs | 0
   }
@@ -33,15 +33,15 @@ export class TxnPlace {
   writeHeader(w: Writer, asker: Asker, type: number): void {
     w.words(asker.session?.high ?? 0, asker.session?.low ?? 0)
     w.int32(asker.xid)
-    w.words(this.#zxidHigh, this.#zxidLow)
+    w.words(this.zxidHigh, this.zxidLow)
     w.words(this.#timeHigh, this.#timeLow)
     w.int32(type)
   }
 
   /** @param word - which zxid of the Stat */
   stamp({ stat }: PendingZnode, word: number): void {
-    stat[word] = this.#zxidHigh
-    stat[word + 1] = this.#zxidLow
+    stat[word] = this.zxidHigh
+    stat[word + 1] = this.zxidLow
   }
 
   /** @param word - which time of the Stat */

@@ -54,7 +54,7 @@ export interface Write {
   /** What its preparation found, for applying it; 0: nothing. */
   znode: ZnodeId
   pathHash: number
-  contentCrc: number
+  digest: number
   create2s: ReadonlySet<number> | undefined
 }
 
@@ -175,7 +175,7 @@ export class Writes {
     const verdict = this.#preparer.prepare(w, write, request, op)
     write.znode = found.znode
     write.pathHash = found.pathHash
-    write.contentCrc = found.contentCrc
+    write.digest = found.digest
     return verdict
   }
 
@@ -212,7 +212,7 @@ export class Writes {
       largeBytes: 0,
       znode: 0,
       pathHash: 0,
-      contentCrc: 0,
+      digest: 0,
       create2s: undefined,
     }
   }

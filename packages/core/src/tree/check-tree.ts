@@ -146,9 +146,9 @@ function checkDigest(parts: TreeParts): string[] {
     const dataFrom = znodes.dataFrom(id)
     const dataTo = dataFrom + rows.get(id, Row.dataLength)
     const crc = contentCrcOf(pathCrc(path, 0, path.at), znodes.space(id), dataFrom, dataTo)
-    if (crc !== rows.get(id, Row.contentCrc))
-      problems.push(`znode ${id} has a wrong checksum of path and data`)
-    sum.add(rowDigest(rows.space(id), rows.at(id)))
+    const share = rowDigest(rows.space(id), rows.at(id), crc)
+    if (share !== rows.get(id, Row.digest)) problems.push(`znode ${id} has a wrong share of the digest`)
+    sum.add(share)
   }
   if (sum.high !== parts.digest.high || sum.low !== parts.digest.low) {
     problems.push(`the digest is ${parts.digest.high}:${parts.digest.low}, recomputed ${sum.high}:${sum.low}`)

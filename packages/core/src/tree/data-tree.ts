@@ -14,7 +14,7 @@ import {
   writeAclList,
 } from '@corral/protocol'
 import type { AclIndex, AclTable } from './acl-table.ts'
-import { pathCrc } from './digest.ts'
+import { pathCrc, rowDigest } from './digest.ts'
 import type { SessionWords } from './ephemerals.ts'
 import type { FiredWatches } from './fired-watches.ts'
 import type { Quota } from './quotas.ts'
@@ -78,8 +78,8 @@ export class DataTree implements TreeReader {
     this.#parts.setAcl(ConfigId, this.acls.intern(list, 0, list.at))
     this.#parts.znodes.rows.set(ConfigId, Row.aversion, -1)
     if (!given.isDigestEnabled) return
-    this.#parts.digest.add(this.#parts.digestOf(RootId))
-    this.#parts.digest.add(this.#parts.digestOf(ZookeeperId))
+    addDigest(this.#parts, '/', RootId)
+    addDigest(this.#parts, '/zookeeper', ZookeeperId)
   }
 
   find(source: Space, from: number, to: number): ZnodeId {
@@ -171,17 +171,16 @@ export class DataTree implements TreeReader {
     this.#parts.znodes.persistedInto(id, words)
   }
 
-  /** CRC over path and data: what {@link nodeDigest} goes on from. 0 for a znode that is not digested. */
-  contentCrc(id: ZnodeId): number {
-    return this.#parts.znodes.rows.get(id, Row.contentCrc)
+  get isDigestEnabled(): boolean {
+    return this.#parts.isDigestEnabled
   }
 
-  /** Whether the znode takes part in the tree digest; those below /zookeeper do not. */
+  /** Whether the znode takes part in the tree digest; those below /zookeeper do not, and without digests none does. */
   isDigested(id: ZnodeId): boolean {
-    return !this.#parts.znodes.rows.hasFlag(id, Flag.Undigested)
+    return this.#parts.isDigested(id)
   }
 
-  /** What the znode contributes to the tree digest, unsigned. */
+  /** What the znode contributes to the tree digest, signed; 0 if it takes no part. */
   digestOf(id: ZnodeId): number {
     return this.#parts.digestOf(id)
   }
@@ -394,6 +393,13 @@ function addBuiltIn(parts: TreeParts, name: string, expected: ZnodeId): void {
   const ranges = { pathFrom: 0, pathTo: length, dataFrom: length, dataTo: length }
   const id = znodes.insert(parent, znodes.hashOf(path, 0, length), path, ranges, cut + 1)
   assert(id === expected, 'the built-in znodes have the first ids')
-  if (parent === RootId) znodes.rows.set(id, Row.contentCrc, pathCrc(path, 0, length))
-  else znodes.rows.addFlags(id, Flag.Undigested)
+  if (parent !== RootId) znodes.rows.addFlags(id, Flag.Undigested)
+}
+
+/** Of a built-in znode, whose data is empty. */
+function addDigest({ znodes: { rows }, digest }: TreeParts, name: string, id: ZnodeId): void {
+  const path = asciiSpace(name)
+  const share = rowDigest(rows.space(id), rows.at(id), pathCrc(path, 0, path.bytes.length))
+  rows.set(id, Row.digest, share)
+  digest.add(share)
 }

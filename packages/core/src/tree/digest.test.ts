@@ -1,7 +1,17 @@
 import { encodeUtf8, openAcl, sessionId, type TxnBody } from '@corral/protocol'
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { apply, aTree, create, digestOf, find, space } from '../../test/tree-kit.ts'
-import { contentCrcOf, DigestSum, isDigestedPath, nodeDigest, pathCrc } from './digest.ts'
+import {
+  changeByAversion,
+  changeByCversion,
+  changeByPzxid,
+  contentCrcOf,
+  DigestSum,
+  isDigestedPath,
+  nodeDigest,
+  pathCrc,
+} from './digest.ts'
 
 /** The first txns of a log written by Apache ZooKeeper 3.8.0, with the digests that it carries. */
 const session = sessionId(0x1000_0109_ce1_0000n)
@@ -30,11 +40,7 @@ test('the shares of single znodes are those of Apache ZooKeeper', () => {
   for (const [i, { body, timeMs }] of written.entries())
     apply(tree, body, { zxid: BigInt(i + 1), session, timeMs })
   const share = (path: string): string => {
-    const words = new Int32Array(15)
-    tree.persistedInto(find(tree, path), words)
-    return nodeDigest(tree.contentCrc(find(tree, path)), words)
-      .toString(16)
-      .padStart(8, '0')
+    return (tree.digestOf(find(tree, path)) >>> 0).toString(16).padStart(8, '0')
   }
 
   expect(share('/')).toBe('031578f2')
@@ -73,9 +79,7 @@ test.each<[string, TxnBody, bigint, number, string]>([
   apply(tree, body, { zxid, timeMs, session })
 
   const id = tree.firstChild(find(tree, '/app'))
-  const words = new Int32Array(15)
-  tree.persistedInto(id, words)
-  expect(nodeDigest(tree.contentCrc(id), words).toString(16)).toBe(expected)
+  expect((tree.digestOf(id) >>> 0).toString(16)).toBe(expected)
 })
 
 test('what lies below /zookeeper does not count, /zookeeper itself does', () => {
@@ -93,6 +97,28 @@ test('null and empty data give one checksum, and the root has an empty path', ()
   const name = space('/a')
 
   expect(contentCrcOf(pathCrc(name, 0, 2), name, -1, -1)).toBe(contentCrcOf(pathCrc(name, 0, 2), name, 2, 2))
+})
+
+test('a share changes with the bits of a field as it does when it is computed anew', () => {
+  const word = fc.integer()
+  fc.assert(
+    fc.property(
+      word,
+      fc.array(word, { minLength: 15, maxLength: 15 }),
+      word,
+      word,
+      (crc, stat, high, low) => {
+        const changedBy = (words: Readonly<Record<number, number>>): number =>
+          nodeDigest(crc, Int32Array.from(stat)) ^
+          nodeDigest(crc, Int32Array.from({ ...stat, ...words, length: 15 }))
+        const at = (word: number): number => stat[word] as number
+
+        expect(changeByPzxid(at(13) ^ high, at(14) ^ low)).toBe(changedBy({ 13: high, 14: low }))
+        expect(changeByCversion(at(9) ^ low)).toBe(changedBy({ 9: low }))
+        expect(changeByAversion(at(10) ^ low)).toBe(changedBy({ 10: low }))
+      },
+    ),
+  )
 })
 
 test('the sum wraps at 64 bits and comes back', () => {

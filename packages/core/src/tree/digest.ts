@@ -4,15 +4,29 @@
  *
  *   CRC-32 over  path (the root: empty) | data | czxid mzxid pzxid ctime mtime version cversion aversion owner
  *
- * A znode's row keeps the CRC over path and data, so a change of its Stat hashes 60 bytes only.
+ * A znode's row keeps its CRC, its share of the digest. A change of its Stat alone hashes nothing anew: CRC-32 is
+ * linear, so the bits that change in a field tell which bits of the share do.
  *
  * Source: DigestCalculator and AdHash in the Java server.
  */
-import { crc32, crc32OfWord, crc32OfWords, type Space } from '@corral/protocol'
+import {
+  crc32,
+  crc32Difference,
+  crc32OfWord,
+  crc32OfWords,
+  crc32PastZeros,
+  crc32ZerosTable,
+  type Space,
+} from '@corral/protocol'
 import { asciiSpace, equalBytes } from './raw-bytes.ts'
 import { Row, rowBytes } from './znode-rows.ts'
 
 const slash = 0x2f
+
+/** What is hashed behind these fields. */
+const behindPzxid = crc32ZerosTable(36)
+const behindCversion = crc32ZerosTable(12)
+const behindAversion = crc32ZerosTable(8)
 
 const undigestedPrefix: Space = asciiSpace('/zookeeper/')
 
@@ -40,14 +54,14 @@ export function contentCrcOf(ofPath: number, data: Space, from: number, to: numb
 /**
  * @param contentCrc - {@link contentCrcOf}
  * @param words - the 15 words of StatPersisted in wire order (stored values)
- * @returns the znode's share of the digest, unsigned
+ * @returns the znode's share of the digest, signed
  */
 export function nodeDigest(contentCrc: number, words: Int32Array): number {
   const zxids = crcOfPair(words, 2, crcOfPair(words, 0, contentCrc))
   const pzxid = crcOfPair(words, 13, zxids)
   const times = crcOfPair(words, 6, crcOfPair(words, 4, pzxid))
   const versions = crcOfPair(words, 10, crcOfPair(words, 8, times))
-  return crc32OfWord(words[12] as number, versions) >>> 0
+  return crc32OfWord(words[12] as number, versions)
 }
 
 function crcOfPair(words: Int32Array, at: number, seed: number): number {
@@ -55,10 +69,25 @@ function crcOfPair(words: Int32Array, at: number, seed: number): number {
 }
 
 /** {@link nodeDigest} of a row. */
-export function rowDigest(row: Space, at: number): number {
-  const zxids = crc32(row, at + Row.czxid, at + Row.ctime, row.view.getInt32(at + Row.contentCrc))
+export function rowDigest(row: Space, at: number, contentCrc: number): number {
+  const zxids = crc32(row, at + Row.czxid, at + Row.ctime, contentCrc)
   const pzxid = crc32(row, at + Row.pzxid, at + rowBytes, zxids)
-  return crc32(row, at + Row.ctime, at + Row.dataLength, pzxid) >>> 0
+  return crc32(row, at + Row.ctime, at + Row.dataLength, pzxid)
+}
+
+/** In which bits a share changes with these bits of the pzxid. */
+export function changeByPzxid(high: number, low: number): number {
+  return crc32PastZeros(behindPzxid, crc32Difference(high, low))
+}
+
+/** In which bits a share changes with these bits of the stored cversion. */
+export function changeByCversion(bits: number): number {
+  return crc32PastZeros(behindCversion, crc32Difference(0, bits))
+}
+
+/** In which bits a share changes with these bits of the aversion. */
+export function changeByAversion(bits: number): number {
+  return crc32PastZeros(behindAversion, crc32Difference(0, bits))
 }
 
 /** A sum modulo 2^64, as two unsigned words. */
@@ -66,15 +95,15 @@ export class DigestSum {
   high = 0
   low = 0
 
-  /** @param share - unsigned 32 bits */
+  /** @param share - 32 bits, their sign is of no meaning */
   add(share: number): void {
-    const low = this.low + share
+    const low = this.low + (share >>> 0)
     if (low > 0xffff_ffff) this.high = (this.high + 1) >>> 0
     this.low = low >>> 0
   }
 
   subtract(share: number): void {
-    const low = this.low - share
+    const low = this.low - (share >>> 0)
     if (low < 0) this.high = (this.high - 1) >>> 0
     this.low = low >>> 0
   }

@@ -9,7 +9,7 @@
  */
 import { fromWords, hexOf, type Space, statPersistedBytes, Writer, writeAclList } from '@corral/protocol'
 import { type AclIndex, OpenAcl } from './acl-table.ts'
-import { contentCrcOf, pathCrc } from './digest.ts'
+import { contentCrcOf, pathCrc, rowDigest } from './digest.ts'
 import { equalBytes, lastSlash } from './raw-bytes.ts'
 import type { TreeParts } from './tree-parts.ts'
 import { ConfigId, Flag, QuotaId, RootId, Row, rowBytes, type ZnodeId, ZookeeperId } from './znode-rows.ts'
@@ -164,7 +164,7 @@ export class TreeLoader {
   /** A znode that the fresh tree has: the record replaces it. */
   #touch(id: ZnodeId, source: Space): ZnodeId | string {
     if (!this.#untouched.delete(id)) return twice
-    this.#parts.digest.subtract(this.#digestOf(id))
+    this.#parts.digest.subtract(this.#parts.digestOf(id))
     this.#parts.znodes.setData(id, source, this.#ranges.dataFrom, this.#ranges.dataTo)
     return id
   }
@@ -197,17 +197,14 @@ export class TreeLoader {
     for (let i = Row.pzxid; i < rowBytes; i += 4) {
       view.setInt32(row + i, source.view.getInt32(statFrom + statPersistedBytes - rowBytes + i))
     }
-    if (this.#parts.isDigestEnabled && !znodes.rows.hasFlag(id, Flag.Undigested)) {
+    if (this.#parts.isDigested(id)) {
       const { pathFrom, pathTo, dataFrom, dataTo } = this.#ranges
       const crc = contentCrcOf(pathCrc(source, pathFrom, pathTo), source, dataFrom, dataTo)
-      view.setInt32(row + Row.contentCrc, crc)
+      const share = rowDigest(znodes.rows.space(id), row, crc)
+      view.setInt32(row + Row.digest, share)
+      this.#parts.digest.add(share)
     }
-    this.#parts.digest.add(this.#digestOf(id))
     if (znodes.kind(id) !== ZnodeKind.Persistent) this.#parts.enlist(id)
-  }
-
-  #digestOf(id: ZnodeId): number {
-    return this.#parts.isDigestEnabled ? this.#parts.digestOf(id) : 0
   }
 
   #aclOf(high: number, low: number): AclIndex {

@@ -2,7 +2,7 @@
 import type { Random } from '../random.ts'
 import { AclTable } from './acl-table.ts'
 import { ChildLists } from './child-lists.ts'
-import { DigestSum, rowDigest } from './digest.ts'
+import { DigestSum } from './digest.ts'
 import { Ephemerals } from './ephemerals.ts'
 import { Quotas } from './quotas.ts'
 import { isLess } from './raw-bytes.ts'
@@ -72,10 +72,14 @@ export class TreeParts {
     this.znodes.rows.setAcl(id, acl)
   }
 
-  /** What the znode adds to the tree digest. */
+  /** What the znode adds to the tree digest, signed; 0 without digests, and below /zookeeper. */
   digestOf(id: ZnodeId): number {
-    const { rows } = this.znodes
-    return rows.hasFlag(id, Flag.Undigested) ? 0 : rowDigest(rows.space(id), rows.at(id))
+    return this.znodes.rows.get(id, Row.digest)
+  }
+
+  /** Whether the znode has a share of the tree digest. */
+  isDigested(id: ZnodeId): boolean {
+    return this.isDigestEnabled && !this.znodes.rows.hasFlag(id, Flag.Undigested)
   }
 
   raiseLastZxid(high: number, low: number): void {

@@ -18,7 +18,14 @@ import {
   Writer,
 } from '@corral/protocol'
 import { OpenAcl } from './acl-table.ts'
-import { contentCrcOf, pathCrc } from './digest.ts'
+import {
+  changeByAversion,
+  changeByCversion,
+  changeByPzxid,
+  contentCrcOf,
+  pathCrc,
+  rowDigest,
+} from './digest.ts'
 import type { FiredWatches } from './fired-watches.ts'
 import { MultiResults } from './multi-results.ts'
 import { isLess, lastSlash } from './raw-bytes.ts'
@@ -33,13 +40,13 @@ export interface Foreknown {
   readonly znode: ZnodeId
   /** Of a create or delete: {@link DataTree.hashOf} its path. */
   readonly pathHash: number
-  /** Of a create or setData: {@link contentCrcOf} the new data. */
-  readonly contentCrc: number
+  /** Of a create or setData: what the znode adds to the tree digest. */
+  readonly digest: number
   /** Of a multi: which of its creates were asked for as create2, and are answered with a Stat. */
   readonly create2s: ReadonlySet<number> | undefined
 }
 
-const nothingKnown: Foreknown = { znode: 0, pathHash: 0, contentCrc: 0, create2s: undefined }
+const nothingKnown: Foreknown = { znode: 0, pathHash: 0, digest: 0, create2s: undefined }
 
 export class TxnApplier {
   readonly results: MultiResults = new MultiResults()
@@ -196,8 +203,7 @@ export class TxnApplier {
     rows.setWords(id, Row.owner, ownerHigh, ownerLow)
     rows.setWords(id, Row.pzxid, this.#zxidHigh, this.#zxidLow)
     if (isUndigested) rows.addFlags(id, Flag.Undigested)
-    this.#setContentCrc(id)
-    this.#added(id)
+    this.#digestAnew(id)
   }
 
   /** The stored cversion counts creations and never goes back, nor does it come twice from one txn. */
@@ -206,10 +212,9 @@ export class TxnApplier {
     const stored = rows.get(parent, Row.cversion)
     const given = this.#body.parentCversion === -1 ? (stored + 1) | 0 : this.#body.parentCversion
     if (given <= stored) return
-    this.#leaving(parent)
     rows.set(parent, Row.cversion, given)
-    rows.setWords(parent, Row.pzxid, this.#zxidHigh, this.#zxidLow)
-    this.#added(parent)
+    this.#changeDigest(parent, changeByCversion(stored ^ given))
+    this.#setPzxid(parent, rows.get(parent, Row.pzxid), rows.get(parent, Row.pzxid + 4))
   }
 
   #delete(path: Space, from: number, to: number, fired: FiredWatches): ErrorCode {
@@ -234,7 +239,7 @@ export class TxnApplier {
     quotas.deleting(id, path, from, to)
     watches.deleting(id, path, from, to, fired)
     if (walks.size > 0) for (const walk of walks) walk.leave(id)
-    this.#leaving(id)
+    if (this.#isDigesting) this.#parts.digest.subtract(this.#parts.digestOf(id))
     this.#parts.delist(id)
     acls.unuse(rows.acl(id))
     znodes.remove(id, hash, to - from)
@@ -254,10 +259,13 @@ export class TxnApplier {
     const { rows } = this.#parts.znodes
     const high = rows.get(parent, Row.pzxid)
     const low = rows.get(parent, Row.pzxid + 4)
-    if (!isLess(high, low, this.#zxidHigh, this.#zxidLow)) return
-    this.#leaving(parent)
-    rows.setWords(parent, Row.pzxid, this.#zxidHigh, this.#zxidLow)
-    this.#added(parent)
+    if (isLess(high, low, this.#zxidHigh, this.#zxidLow)) this.#setPzxid(parent, high, low)
+  }
+
+  /** @param high - what it was, as `low` */
+  #setPzxid(id: ZnodeId, high: number, low: number): void {
+    this.#parts.znodes.rows.setWords(id, Row.pzxid, this.#zxidHigh, this.#zxidLow)
+    this.#changeDigest(id, changeByPzxid(high ^ this.#zxidHigh, low ^ this.#zxidLow))
   }
 
   #setData(fired: FiredWatches): ErrorCode {
@@ -269,13 +277,11 @@ export class TxnApplier {
     const id = this.#known.znode || znodes.find(txn, from, to)
     if (id === 0) return ErrorCode.NoNode
     const oldLength = rows.get(id, Row.dataLength)
-    this.#leaving(id)
     znodes.setData(id, txn, body.dataFrom, body.dataTo)
     rows.setWords(id, Row.mzxid, this.#zxidHigh, this.#zxidLow)
     rows.setWords(id, Row.mtime, this.#timeHigh, this.#timeLow)
     rows.set(id, Row.version, body.version)
-    this.#setContentCrc(id)
-    this.#added(id)
+    this.#digestAnew(id)
     quotas.changed(id, txn, from, to, 0, rows.get(id, Row.dataLength) - oldLength)
     watches.dataChanged(id, txn, from, to, fired)
     this.lastPathId = id
@@ -284,14 +290,14 @@ export class TxnApplier {
 
   #setAcl(): ErrorCode {
     const { znodes, acls } = this.#parts
+    const { rows } = znodes
     const body = this.#body
     const id = this.#known.znode || znodes.find(this.#txn, body.pathFrom, body.pathTo)
     if (id === 0) return ErrorCode.NoNode
     const acl = body.aclCount < 0 ? OpenAcl : acls.intern(this.#txn, body.aclFrom, body.aclTo)
     this.#parts.setAcl(id, acl)
-    this.#leaving(id)
-    znodes.rows.set(id, Row.aversion, body.version)
-    this.#added(id)
+    this.#changeDigest(id, changeByAversion(rows.get(id, Row.aversion) ^ body.version))
+    rows.set(id, Row.aversion, body.version)
     this.lastPathId = id
     return ErrorCode.Ok
   }
@@ -379,23 +385,31 @@ export class TxnApplier {
     if (this.#parts.znodes.rows.hasFlag(parent, Flag.CachedChildren)) this.#parts.childLists.drop(parent)
   }
 
-  /** Needed by the next change of the Stat even while digests are adopted. */
-  #setContentCrc(id: ZnodeId): void {
-    const { rows } = this.#parts.znodes
-    if (!this.#parts.isDigestEnabled || rows.hasFlag(id, Flag.Undigested)) return
-    rows.set(id, Row.contentCrc, this.#known.znode !== 0 ? this.#known.contentCrc : this.#contentCrc())
+  /** Path or data are new. */
+  #digestAnew(id: ZnodeId): void {
+    if (!this.#parts.isDigested(id)) return
+    this.#setDigest(id, this.#known.znode !== 0 ? this.#known.digest : this.#computeDigest(id))
   }
 
-  #contentCrc(): number {
+  #computeDigest(id: ZnodeId): number {
     const { pathFrom, pathTo, dataFrom, dataTo } = this.#body
-    return contentCrcOf(pathCrc(this.#txn, pathFrom, pathTo), this.#txn, dataFrom, dataTo)
+    const { rows } = this.#parts.znodes
+    const contentCrc = contentCrcOf(pathCrc(this.#txn, pathFrom, pathTo), this.#txn, dataFrom, dataTo)
+    return rowDigest(rows.space(id), rows.at(id), contentCrc)
   }
 
-  #leaving(id: ZnodeId): void {
-    if (this.#isDigesting) this.#parts.digest.subtract(this.#parts.digestOf(id))
+  /** @param bits - in which the share of the znode changes */
+  #changeDigest(id: ZnodeId, bits: number): void {
+    if (this.#parts.isDigested(id)) this.#setDigest(id, this.#parts.digestOf(id) ^ bits)
   }
 
-  #added(id: ZnodeId): void {
-    if (this.#isDigesting) this.#parts.digest.add(this.#parts.digestOf(id))
+  /** In the row even while the sum is adopted: it is what the next change starts from. */
+  #setDigest(id: ZnodeId, share: number): void {
+    const { digest, znodes } = this.#parts
+    if (this.#isDigesting) {
+      digest.subtract(this.#parts.digestOf(id))
+      digest.add(share)
+    }
+    znodes.rows.set(id, Row.digest, share)
   }
 }

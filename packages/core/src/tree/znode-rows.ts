@@ -2,7 +2,7 @@
  * One row of 96 bytes per znode, in segments of 2^20 rows that are made when needed. Id 0 is none, id 1 the root.
  * All words are big-endian, so that the Stat goes to clients and files as it lies.
  *
- *   word  0      CRC-32 over path and data (a free row: the next free id)
+ *   word  0      share of the tree digest, 0 if it has none (a free row: the next free id)
  *         1      parent (0: the root, or a free row)
  *         2      arena reference of  name length(4) | name | data
  *         3      flags(8) | ACL index(24)
@@ -26,7 +26,7 @@ export const ConfigId = 4
 
 /** Byte offsets in a row. */
 export const Row = {
-  contentCrc: 0,
+  digest: 0,
   parent: 4,
   content: 8,
   flagsAndAcl: 12,
@@ -148,8 +148,8 @@ export class ZnodeRows {
     this.#count++
     const id = this.#free
     if (id !== 0) {
-      this.#free = this.get(id, Row.contentCrc)
-      this.set(id, Row.contentCrc, 0)
+      this.#free = this.get(id, Row.digest)
+      this.set(id, Row.digest, 0)
       return id
     }
     if (this.#end >>> segmentBits >= this.#segments.length || this.#isFirstFull()) this.#grow()
@@ -160,7 +160,7 @@ export class ZnodeRows {
     this.#count--
     const at = this.at(id)
     this.space(id).bytes.fill(0, at, at + rowBytes)
-    this.set(id, Row.contentCrc, this.#free)
+    this.set(id, Row.digest, this.#free)
     this.#free = id
   }
 
