@@ -165,15 +165,43 @@ describe('a segment', () => {
     run.untilIdle()
 
     expect(disk.asked).toMatchObject([
-      { call: 'open', dir: 'log', name: 'tmp-log.1', mode: 'create' },
+      { call: 'open', dir: 'log', name: 'tmp-log.next', mode: 'create' },
       { call: 'write', at: 0 },
       { call: 'sync' },
-      { call: 'close' },
-      { call: 'rename', from: 'tmp-log.1', to: 'log.1' },
+      { call: 'rename', from: 'tmp-log.next', to: 'log.1' },
       { call: 'syncDir', dir: 'log' },
-      { call: 'open', dir: 'log', name: 'log.1', mode: 'update' },
       { call: 'write', at: 16, sync: true },
     ])
+  })
+
+  test('goes on being written to while the next one is made', () => {
+    const { run, disk } = started({ txnLogSizeLimitBytes: 1000 })
+    for (let i = 0; i < 30; i++) {
+      run.append(id => create(id, new Uint8Array(200)))
+      run.step()
+    }
+    run.untilIdle()
+
+    const asked = disk.askedIn('log')
+    const opened = asked.findLastIndex(({ call }) => call === 'open')
+    const made = asked.findIndex(({ call }, i) => i > opened && call === 'sync')
+    const batches = asked.slice(opened, made).filter(call => call.call === 'write' && call.sync)
+    expect(batches.length).toBeGreaterThan(0)
+    expect(run.told).toBe(30n)
+  })
+
+  test('that was made and is not needed leaves nothing behind', () => {
+    const { run, disk } = started({ txnLogSizeLimitBytes: 1000 })
+    for (let i = 0; i < 3; i++) {
+      run.append(id => create(id, new Uint8Array(300)))
+      run.untilIdle()
+    }
+    expect(disk.namesIn('log')).toEqual(['log.1', 'tmp-log.next'])
+
+    run.log.stop(run.now)
+    run.untilIdle()
+
+    expect(disk.namesIn('log')).toEqual(['log.1'])
   })
 
   test('is left at the size limit; the next is named after its first txn', () => {
@@ -472,13 +500,17 @@ describe('a snapshot', () => {
       run.append(create)
       run.untilIdle()
     }
-    const opened = disk.asked.findIndex(call => call.call === 'open' && call.dir === 'data')
-    const steps = disk.asked
-      .slice(opened)
-      .map(call => ('dir' in call ? `${call.call} ${call.dir}` : call.call))
+    const asked = disk.askedIn('data')
 
-    expect(steps.slice(0, 6)).toEqual(['open data', 'write', 'sync', 'close', 'rename data', 'syncDir data'])
-    expect(disk.asked[opened]).toMatchObject({ name: expect.not.stringMatching(/^snapshot/) })
+    expect(asked.slice(0, 6).map(({ call }) => call)).toEqual([
+      'open',
+      'write',
+      'sync',
+      'close',
+      'rename',
+      'syncDir',
+    ])
+    expect(asked[0]).toMatchObject({ name: expect.not.stringMatching(/^snapshot/) })
   })
 
   test('that falls due while one is taken follows it, so that no start replays more than that', () => {

@@ -8,8 +8,8 @@
  * once, in the staging buffer, and applied from there: while the batch that came back is applied, in the resting
  * buffer, new txns are begun already (a client's next requests, held back until its session stood).
  *
- * A new segment gets its name when its header is durable, and its first batch when its name is; that batch begins after
- * the last batch of the old segment was durable.
+ * A new segment is made while the old one is still written to. It gets its name when its header is durable, and its first
+ * batch when its name is; that batch begins after the last batch of the old segment was durable.
  *
  * Invariants: a zxid is appended only as the successor of the last one or in a later epoch. Nothing is reported
  * durable before the sync that covers it returned. After a failed write or sync nothing is written any more.
@@ -21,11 +21,9 @@ import {
   assert,
   endOfRecord,
   fileHeaderBytes,
-  fileVersion,
   fromWords,
   hexOf,
   highWord,
-  logMagic,
   logRecordHeadBytes,
   lowWord,
   makeSpace,
@@ -42,17 +40,16 @@ import type { Now } from '../events.ts'
 import type { Random } from '../random.ts'
 import { logName } from './file-names.ts'
 import { markAt, markBytes, putMark } from './log-mark.ts'
+import { NextSegment } from './next-segment.ts'
 import {
   close,
   DiskFailure,
   type DiskOps,
   type OpenedFile,
-  open,
   type Script,
   type StorageRefusal,
   sync,
   write,
-  writeWhole,
 } from './script.ts'
 import { SnapshotTrigger } from './snapshot-trigger.ts'
 import { ZeroFill } from './zero-fill.ts'
@@ -123,7 +120,10 @@ export class TxnLog {
   /** End of what is durable in the segment: where the next batch goes. */
   #segmentEnd = 0
   readonly #fill: ZeroFill
+  readonly #next: NextSegment
   #isRollDue = false
+  /** The segment that was left is being closed. */
+  #isLeaving = false
   readonly #mark: Space = makeSpace(markBytes)
   /** What the mark in the segment says, or is about to. */
   #marked = 0
@@ -148,6 +148,10 @@ export class TxnLog {
       preAllocBytes: given.config.preAllocBytes,
       ops: given.ops,
       ended: (now, result) => this.#onFilled(now, result),
+    })
+    this.#next = new NextSegment({
+      ops: given.ops,
+      owner: { made: now => this.#onMade(now), failed: failure => this.#break(failure) },
     })
     this.#maybe = given.maybe
     this.#ops = given.ops
@@ -263,26 +267,42 @@ export class TxnLog {
     this.#stagedCount = 0
     this.#isFlying = true
     this.#waitedMs = 0
-    if (this.#segment === undefined || this.#isRollDue) this.#roll(now)
+    if (this.#segment === undefined) this.#next.make(now)
+    else if (this.#isRollDue && this.#next.isMade && !this.#fill.isFlying) this.#roll(now)
     else this.#writeBatch(now)
   }
 
+  #onMade(now: Now): void {
+    if (this.#isBroken) return
+    if (this.#segment === undefined) this.#roll(now)
+    this.#finishIfQuiet(now)
+  }
+
+  /** The batch in flight is the first of the next segment. */
   #roll(now: Now): void {
-    if (this.#fill.isFlying) {
-      this.#isHeldByFill = true
-      return
-    }
     this.#isRollDue = false
     const old = this.#segment
     this.#segment = undefined
-    this.#ops.run(now, openSegment({ old, first: this.#flyingFirst }), {
+    this.#ops.run(now, this.#next.enter(this.#flyingFirst), {
       done: (later, segment) => {
+        if (old !== undefined) this.#leave(later, old)
         this.#segment = segment
         this.segmentFirst = this.#flyingFirst
         this.#segmentEnd = fileHeaderBytes
         this.#marked = fileHeaderBytes
         this.#fill.begin(segment)
         this.#writeBatch(later)
+      },
+      failed: (_later, failure) => this.#break(failure),
+    })
+  }
+
+  #leave(now: Now, segment: OpenedFile): void {
+    this.#isLeaving = true
+    this.#ops.run(now, close(segment), {
+      done: later => {
+        this.#isLeaving = false
+        this.#finishIfQuiet(later)
       },
       failed: (_later, failure) => this.#break(failure),
     })
@@ -383,11 +403,12 @@ export class TxnLog {
 
   #countTowardsRoll(now: Now, records: number, bytes: number): void {
     const { txnLogSizeLimitBytes } = this.#config
-    if (txnLogSizeLimitBytes > 0 && this.#segmentEnd > txnLogSizeLimitBytes) this.#isRollDue = true
-    if (this.#maybe('log: roll early')) this.#isRollDue = true
-    if (!this.#trigger.count({ records, bytes })) return
-    this.#isRollDue = true
-    this.#owner.snapshotDue(now)
+    const isLong = txnLogSizeLimitBytes > 0 && this.#segmentEnd > txnLogSizeLimitBytes
+    const isEarly = this.#maybe('log: roll early')
+    const isSnapshotDue = this.#trigger.count({ records, bytes })
+    if (isLong || isEarly || isSnapshotDue) this.#isRollDue = true
+    if (this.#isRollDue && !this.#isFinishing) this.#next.make(now)
+    if (isSnapshotDue) this.#owner.snapshotDue(now)
   }
 
   #fillAhead(end: number): void {
@@ -403,8 +424,7 @@ export class TxnLog {
     }
     if (this.#isHeldByFill) {
       this.#isHeldByFill = false
-      if (this.#isRollDue) this.#roll(now)
-      else this.#writeBatch(now)
+      this.#writeBatch(now)
     } else {
       this.#fillAhead(this.#segmentEnd + (this.#isFlying ? this.#flying.at : 0))
     }
@@ -416,6 +436,8 @@ export class TxnLog {
       !this.#isFinishing ||
       this.#isFlying ||
       this.#fill.isFlying ||
+      this.#next.isBeingMade ||
+      this.#isLeaving ||
       this.#isBroken ||
       this.#stagedCount > 0
     )
@@ -425,6 +447,7 @@ export class TxnLog {
 
   /** The mark then says that all of the segment is durable. Only after `finished`. */
   *closeSegment(): Script<void> {
+    yield* this.#next.discard()
     const segment = this.#segment
     if (segment === undefined) return
     this.#segment = undefined
@@ -439,21 +462,6 @@ export class TxnLog {
     this.#isBroken = true
     this.#owner.failed(failure)
   }
-}
-
-function* openSegment(given: {
-  readonly old: OpenedFile | undefined
-  readonly first: Zxid
-}): Script<OpenedFile> {
-  if (given.old !== undefined) yield* close(given.old)
-  const name = logName(given.first)
-  const header = makeSpace(fileHeaderBytes)
-  header.view.setInt32(0, logMagic)
-  header.view.setInt32(4, fileVersion)
-  putMark(header, markAt, fileHeaderBytes)
-  // Under its name there is never less than a header: the Java server does not start with an empty log.
-  yield* writeWhole({ dir: 'log', name, bytes: header.bytes })
-  return yield* open({ dir: 'log', name, mode: 'update' })
 }
 
 function failureOf(
