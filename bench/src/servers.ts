@@ -2,7 +2,7 @@
  * The two rivals. Both read the same zoo.cfg, keep their data on the same disk and sync every write; everything
  * that the file does not say is at its default, the JVM's heap included.
  */
-import type { ChildProcess } from 'node:child_process'
+import { type ChildProcess, execFileSync } from 'node:child_process'
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -81,6 +81,7 @@ export class RunningServer {
     writeFileSync(config, zooCfg(options, port))
     const out = openSync(join(home, 'stdout'), 'w')
     const err = openSync(join(home, 'stderr'), 'w')
+    execFileSync('sync') // what the server before it did not write out is not for this one to wait for
     const reply = generator.waitForReply(port, 180)
     const startedAtNs = process.hrtime.bigint()
     const child = startProcess(serverCommand(side, config, programs), {
