@@ -51,10 +51,6 @@ export interface ConnectionThrottle {
 export interface RequestThrottle {
   /** Requests in the pipeline at once; 0 is unlimited. */
   readonly maxRequests: number
-  readonly stallTimeMs: number
-  readonly isStaleDropped: boolean
-  readonly isLatencyStale: boolean
-  readonly isConnectionStale: boolean
   /** A request that waited longer is answered ThrottledOp; 0 is off. */
   readonly throttledOpWaitTimeMs: number
 }
@@ -132,14 +128,7 @@ export const defaultConfig: ServerConfig = {
     globalSessionWeight: 3,
     renewSessionWeight: 2,
   },
-  requestThrottle: {
-    maxRequests: 0,
-    stallTimeMs: 100,
-    isStaleDropped: true,
-    isLatencyStale: false,
-    isConnectionStale: true,
-    throttledOpWaitTimeMs: 0,
-  },
+  requestThrottle: { maxRequests: 0, throttledOpWaitTimeMs: 0 },
   largeRequest: { thresholdBytes: -1, maxBytes: 100 * 1024 * 1024 },
   auth: { isAclSkipped: false, isDigestEnabled: true, superDigest: undefined, enforcedSchemes: undefined },
   isQuotaEnforced: false,

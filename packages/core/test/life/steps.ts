@@ -277,10 +277,6 @@ const world: fc.Arbitrary<World> = fc
       globalOutstandingLimit: r.globalOutstandingLimit,
       requestThrottle: {
         maxRequests: r.maxRequests,
-        stallTimeMs: 100,
-        isStaleDropped: true,
-        isLatencyStale: false,
-        isConnectionStale: true,
         throttledOpWaitTimeMs: r.throttledOpWaitTimeMs,
       },
       largeRequest: { thresholdBytes: r.largeBytes, maxBytes: 250 },

@@ -121,10 +121,6 @@ export const keys: readonly Key[] = [
   property('4lw.commands.whitelist', fourLetterWords, own('fourLetterWords')),
   property('globalOutstandingLimit', lenientInteger({ min: 1 }), core('globalOutstandingLimit')),
   property('request_throttle_max_requests', anyCount, request('maxRequests')),
-  property('request_throttle_stall_time', lenientInteger({ min: 1 }), request('stallTimeMs')),
-  property('request_throttle_drop_stale', javaBoolean, request('isStaleDropped')),
-  property('request_stale_latency_check', javaBoolean, request('isLatencyStale')),
-  property('request_stale_connection_check', javaBoolean, request('isConnectionStale')),
   property('throttled_op_wait_time', anyCount, request('throttledOpWaitTimeMs')),
   property('largeRequestThreshold', anyInteger, large('thresholdBytes')),
   property('largeRequestMaxBytes', lenientInteger({ min: 1 }), large('maxBytes')),
@@ -247,6 +243,7 @@ export const keys: readonly Key[] = [
   ...notYet('audit log', 'property', undefined, 'audit.*'),
   ...notYet('path statistics', 'property', undefined, 'pathStats.*'),
   ...notYet('TTL znodes of 3.5.3', 'property', undefined, 'emulate353TTLNodes'),
+  ...notYet('requests dropped for their age', 'property', undefined, 'request_stale_latency_check'),
 
   ...meaningless('there is no JVM', 'native', 'jvm.pause.*'),
   ...meaningless(
@@ -279,6 +276,13 @@ export const keys: readonly Key[] = [
   ...meaningless('one watch table serves all sizes', 'property', 'maxInProcessingDeadWatchers'),
   ...meaningless('a batch is what arrived during the last sync', 'property', 'flushDelay', 'maxBatchSize'),
   ...meaningless('a batch is what arrived during the last sync', 'property', 'maxWriteQueuePollTime'),
+  ...meaningless('who waits goes on as soon as there is room', 'property', 'request_throttle_stall_time'),
+  ...meaningless(
+    'what a closed connection was waiting for always goes with it',
+    'property',
+    'request_throttle_drop_stale',
+    'request_stale_connection_check',
+  ),
   ...meaningless('replies are not cached by count', 'property', 'maxResponseCacheSize'),
   ...meaningless('replies are not cached by count', 'property', 'maxGetChildrenResponseCacheSize'),
   ...meaningless('it is always on', 'property', 'closeSessionTxn.enabled'),
