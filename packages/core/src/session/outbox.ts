@@ -2,7 +2,7 @@
  * What the server has to say in this step: each connection writes into a chunk of its own, and leaves in one `send`
  * when the step ends (or earlier, when the chunk is large).
  */
-import { type Space, Writer } from '@corral/protocol'
+import { assert, type Space, Writer } from '@corral/protocol'
 import type { Chunk, Chunks, Effect } from '../effects.ts'
 import { empty } from '../lists.ts'
 import type { Connection } from './connection.ts'
@@ -37,7 +37,7 @@ export class Outbox {
     this.open(connection).raw(frame, from, to)
   }
 
-  /** After a frame was written: lets a full chunk go. */
+  /** After a frame was written: lets a full chunk go. The connection is the one opened last. */
   written(connection: Connection): void {
     if (this.#writer.at > fullChunkBytes) this.#send(connection)
   }
@@ -97,6 +97,7 @@ export class Outbox {
   }
 
   #send(connection: Connection): void {
+    assert(this.#owner === connection, 'what one connection is told goes to no other')
     const lengthBytes = this.#writer.at
     if (lengthBytes > 0) {
       connection.stepBytes += lengthBytes
