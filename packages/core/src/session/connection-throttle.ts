@@ -9,6 +9,9 @@ import type { Random } from '../random.ts'
 export class ConnectionThrottle {
   readonly #config: Config
   readonly #random: Random
+  /** What a new session costs: with weights that, and not 1, is the unit of `tokens` and `fillCount`. */
+  readonly #scale: number
+  readonly #mostTokens: number
   #tokens: number
   #lastFillMs: number | undefined = undefined
   #lastFreezeMs = 0
@@ -17,38 +20,38 @@ export class ConnectionThrottle {
   constructor(config: Config, random: Random) {
     this.#config = config
     this.#random = random
-    this.#tokens = config.tokens * (config.isWeighted ? config.globalSessionWeight : 1)
+    this.#scale = config.isWeighted ? config.globalSessionWeight : 1
+    this.#mostTokens = config.tokens * this.#scale
+    this.#tokens = this.#mostTokens
   }
 
   /** @returns false if a connect request is to be refused. */
   admit(nowMs: number, isRenewal: boolean): boolean {
     const config = this.#config
     if (config.tokens <= 0) return true
-    const scale = config.isWeighted ? config.globalSessionWeight : 1
-    const most = config.tokens * scale
-    this.#fill(nowMs, most, scale)
-    if (this.#isUnlucky(nowMs, most)) return false
-    const cost = config.isWeighted ? (isRenewal ? config.renewSessionWeight : config.globalSessionWeight) : 1
+    this.#fill(nowMs)
+    if (this.#isUnlucky(nowMs)) return false
+    const cost = config.isWeighted && isRenewal ? config.renewSessionWeight : this.#scale
     if (this.#tokens < cost) return false
     this.#tokens -= cost
     return true
   }
 
-  #fill(nowMs: number, most: number, scale: number): void {
+  #fill(nowMs: number): void {
     const config = this.#config
     this.#lastFillMs ??= nowMs
     const fills = Math.floor((nowMs - this.#lastFillMs) / Math.max(1, config.fillTimeMs))
     if (fills <= 0) return
     this.#lastFillMs = nowMs
-    this.#tokens = Math.min(most, this.#tokens + fills * config.fillCount * scale)
+    this.#tokens = Math.min(this.#mostTokens, this.#tokens + fills * config.fillCount * this.#scale)
   }
 
-  #isUnlucky(nowMs: number, most: number): boolean {
+  #isUnlucky(nowMs: number): boolean {
     const config = this.#config
     if (config.freezeTimeMs < 0) return false
     if (nowMs - this.#lastFreezeMs > config.freezeTimeMs) {
       this.#lastFreezeMs = nowMs
-      if (this.#tokens < most * config.decreaseRatio || this.#tokens === 0) {
+      if (this.#tokens < this.#mostTokens * config.decreaseRatio || this.#tokens === 0) {
         this.#dropChance = Math.min(1, this.#dropChance + config.dropIncrease)
       } else {
         this.#dropChance = Math.max(0, this.#dropChance - config.dropDecrease)
