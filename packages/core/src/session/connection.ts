@@ -1,7 +1,7 @@
 /** What the server knows of one client connection. Plain state: the machines beside it decide. */
 import { FrameTail } from '@corral/protocol'
 import type { Chunk } from '../effects.ts'
-import type { ConnId, Peer } from '../events.ts'
+import type { ConnId, Now, Peer } from '../events.ts'
 import { Backlog } from './backlog.ts'
 import type { AuthId } from './ids.ts'
 import type { Session } from './sessions.ts'
@@ -70,18 +70,18 @@ export class Connection {
   minLatencyMs = 0
   maxLatencyMs = 0
 
-  constructor(
-    id: ConnId,
-    slot: number,
-    peer: Peer,
-    now: { readonly monotonicMs: number; readonly wallMs: number },
-  ) {
-    this.id = id
-    this.slot = slot
-    this.peer = peer
-    this.openedMonotonicMs = now.monotonicMs
-    this.openedWallMs = now.wallMs
-    this.ids = [{ scheme: 'ip', id: peer.address }]
+  constructor(given: {
+    readonly id: ConnId
+    readonly slot: number
+    readonly peer: Peer
+    readonly now: Now
+  }) {
+    this.id = given.id
+    this.slot = given.slot
+    this.peer = given.peer
+    this.openedMonotonicMs = given.now.monotonicMs
+    this.openedWallMs = given.now.wallMs
+    this.ids = [{ scheme: 'ip', id: given.peer.address }]
     this.askerIds = this.ids
   }
 

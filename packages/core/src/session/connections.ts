@@ -1,4 +1,5 @@
 /** The table of connections: by the driver's number, by the slot that watches use, and how many each address has. */
+import { assert } from '@corral/protocol'
 import type { ConnId, Now, Peer } from '../events.ts'
 import { Connection } from './connection.ts'
 
@@ -30,8 +31,9 @@ export class Connections {
   }
 
   add(id: ConnId, peer: Peer, now: Now): Connection {
+    assert(!this.#byId.has(id), 'the number of a connection is never used again')
     const slot = this.#freeSlots.pop() ?? this.#bySlot.length
-    const connection = new Connection(id, slot, peer, now)
+    const connection = new Connection({ id, slot, peer, now })
     this.#byId.set(id, connection)
     this.#bySlot[slot] = connection
     this.#perAddress.set(peer.address, this.countOf(peer.address) + 1)
