@@ -36,7 +36,7 @@ import {
   ErrorCode,
   errorName,
   FrameTail,
-  hexOf,
+  hexText,
   noSession,
   noZxid,
   opOf,
@@ -470,7 +470,7 @@ export class SessionMachine {
   #readReply(pending: Pending, { xid, zxid, err }: ReplyHeader, r: Reader): ReplyBody {
     if (xid !== pending.xid) throw new ProtocolError(`a reply with xid ${xid}, not ${pending.xid}`)
     if (zxid > 0n && zxid < this.#lastZxid) {
-      throw new ProtocolError(`the reply's zxid 0x${hexOf(zxid)} is before 0x${hexOf(this.#lastZxid)}`)
+      throw new ProtocolError(`the reply's zxid ${hexText(zxid)} is before ${hexText(this.#lastZxid)}`)
     }
     const body: ReplyBody = err === ErrorCode.Ok ? readReplyBody(r, opOf(pending.request)) : { kind: 'none' }
     if (body.kind === 'results') requireFitting(pending.request, body.results)

@@ -9,7 +9,7 @@ import {
   decodeUtf8,
   epochOf,
   fromWords,
-  hexOf,
+  hexText,
   type SessionId,
   type Space,
   sessionId,
@@ -474,10 +474,6 @@ export class Server {
 
 function isFatal(effect: Effect): boolean {
   return effect.kind === 'fatal'
-}
-
-function hexText(value: bigint): string {
-  return `0x${hexOf(value)}`
 }
 
 function sessionText(connection: Connection): string {

@@ -8,6 +8,7 @@ import {
   firstSessionId,
   fromWords,
   hexOf,
+  hexText,
   highWord,
   lowWord,
   makeZxid,
@@ -67,6 +68,7 @@ describe('64-bit arithmetic', () => {
       'ffffffffffffffff',
       '8000000000000000',
     ])
+    expect(hexText(-1n)).toBe('0xffffffffffffffff')
   })
 
   test('a long is written and read over the whole range, as bigint, words and measure', () => {

@@ -61,9 +61,14 @@ export function lowWord(value: bigint): number {
   return Number(BigInt.asIntN(32, value))
 }
 
-/** As in file names and messages of ZooKeeper: lower-case hex of the unsigned value, no leading zeros. */
+/** As in ZooKeeper's file names: lower-case hex of the unsigned value, no leading zeros. */
 export function hexOf(value: bigint): string {
   return BigInt.asUintN(64, value).toString(16)
+}
+
+/** As messages and four-letter words show an id: `0x` before its {@link hexOf}. */
+export function hexText(value: bigint): string {
+  return `0x${hexOf(value)}`
 }
 
 /**

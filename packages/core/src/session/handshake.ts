@@ -7,7 +7,7 @@
 import {
   type ConnectRequest,
   DecodeError,
-  hexOf,
+  hexText,
   passwordBytes,
   Reader,
   readConnectRequest,
@@ -96,8 +96,8 @@ export class Handshake {
     if (request.lastZxidSeen > last) {
       this.#host.say('a client has seen a later zxid than this server', {
         address: connection.peer.address,
-        clientZxid: `0x${hexOf(request.lastZxidSeen)}`,
-        serverZxid: `0x${hexOf(last)}`,
+        clientZxid: hexText(request.lastZxidSeen),
+        serverZxid: hexText(last),
       })
       return this.#host.abort(connection)
     }
@@ -118,7 +118,7 @@ export class Handshake {
     if (!isRight || session === undefined || session.isClosing) {
       this.#host.say('a session that is not valid', {
         address: connection.peer.address,
-        session: `0x${hexOf(request.sessionId)}`,
+        session: hexText(request.sessionId),
         why: session === undefined ? 'unknown or expired' : isRight ? 'closing' : 'wrong password',
       })
       if (isRight) return this.#refuse(connection)

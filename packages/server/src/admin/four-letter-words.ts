@@ -5,7 +5,7 @@
  * Source: org.apache.zookeeper.server.command, and captures of the Java server in `golden/`.
  */
 import type { ConnectionInfo } from '@corral/core'
-import { hexOf, javaDates, OpCode, type SessionId } from '@corral/protocol'
+import { hexOf, hexText, javaDates, OpCode, type SessionId } from '@corral/protocol'
 import type { Answer } from '../driver.ts'
 import { escapeUnprintable } from '../log-lines.ts'
 import { zooKeeperVersion } from '../version.ts'
@@ -70,7 +70,7 @@ function serverText({ inspection }: Answering): string {
     `Sent: ${counters.packetsSent}`,
     `Connections: ${inspection.connectionCount()}`,
     `Outstanding: ${counters.outstanding}`,
-    `Zxid: 0x${hexOf(inspection.lastZxid())}`,
+    `Zxid: ${hexText(inspection.lastZxid())}`,
     'Mode: standalone',
     `Node count: ${znodeCount(inspection)}`,
   ])
@@ -97,12 +97,12 @@ function sessionDetails(connection: ConnectionInfo): string {
   if (connection.session === 0n) return ''
   const { latencyCount, latencySumMs } = connection
   const details = [
-    `sid=0x${hexOf(connection.session)}`,
+    `sid=${hexText(connection.session)}`,
     `lop=${operationNames.get(connection.lastOp) ?? 'NA'}`,
     `est=${Math.trunc(connection.establishedWallMs)}`,
     `to=${connection.timeoutMs}`,
     ...(connection.lastXid >= 0 ? [`lcxid=0x${connection.lastXid.toString(16)}`] : []),
-    `lzxid=0x${hexOf(connection.lastZxid)}`,
+    `lzxid=${hexText(connection.lastZxid)}`,
     `lresp=${Math.trunc(connection.lastReplyMonotonicMs)}`,
     `llat=${Math.trunc(connection.lastLatencyMs)}`,
     `minlat=${Math.trunc(connection.minLatencyMs)}`,
@@ -150,12 +150,12 @@ function* dumpTexts({ inspection, now, timeZone }: Answering): Generator<string,
   const connections: ExpiryBuckets = new Map()
   const owners: SessionId[] = []
   for (const { session, expiresAtMonotonicMs, ownsEphemerals } of inspection.sessions()) {
-    putInto(sessions, expiresAtMonotonicMs, `\t0x${hexOf(session)}\n`)
+    putInto(sessions, expiresAtMonotonicMs, `\t${hexText(session)}\n`)
     if (ownsEphemerals) owners.push(session)
     yield ''
   }
   for (const { peer, session, expiresAtMonotonicMs } of inspection.connections()) {
-    const text = `\tip: /${peer.address}:${peer.port} sessionId: 0x${hexOf(session)}\n`
+    const text = `\tip: /${peer.address}:${peer.port} sessionId: ${hexText(session)}\n`
     putInto(connections, expiresAtMonotonicMs, text)
     yield ''
   }
@@ -165,7 +165,7 @@ function* dumpTexts({ inspection, now, timeZone }: Answering): Generator<string,
   yield* bucketTexts('Session Sets', sessions, dateAt)
   yield `ephemeral nodes dump:\nSessions with Ephemerals (${owners.length}):\n`
   for (const owner of owners) {
-    yield `0x${hexOf(owner)}:\n`
+    yield `${hexText(owner)}:\n`
     for (const path of inspection.ephemeralsOf(owner)) yield `\t${path}\n`
   }
   yield 'Connections dump:\n'
@@ -205,7 +205,7 @@ function* watchesBySessionText({ inspection }: Answering): Generator<string, voi
   for (const part of inspection.watchesBySession()) {
     const texts: string[] = []
     for (const { session, path } of part) {
-      if (session !== last) texts.push(`0x${hexOf(session)}`)
+      if (session !== last) texts.push(hexText(session))
       last = session
       texts.push(`\t${escapeUnprintable(path)}`)
     }
@@ -218,7 +218,7 @@ function* watchesByPathText({ inspection }: Answering): Generator<string, void> 
   for (const part of inspection.watchesByPath()) {
     const texts = part.flatMap(({ path, sessions }) => [
       escapeUnprintable(path), // a watch may be set on any text, line ends included
-      ...sessions.map(session => `\t0x${hexOf(session)}`),
+      ...sessions.map(session => `\t${hexText(session)}`),
     ])
     yield lines(texts)
   }

@@ -14,7 +14,7 @@ import {
   StorageRefusal,
   seededRandom,
 } from '@corral/core'
-import { hexOf } from '@corral/protocol'
+import { hexText } from '@corral/protocol'
 import { versionDir } from '../io/data-dirs.ts'
 import { lockDirs } from '../io/dir-lock.ts'
 import { type DirPaths, FileDisk } from '../io/disk.ts'
@@ -100,7 +100,7 @@ function describePlan(
 ): void {
   const { name, at, found, lastGood } = damage
   print(
-    `${dir}/${name}: ${found} at byte ${at}, after zxid 0x${hexOf(lastGood)}. Txns behind it may have been acknowledged.`,
+    `${dir}/${name}: ${found} at byte ${at}, after zxid ${hexText(lastGood)}. Txns behind it may have been acknowledged.`,
   )
   for (const { from, to } of setAside) print(`${from}: does not follow any more, to be renamed to ${to}`)
   print(
