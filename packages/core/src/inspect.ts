@@ -1,7 +1,8 @@
-/** A read-only look at a running server, for four-letter words and, later, HTTP and metrics. Core formats nothing. */
+/** A look at a running server, for whoever answers its operators. It changes nothing but counters, and formats nothing. */
 import type { SessionId, Zxid } from '@corral/protocol'
 import type { ServerConfig } from './config.ts'
 import type { ConnId, Peer } from './events.ts'
+import type { LogCounters } from './log/log.ts'
 import type { RecordedDigest } from './tree/digest-log.ts'
 import type { DataWatchTotals } from './tree/watch-table.ts'
 
@@ -23,16 +24,6 @@ export interface Counters {
   wrongPasswords: number
   sessionsExpired: number
   throttledOps: number
-}
-
-export interface StorageCounters {
-  /** Log syncs done, those over the warning threshold, and txns they made durable. */
-  readonly syncs: number
-  readonly slowSyncs: number
-  readonly txnsLogged: number
-  readonly snapshots: number
-  /** Txns whose digest did not agree with the tree during recovery. */
-  readonly digestMismatches: number
 }
 
 export interface ConnectionInfo {
@@ -87,7 +78,7 @@ export interface Inspection {
   readonly config: ServerConfig
   readonly isServing: boolean
   readonly counters: Counters
-  storage(): StorageCounters
+  storage(): LogCounters
   lastZxid(): Zxid
   znodeCount(): number
   ephemeralCount(): number

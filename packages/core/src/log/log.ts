@@ -57,11 +57,15 @@ export interface LogGiven {
   emit(effect: Effect): void
 }
 
+/** Since the start. */
 export interface LogCounters {
+  /** Syncs of batches done, those over the warning threshold, and txns they made durable. */
   readonly syncs: number
   readonly slowSyncs: number
   readonly txnsLogged: number
+  /** Taken by this process. */
   readonly snapshots: number
+  /** Txns whose digest did not agree with the tree during recovery. */
   readonly digestMismatches: number
 }
 
