@@ -5,7 +5,7 @@ import type { Place } from './admin/answering.ts'
 import { CommandDesk } from './admin/command-desk.ts'
 import { Driver, type EndReason, type Say, systemClock } from './driver.ts'
 import { ChunkPool } from './io/chunk-pool.ts'
-import { prepareDataDirs, syncDirs, versionDir } from './io/data-dirs.ts'
+import { type DataDirs, dirPaths, prepareDataDirs, syncDirs, versionDir } from './io/data-dirs.ts'
 import { mostDescriptors } from './io/descriptors.ts'
 import { type DirLock, lockDirs } from './io/dir-lock.ts'
 import { type Disk, type DiskGiven, FileDisk } from './io/disk.ts'
@@ -66,7 +66,7 @@ export function startServer(options: StartOptions = {}): Promise<RunningServer> 
 
 export interface LaunchSettings {
   readonly core: ServerConfig
-  readonly storage: 'memory' | { readonly dataDir: string; readonly dataLogDir: string }
+  readonly storage: 'memory' | DataDirs
   readonly listen: ListenOptions
   readonly isDataDirAutocreated: boolean
   /** Allowed four-letter words; `*` for all. */
@@ -159,14 +159,7 @@ function assemble(settings: LaunchSettings): Assembly {
 
 function makeDisk(storage: LaunchSettings['storage'], given: DiskGiven): Disk {
   if (storage === 'memory') return new MemoryDisk(given)
-  const { dataDir, dataLogDir } = storage
-  const paths = {
-    data: versionDir(dataDir),
-    log: versionDir(dataLogDir),
-    dataRoot: dataDir,
-    logRoot: dataLogDir,
-  }
-  return new FileDisk({ ...given, paths })
+  return new FileDisk({ ...given, paths: dirPaths(storage) })
 }
 
 function placeOf({ storage, listen, startedAtMs }: LaunchSettings, { port }: Bound): Place {

@@ -2,6 +2,7 @@
 import { accessSync, constants, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { ExitCode, errnoOf, StartError } from '../start-error.ts'
+import type { DirPaths } from './disk.ts'
 import { syncDir } from './file-calls.ts'
 
 const allAccess = constants.R_OK | constants.W_OK | constants.X_OK
@@ -14,6 +15,16 @@ export interface DataDirs {
 /** Files live one level down, as those of every ZooKeeper since 3.0. */
 export function versionDir(dir: string): string {
   return join(dir, 'version-2')
+}
+
+/** Where core's directories are. */
+export function dirPaths({ dataDir, dataLogDir }: DataDirs): DirPaths {
+  return {
+    data: versionDir(dataDir),
+    log: versionDir(dataLogDir),
+    dataRoot: dataDir,
+    logRoot: dataLogDir,
+  }
 }
 
 /**

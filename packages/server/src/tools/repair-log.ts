@@ -15,7 +15,7 @@ import {
   seededRandom,
 } from '@corral/core'
 import { hexText } from '@corral/protocol'
-import { versionDir } from '../io/data-dirs.ts'
+import { dirPaths } from '../io/data-dirs.ts'
 import { lockDirs } from '../io/dir-lock.ts'
 import { type DirPaths, FileDisk } from '../io/disk.ts'
 import { ExitCode, StartError } from '../start-error.ts'
@@ -53,12 +53,7 @@ async function repairLocked({
   isConfirmed,
   print,
 }: RepairOptions): Promise<number> {
-  const paths: DirPaths = {
-    data: versionDir(dataDir),
-    log: versionDir(dataLogDir),
-    dataRoot: dataDir,
-    logRoot: dataLogDir,
-  }
+  const paths = dirPaths({ dataDir, dataLogDir })
   const random = seededRandom(0)
   const { isTtlEnabled, storage } = config
   const makeTree = (): DataTree =>
