@@ -7,11 +7,12 @@
  * - so does `tick`: Node runs timers before sockets, and an expiry check there would kill sessions whose pings
  *   have already arrived
  */
-import type { ConnId, DiskResult, Effect, Event, Inspection, Level, Now, OpId, Peer } from '@corral/core'
+import type { ConnId, DiskResult, Effect, Event, Inspection, Now, OpId, Peer } from '@corral/core'
 import { assert, encodeUtf8, unreachable } from '@corral/protocol'
 import type { ChunkPool } from './io/chunk-pool.ts'
 import type { Disk } from './io/disk.ts'
 import type { ClientSockets, SocketEvents } from './io/net.ts'
+import type { Say } from './log-lines.ts'
 
 /** The part of core's `Server` that is used here. */
 export interface Machine {
@@ -40,15 +41,9 @@ export interface CommandDesk {
   ): Answer
 }
 
-export type Say = (
-  level: Level,
-  what: string,
-  fields: Readonly<Record<string, string | number | bigint>>,
-) => void
-
 export type EndReason =
   | { readonly kind: 'stopped' }
-  /** The data could not be trusted any more; a supervisor should start anew with this exit code reported. */
+  /** The disk failed, or what is on it cannot be trusted. `exitCode` is what ZooKeeper ends a process with then. */
   | { readonly kind: 'fatal'; readonly exitCode: number; readonly reason: string }
 
 export interface DriverParts {

@@ -2,7 +2,7 @@
  * Keeps what clients do from filling the disk with log lines: of each kind so many a minute are let through, the rest
  * are counted. The count is said with the first line of any kind after that minute.
  */
-import type { Say } from './driver.ts'
+import type { Say } from './log-lines.ts'
 
 const periodMs = 60_000
 /** A thousand sessions that expire together are all named. */

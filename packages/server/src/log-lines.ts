@@ -2,9 +2,9 @@
  * Log lines: one event, one line, whatever a peer put into it. Text for people on a terminal, JSON for programs. Fields
  * are escaped and cut; no secret is ever a field.
  */
-import type { Level } from '@corral/core'
+import type { Fields, Level } from '@corral/core'
 
-export type LogFields = Readonly<Record<string, string | number | bigint>>
+export type LogFields = Fields
 
 export interface LogLine {
   readonly wallMs: number
@@ -13,6 +13,9 @@ export interface LogLine {
   readonly what: string
   readonly fields: LogFields
 }
+
+/** Whoever has something to say: the line gets its time later. */
+export type Say = (level: Level, what: string, fields: LogFields) => void
 
 const longestText = 300
 /** Our own words, stack traces among them. */
