@@ -3,7 +3,7 @@
  * them at once. The file wins over definitions, as in the original; options win over the file.
  */
 import type { ServerConfig } from '@corral/core'
-import { type Property, parseProperties } from '@corral/protocol'
+import { assert, type Property, parseProperties } from '@corral/protocol'
 import { aliases, type Key, keys } from './keys.ts'
 import { nearest } from './nearest.ts'
 import {
@@ -264,7 +264,7 @@ function isAmbiguouslyRelative(path: string): boolean {
 
 function processSettings(settings: Settings): ProcessSettings {
   const { dataDir, clientPort, backlog } = settings
-  if (dataDir === undefined || clientPort === undefined) throw new Error('settings were not checked')
+  assert(dataDir !== undefined && clientPort !== undefined, 'settings are checked before they are used')
   return {
     dataDir,
     dataLogDir: settings.dataLogDir ?? dataDir,

@@ -3,28 +3,30 @@
  * above it is the same one. Everything is durable at once; codecs do nothing.
  */
 import type { Dir, DirEntry, DiskCall, DiskResult, FileId, OpId } from '@corral/core'
+import { assert } from '@corral/protocol'
 import type { Disk, DiskGiven } from './disk.ts'
+import { ok } from './file-calls.ts'
 
 interface MemoryFile {
   bytes: Uint8Array
   sizeBytes: number
 }
 
-const ok: DiskResult = { ok: true }
-
-/** Contents of directories, by name. */
-export type MemoryDirs = Readonly<Record<Dir, Map<string, MemoryFile>>>
-
 export class MemoryDisk implements Disk {
   readonly #report: DiskGiven['report']
-  readonly #dirs: MemoryDirs
+  /** Files, by name. */
+  readonly #dirs: Readonly<Record<Dir, Map<string, MemoryFile>>> = {
+    data: new Map(),
+    log: new Map(),
+    dataRoot: new Map(),
+    logRoot: new Map(),
+  }
   readonly #open: Map<FileId, MemoryFile> = new Map()
   #lastFile: FileId = 0
   #finished: { readonly op: OpId; readonly result: DiskResult }[] = []
 
   constructor(given: DiskGiven) {
     this.#report = given.report
-    this.#dirs = { data: new Map(), log: new Map(), dataRoot: new Map(), logRoot: new Map() }
   }
 
   perform(op: OpId, call: DiskCall): void {
@@ -103,7 +105,7 @@ export class MemoryDisk implements Disk {
 
   #file(id: FileId): MemoryFile {
     const file = this.#open.get(id)
-    if (file === undefined) throw new Error(`file ${id} is not open`)
+    assert(file !== undefined, `file ${id} is open`)
     return file
   }
 }
