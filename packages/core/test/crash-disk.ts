@@ -20,6 +20,11 @@ interface Inode {
   changes: Change[]
 }
 
+interface Waiting {
+  readonly op: OpId
+  readonly call: DiskCall
+}
+
 type Names = Map<string, Inode>
 
 interface Directory {
@@ -36,12 +41,14 @@ export interface CrashOutcome {
 export class CrashDisk {
   readonly #dirs: Map<Dir, Directory> = new Map()
   readonly #open: Map<FileId, Inode> = new Map()
-  readonly #waiting: { readonly op: OpId; readonly call: DiskCall }[] = []
+  readonly #waiting: Waiting[] = []
   #lastFile: FileId = 0
   /** The call with this number (from 1) and all after it fail. */
   failFrom: number = Number.POSITIVE_INFINITY
   /** So do those for which this says so. */
   isFailing: (call: DiskCall) => boolean = () => false
+  /** Calls for which this says so wait, and with them what is behind them in order. */
+  isStuck: (call: DiskCall) => boolean = () => false
   carriedOut = 0
 
   constructor(image?: ReadonlyMap<Dir, ReadonlyMap<string, Uint8Array>>) {
@@ -58,16 +65,15 @@ export class CrashDisk {
     this.#waiting.push({ op, call })
   }
 
+  /** Nothing that waits can be carried out. */
   get isIdle(): boolean {
-    return this.#waiting.length === 0
+    return this.#candidates().length === 0
   }
 
   /** Carries out one of the calls that may come next: the order is kept within a file, and among the rest. */
   next(random: Random): { readonly op: OpId; readonly result: DiskResult } {
-    const candidates = this.#waiting.filter((waiting, i) => {
-      return !this.#waiting.slice(0, i).some(earlier => fileOf(earlier.call) === fileOf(waiting.call))
-    })
-    const chosen = candidates[drawBelow(random, candidates.length)] as { op: OpId; call: DiskCall }
+    const candidates = this.#candidates()
+    const chosen = candidates[drawBelow(random, candidates.length)] as Waiting
     this.#waiting.splice(this.#waiting.indexOf(chosen), 1)
     this.carriedOut++
     if (this.carriedOut >= this.failFrom || this.isFailing(chosen.call)) {
@@ -143,6 +149,13 @@ export class CrashDisk {
 
   put(dir: Dir, name: string, bytes: Uint8Array): void {
     this.#dir(dir).names.set(name, { seen: bytes, durable: bytes, changes: [] })
+  }
+
+  #candidates(): Waiting[] {
+    return this.#waiting.filter(({ call }, i) => {
+      const isBehind = this.#waiting.slice(0, i).some(earlier => fileOf(earlier.call) === fileOf(call))
+      return !isBehind && !this.isStuck(call)
+    })
   }
 
   /** Calls that were asked for may have begun: their writes are there, their syncs are not. */

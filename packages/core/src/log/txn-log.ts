@@ -52,6 +52,7 @@ import {
   write,
 } from './script.ts'
 import { SnapshotTrigger } from './snapshot-trigger.ts'
+import { Stall, type Wait } from './stall.ts'
 import { ZeroFill } from './zero-fill.ts'
 
 /** What came of a batch. */
@@ -77,8 +78,6 @@ export interface TxnLogOwner {
 
 const pageBytes = 4096
 const stagingBytes = 64 * 1024
-/** Time between two ticks counts as the disk's only up to this: behind more the process stood still itself. */
-const longestBeatMs = 1000
 /** A staging buffer that grew beyond this is given up after its batch. */
 const largestKeptStagingBytes = 4 * 1024 * 1024
 
@@ -107,9 +106,6 @@ export class TxnLog {
   #isFinishing = false
   #isBroken = false
   #flownAtMs = 0
-  #tickedAtMs = 0
-  /** How long the batch in flight has been waited for, as told by ticks. */
-  #waitedMs = 0
 
   #lastHigh = 0
   #lastLow = 0
@@ -121,9 +117,10 @@ export class TxnLog {
   #segmentEnd = 0
   readonly #fill: ZeroFill
   readonly #next: NextSegment
+  readonly #stall: Stall
   #isRollDue = false
-  /** The segment that was left is being closed. */
-  #isLeaving = false
+  /** Segments that were left and are being closed. */
+  #leaving = 0
   readonly #mark: Space = makeSpace(markBytes)
   /** What the mark in the segment says, or is about to. */
   #marked = 0
@@ -153,6 +150,7 @@ export class TxnLog {
       ops: given.ops,
       owner: { made: now => this.#onMade(now), failed: failure => this.#break(failure) },
     })
+    this.#stall = new Stall(given.config.stallLimitMs)
     this.#maybe = given.maybe
     this.#ops = given.ops
     this.#owner = given.owner
@@ -224,14 +222,11 @@ export class TxnLog {
 
   /** What is acknowledged by now is marked durable, at once or with the next batch. A stalled disk is given up. */
   tick(now: Now): void {
-    const passedMs = Math.min(now.monotonicMs - this.#tickedAtMs, longestBeatMs)
-    this.#tickedAtMs = now.monotonicMs
     if (this.#isBroken) return
-    if (this.#isFlying) {
-      this.#isMarkDue = true
-      this.#waitedMs += passedMs
-      this.#giveUpStalled()
-    } else if (this.#segment !== undefined) this.#writeMark(this.#segment)
+    if (this.#isFlying) this.#isMarkDue = true
+    else if (this.#segment !== undefined) this.#writeMark(this.#segment)
+    const stalled = this.#stall.tick(now, this.#waits())
+    if (stalled !== undefined) this.#break(stalled)
   }
 
   /** What is staged is written; nothing more is accepted. Ends in `finished`. */
@@ -266,7 +261,6 @@ export class TxnLog {
     this.#flyingLast = this.lastZxid
     this.#stagedCount = 0
     this.#isFlying = true
-    this.#waitedMs = 0
     if (this.#segment === undefined) this.#next.make(now)
     else if (this.#isRollDue && this.#next.isMade && !this.#fill.isFlying) this.#roll(now)
     else this.#writeBatch(now)
@@ -298,10 +292,10 @@ export class TxnLog {
   }
 
   #leave(now: Now, segment: OpenedFile): void {
-    this.#isLeaving = true
+    this.#leaving++
     this.#ops.run(now, close(segment), {
       done: later => {
-        this.#isLeaving = false
+        this.#leaving--
         this.#finishIfQuiet(later)
       },
       failed: (_later, failure) => this.#break(failure),
@@ -373,19 +367,16 @@ export class TxnLog {
     this.#finishIfQuiet(now)
   }
 
-  /** No answer for so long is as good as an error, which at least ends the waiting of all clients. */
-  #giveUpStalled(): void {
-    const { stallLimitMs } = this.#config
-    if (stallLimitMs <= 0 || this.#waitedMs <= stallLimitMs) return
-    const what =
-      this.#segment === undefined ? `creating ${logName(this.#flyingFirst)}` : `writing ${this.#segment.name}`
-    this.#break(
-      new DiskFailure({
-        what,
-        errno: 'ETIMEDOUT',
-        message: `no answer for ${Math.round(this.#waitedMs)} ms`,
-      }),
-    )
+  /** A segment has one successor, and is entered once: its first txn tells that from what later ones wait for. */
+  #waits(): Wait[] {
+    const name = logName(this.segmentFirst)
+    const doing = this.#segment === undefined ? `creating ${logName(this.#flyingFirst)}` : `writing ${name}`
+    return [
+      { what: doing, which: this.#isFlying ? this.#flyingFirst : undefined },
+      { what: `making the log after ${name}`, which: this.#next.isBeingMade ? this.segmentFirst : undefined },
+      { what: `filling ${name} with zeros`, which: this.#fill.isFlying ? this.#fill.pieceFrom : undefined },
+      { what: `closing what came before ${name}`, which: this.#leaving > 0 ? this.segmentFirst : undefined },
+    ]
   }
 
   #measureSync(now: Now, segment: OpenedFile): void {
@@ -437,7 +428,7 @@ export class TxnLog {
       this.#isFlying ||
       this.#fill.isFlying ||
       this.#next.isBeingMade ||
-      this.#isLeaving ||
+      this.#leaving > 0 ||
       this.#isBroken ||
       this.#stagedCount > 0
     )
