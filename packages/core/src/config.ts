@@ -2,7 +2,9 @@
 export interface ServerConfig {
   /** 1 for a standalone server. The highest byte of session ids. */
   readonly serverId: bigint
+  /** Sessions that end within one tick expire together. */
   readonly tickTimeMs: number
+  /** What a client asks for is raised or lowered to these, both inclusive. */
   readonly minSessionTimeoutMs: number
   readonly maxSessionTimeoutMs: number
   /** Connections per client address; 0 is unlimited. */
@@ -15,20 +17,27 @@ export interface ServerConfig {
   readonly maxFrameBytes: number
   /** Allowance above `maxFrameBytes` when reading strings and buffers back from files. */
   readonly extraFrameBytes: number
-  /** A multiRead or getChildren of a multiRead whose reply would pass this is refused. */
+  /** A multiRead whose reply would become longer than this is refused. */
   readonly maxMultiReadReplyBytes: number
   /** Unsent bytes at which a connection is no longer read. */
   readonly unsentHighBytes: number
   /** Unsent bytes at which a connection is closed: it does not read its replies and events. */
   readonly unsentLimitBytes: number
+  /** Requests accepted and not answered, of all connections; above it none is read that has some outstanding. */
   readonly globalOutstandingLimit: number
   readonly connectionThrottle: ConnectionThrottle
   readonly requestThrottle: RequestThrottle
+  /**
+   * Writes longer than `thresholdBytes` may have `maxBytes` outstanding together; one more closes its connection. 0 or
+   * less: no write is a large one.
+   */
   readonly largeRequest: { readonly thresholdBytes: number; readonly maxBytes: number }
   readonly auth: AuthConfig
+  /** Hard quotas refuse what goes over them, soft ones are reported. false: usage is counted, and nothing more. */
   readonly isQuotaEnforced: boolean
   /** TTL znodes are accepted and recognised. */
   readonly isTtlEnabled: boolean
+  /** false: a reconfig is answered ReconfigDisabled. true: Unimplemented, as long as there are no ensembles. */
   readonly isReconfigEnabled: boolean
   readonly container: ContainerConfig
   readonly storage: StorageConfig
@@ -36,15 +45,21 @@ export interface ServerConfig {
 
 /** Token bucket on connect requests; off while `tokens` is 0. */
 export interface ConnectionThrottle {
+  /** What the full bucket holds, as at the start. */
   readonly tokens: number
+  /** `fillCount` tokens come back in every `fillTimeMs`. */
   readonly fillTimeMs: number
   readonly fillCount: number
+  /** Time between two changes of the chance by which a request is dropped though there are tokens; below 0: none is. */
   readonly freezeTimeMs: number
+  /** By how much that chance (0 to 1) rises while less than `decreaseRatio` of the tokens is left, and falls otherwise. */
   readonly dropIncrease: number
   readonly dropDecrease: number
   readonly decreaseRatio: number
+  /** Sessions cost their weight in tokens, and not 1; `tokens` and `fillCount` then count new sessions. */
   readonly isWeighted: boolean
   readonly globalSessionWeight: number
+  /** Of a session that comes back. */
   readonly renewSessionWeight: number
 }
 
@@ -55,9 +70,11 @@ export interface RequestThrottle {
   readonly throttledOpWaitTimeMs: number
 }
 
+/** Who may do what. */
 export interface AuthConfig {
   /** No ACL is checked at all. */
   readonly isAclSkipped: boolean
+  /** The scheme `digest` is known: in ACLs, and to authenticate. */
   readonly isDigestEnabled: boolean
   /** `super:<base64 sha1>`, or undefined for no super user. */
   readonly superDigest: string | undefined
@@ -65,34 +82,41 @@ export interface AuthConfig {
   readonly enforcedSchemes: readonly string[] | undefined
 }
 
+/** When containers and TTL znodes are removed. */
 export interface ContainerConfig {
   readonly checkIntervalMs: number
+  /** Removals in a minute, so that a clock that jumps cannot empty the tree at once. */
   readonly maxPerMinute: number
   /** Containers that never had a child go after this time; 0 keeps them. */
   readonly maxNeverUsedIntervalMs: number
 }
 
+/** What the log and snapshots are like. */
 export interface StorageConfig {
   /** Zero-fill ahead of the log's end; 0 switches it off. */
   readonly preAllocBytes: number
+  /** A snapshot is due after so many txns, drawn anew each time between half of it and all of it. */
   readonly snapCount: number
-  /** 0 or less: no size trigger. */
+  /** The same for bytes of the log; 0 or less: no size trigger. */
   readonly snapSizeLimitBytes: number
   /** Roll the log at this size; 0 or less: never. */
   readonly txnLogSizeLimitBytes: number
   /** false: acknowledge before the sync (unsafe, for tests). */
   readonly isSyncForced: boolean
+  /** A sync of the log that takes so long is reported. */
   readonly fsyncWarningMs: number
   /** A disk that has not answered the log for so long has failed; 0: it is waited for without end. */
   readonly stallLimitMs: number
   readonly snapshotCodec: 'plain' | 'gz' | 'snappy'
   /** Accept logs without any snapshot. */
   readonly isEmptySnapshotTrusted: boolean
+  /** The tree digest is kept up to date, written to log and snapshots, and compared when they are read. */
   readonly isDigestEnabled: boolean
+  /** Snapshots end in the last zxid that they hold, as since 3.9; without digests they never do. */
   readonly hasLastZxidTrailer: boolean
   /** Create an empty database where there is none (else an `initialize` marker is needed). */
   readonly isDbAutocreated: boolean
-  /** undefined: never purge. */
+  /** At each start and after each snapshot: keeps so many that are known to be good, and their logs. undefined: all. */
   readonly purge: { readonly retainCount: number } | undefined
 }
 
