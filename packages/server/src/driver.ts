@@ -41,9 +41,11 @@ export interface CommandDesk {
   ): Answer
 }
 
+/** Why a server came to its end. */
 export type EndReason =
+  /** It was told to. */
   | { readonly kind: 'stopped' }
-  /** The disk failed, or what is on it cannot be trusted. `exitCode` is what ZooKeeper ends a process with then. */
+  /** The disk failed, or what is on it cannot be trusted. `exitCode` is that of ZooKeeper, for a process to end with. */
   | { readonly kind: 'fatal'; readonly exitCode: number; readonly reason: string }
 
 export interface DriverParts {

@@ -1,5 +1,5 @@
 /** A ZooKeeper server in this process. */
-export type { Level, ServerConfig } from '@corral/core'
+export { defaultConfig, type Level, type ServerConfig } from '@corral/core'
 export type { EndReason } from './driver.ts'
 export type { LogFields, LogLine } from './log-lines.ts'
 export { StartError } from './start-error.ts'

@@ -4,9 +4,12 @@
  */
 import type { Fields, Level } from '@corral/core'
 
+/** What a line is about, by name. */
 export type LogFields = Fields
 
+/** One event, as data: whoever gets it decides how it is written, and escapes what peers have put into it. */
 export interface LogLine {
+  /** Since the Unix epoch. */
   readonly wallMs: number
   readonly level: Level
   /** What happened: stable words, the same for every event of the kind. */

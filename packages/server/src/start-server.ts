@@ -19,12 +19,15 @@ import { corralVersion } from './version.ts'
 
 const longestCloseMs = 500
 
+/** Where data outlives the server: as `dataDir` and `dataLogDir` of zoo.cfg. */
 export interface DirectoryStorage {
-  /** Snapshots; the logs too, unless `dataLogDir` is given. Created if missing. */
+  /** Snapshots; the logs too, unless `dataLogDir` is given. Created if missing, and locked while the server runs. */
   readonly dataDir: string
+  /** Txn logs, best on a disk of their own. Created and locked as well. */
   readonly dataLogDir?: string
 }
 
+/** Where a server listens, where its data is, and how it serves. */
 export interface StartOptions {
   /** Default: memory, gone when the server stops. */
   readonly storage?: 'memory' | DirectoryStorage
@@ -32,24 +35,36 @@ export interface StartOptions {
   readonly host?: string
   /** Default: 0, any free port. */
   readonly port?: number
-  /** What differs from the defaults of ZooKeeper. */
+  /**
+   * What differs from `defaultConfig`, taken as it is: nothing is checked, and nothing follows from anything else
+   * (`tickTimeMs` moves no session timeout). A section is replaced whole: `{ ...defaultConfig.storage, snapCount: 1000 }`.
+   */
   readonly config?: Partial<ServerConfig>
+  /** Gets each line in the midst of the server's work: it must be quick, and must not throw. Default: nobody does. */
   readonly onLog?: (line: LogLine) => void
 }
 
+/** A server that serves clients, until it is stopped or its disk fails. */
 export interface RunningServer {
+  /** That was bound, also where any free one was asked for. */
   readonly port: number
   /** For clients on the same machine: `host:port`. */
   readonly connectString: string
-  /** Why it came to an end: stopped, or a disk that failed. */
+  /** Resolves when it has come to an end, by {@link stop} or by itself, and no handle is left; never rejects. */
   readonly ended: Promise<EndReason>
-  /** Makes durable what was accepted, closes everything. Resolves when no handle is left. */
+  /**
+   * Closes all connections, and makes durable what was accepted from them, answered or not; sessions live on in the data.
+   * Resolves when no handle is left, at once if it has ended already; never rejects.
+   */
   stop(): Promise<void>
 }
 
 /**
+ * Starts a server in this process: it installs no signal handler, writes nothing to the console and never exits.
+ *
  * @returns when clients are served
- * @throws StartError when the directory or the port cannot be had, or the data cannot be trusted
+ * @throws StartError when a directory or the port cannot be had, another server runs on the directory, or its data
+ * cannot be trusted; nothing is left open then
  */
 export function startServer(options: StartOptions = {}): Promise<RunningServer> {
   const { storage = 'memory', host = '127.0.0.1', port = 0, config = {}, onLog } = options
