@@ -15,6 +15,7 @@ export interface ChildrenResult {
   /** Names, not paths; in no order. */
   readonly children: readonly string[]
   readonly stat: Stat
+  /** What the server had applied when it answered. */
   readonly zxid: Zxid
 }
 
@@ -22,11 +23,13 @@ export interface ChildrenResult {
 export interface AclResult {
   readonly acl: readonly Acl[]
   readonly stat: Stat
+  /** What the server had applied when it answered. */
   readonly zxid: Zxid
 }
 
 /** A znode made. */
 export interface CreateResult {
+  /** As it was made, with its number if sequential. */
   readonly path: string
   readonly stat: Stat
   /** The txn's: equal to `stat.czxid`. */
@@ -37,12 +40,15 @@ export interface CreateResult {
 export interface MultiResult {
   /** One for each operation, in order; created paths are client paths. */
   readonly results: readonly OpResult[]
+  /** Of the txn; of a multiRead what the server had applied. */
   readonly zxid: Zxid
 }
 
-/** A reply as it came. */
+/** A reply as it came, with server paths. */
 export interface Reply {
+  /** The number that the connection gave the request. */
   readonly xid: number
+  /** Of the txn, or what the server had applied; some answers carry 0. */
   readonly zxid: Zxid
   readonly body: ReplyBody
 }

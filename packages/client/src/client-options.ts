@@ -42,6 +42,7 @@ export interface ClientOptions {
    * handlers hear of it by `onWatchEnd` with ConnectionLossError, functions only by `onState`.
    */
   readonly restoresWatches?: boolean | undefined
+  /** As {@link Client.onState}, from the first connection on. A listener that throws makes an uncaught error. */
   readonly onState?: ((change: StateChange) => void) | undefined
   /**
    * Every reply to a call that is still waited for, in order, before its promise settles: for history checkers and
@@ -50,8 +51,11 @@ export interface ClientOptions {
   readonly onReply?: ((reply: ObservedReply) => void) | undefined
   /** Every watch event as it came, watched by anyone or not, before any listener. */
   readonly onEvent?: ((event: ObservedEvent) => void) | undefined
+  /** How connections are made; default TCP. This and the two below are for simulations. */
   readonly transport?: Transport | undefined
+  /** Default: the clock and the timers of Node. */
   readonly timers?: Timers | undefined
+  /** Decides the order of servers and the length of pauses. Default: not to be foreseen. */
   readonly random?: Random | undefined
 }
 

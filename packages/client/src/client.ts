@@ -83,6 +83,11 @@ export async function connect(connectString: string, options: OpenOptions = {}):
  *
  * What awaits a call goes on in the order of the replies, and after the listeners of the events before it:
  * every call is one `await` away from its reply, no more and no less.
+ *
+ * Besides what it names itself, each call may reject with BadArgumentsError (nothing was sent), ConnectionLossError,
+ * RequestTimeoutError, SessionExpiredError, AuthFailedError or ClientClosedError, with the signal's reason, or with a
+ * plain {@link ZkError} for a code that has no class. Bytes that it was given may be changed once the caller awaits or
+ * returns; bytes that it gives are the caller's.
  */
 export class Client implements AsyncDisposable {
   readonly #session: Session
@@ -105,6 +110,7 @@ export class Client implements AsyncDisposable {
     return this.#requests.chroot
   }
 
+  /** Where the session is in its life; {@link onState} hears of each change. */
   get state(): SessionState {
     return this.#session.state
   }
@@ -114,6 +120,7 @@ export class Client implements AsyncDisposable {
     return this.#session.sessionId
   }
 
+  /** With {@link sessionId}, what another client needs to take the session over (`ClientOptions.session`). */
   get sessionPassword(): Uint8Array {
     return this.#session.sessionPassword
   }
@@ -133,7 +140,7 @@ export class Client implements AsyncDisposable {
     return this.#session.server
   }
 
-  /** @returns takes the listener away again */
+  /** Hears of each change from now on, in order. @returns takes the listener away again */
   onState(listener: (change: StateChange) => void): () => void {
     return this.#session.onState(listener)
   }
@@ -202,7 +209,10 @@ export class Client implements AsyncDisposable {
     return (await this.#ask(request, path, options)).zxid
   }
 
-  /** @returns undefined if there is no such znode; a watch then waits for it */
+  /**
+   * @returns undefined if there is no such znode; a watch then waits for it
+   * @throws NoAuthError, though servers before 3.7.3, 3.8.4 and 3.9.2 tell everybody
+   */
   async exists(path: string, options: WatchOptions = {}): Promise<Stat | undefined> {
     const request = {
       kind: 'exists',
@@ -225,7 +235,10 @@ export class Client implements AsyncDisposable {
     )
   }
 
-  /** @throws NoNodeError, BadVersionError, NoAuthError, QuotaExceededError */
+  /**
+   * @param data - text is sent as UTF-8; null is stored as null, which is not the same as no bytes
+   * @throws NoNodeError, BadVersionError, NoAuthError, QuotaExceededError
+   */
   async setData(path: string, data: Uint8Array | string | null, options: VersionOptions = {}): Promise<Stat> {
     const request = this.#requests.change({ kind: 'setData', path, data, version: options.version })
     return bodyOf(await this.#ask(request, path, options), 'stat').stat
@@ -272,7 +285,7 @@ export class Client implements AsyncDisposable {
     return { children, stat, zxid: reply.zxid }
   }
 
-  /** Number of all descendants, the znode itself not counted. */
+  /** Number of all descendants, the znode itself not counted (servers from 3.6 on). @throws NoNodeError, NoAuthError */
   async getAllChildrenNumber(path: string, options: CallOptions = {}): Promise<number> {
     const request = {
       kind: 'getAllChildrenNumber',
@@ -282,8 +295,8 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * This session's ephemerals whose path begins with the text `prefix`. Both are server paths: this one call
-   * does not know the chroot, as in the Java client.
+   * This session's ephemerals whose path begins with the text `prefix` (servers from 3.6 on). Both are server paths:
+   * this one call does not know the chroot, as in the Java client.
    */
   async getEphemerals(prefix = '/', options: CallOptions = {}): Promise<readonly string[]> {
     const request = this.#requests.getEphemerals(prefix)
@@ -320,7 +333,7 @@ export class Client implements AsyncDisposable {
     return { results, zxid: reply.zxid }
   }
 
-  /** Reads that all see one state. One that fails has an `error` result and does not disturb the others. */
+  /** Reads that all see one state (servers from 3.6 on). One that fails has an `error` result and does not disturb the others. */
   async multiRead(ops: readonly ReadOp[], options: CallOptions = {}): Promise<MultiResult> {
     const request = { kind: 'multiRead', ops: this.#requests.reads(ops) } as const
     const reply = await this.#ask(request, undefined, options)
@@ -329,7 +342,8 @@ export class Client implements AsyncDisposable {
 
   /**
    * Sets a watch that stays until it is closed or the session ends, on a znode that need not exist. It is set
-   * again after each reconnect, without the changes in between: the event `Resumed` says when to read again.
+   * again after each reconnect, without the changes in between: the event `Resumed` says when to read again. Servers
+   * know of such watches from 3.6 on.
    */
   async addWatch(path: string, options: AddWatchOptions = {}): Promise<PersistentWatch> {
     const { isRecursive = false, maxQueuedEvents = defaultMaxQueuedEvents, onEvent } = options

@@ -17,6 +17,7 @@ export interface ErrorDetails {
   readonly zxid?: Zxid | undefined
   /** More about what happened, for people. */
   readonly reason?: string | undefined
+  /** Whether the request may have taken effect all the same: see {@link ConnectionLossError}. Default false. */
   readonly mayHaveBeenApplied?: boolean | undefined
   readonly cause?: unknown
 }

@@ -1,6 +1,7 @@
 /**
  * What callers write as requests for the server: client paths become server paths, left-out values what they stand
- * for. And back: server paths in results become client paths. Only here is the chroot put on and taken off.
+ * for. And back: server paths in results become client paths. The chroot is put on nowhere else, and taken off only here
+ * and, in events, by `listeners.ts`.
  */
 import {
   type Acl,
