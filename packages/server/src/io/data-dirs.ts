@@ -1,6 +1,6 @@
 /** The directories of a server on disk: present, of the right kind, writable. */
-import { accessSync, constants, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { accessSync, constants, mkdirSync, readdirSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { ExitCode, errnoOf, StartError } from '../start-error.ts'
 import type { DirPaths } from './disk.ts'
 import { syncDir } from './file-calls.ts'
@@ -75,24 +75,25 @@ function problemOfSync(dir: string): Promise<StartError | undefined> {
 }
 
 /**
- * Node says ENOENT where a parent is on a read-only file system; the first parent that exists knows better.
+ * One by one: `mkdirSync` with `recursive` never returns below a directory that says ENOENT to every new name, as
+ * /proc does.
  *
  * @param changed - gets the parents of all that was made
  */
 function makeDir(dir: string, changed: Set<string>): void {
+  if (isDirectory(dir)) return
+  const parent = dirname(dir)
+  if (parent !== dir) makeDir(parent, changed)
   try {
-    const first = mkdirSync(dir, { recursive: true })
-    if (first === undefined) return
-    for (let made = resolve(dir); made.length >= resolve(first).length; made = dirname(made)) {
-      changed.add(dirname(made))
-    }
+    mkdirSync(dir)
   } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error
-    let existing = dirname(dir)
-    while (!existsSync(existing)) existing = dirname(existing)
-    accessSync(existing, constants.W_OK)
-    throw error
+    if (!isDirectory(dir)) throw error // else another process was faster
   }
+  changed.add(parent)
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 }
 
 /** Files in the wrong place mean that the two settings were exchanged or one of them is new. */

@@ -112,6 +112,12 @@ test('a file in the place of a directory is named', () => {
   expect(() => prepareDataDirs(inFile, true)).toThrow(/file.version-2 cannot be used: .*\(ENOTDIR\)/)
 })
 
+test('a file system that cannot make the directory is named, and not asked for ever', () => {
+  const inProc = { dataDir: '/proc/corral', dataLogDir: '/proc/corral' }
+
+  expect(() => prepareDataDirs(inProc, true)).toThrow(/\/proc\/corral\/version-2 cannot be used/)
+})
+
 test('logs among snapshots mean that the two settings were exchanged', () => {
   const dir = aDir()
   const dirs = { dataDir: join(dir, 'a'), dataLogDir: join(dir, 'b') }
