@@ -2,7 +2,7 @@
  * Frames as comparable values. Written apart from the product's own reply decoder on purpose: what that one would
  * forgive (trailing bytes, null names, malformed text) must show up here. Text is kept byte for byte.
  */
-import { OpCode, pathKey, Reader } from '@corral/protocol'
+import { OpCode, Reader } from '@corral/protocol'
 
 export interface SeenStat {
   czxid: number
@@ -71,9 +71,10 @@ export interface Names {
   time(zxid: bigint, timeMs: bigint): string
 }
 
+/** One char for each byte: what is no UTF-8 differs as it is. */
 const text = (r: Reader): string | null => {
   const bytes = r.buffer()
-  return bytes === null ? null : pathKey(bytes)
+  return bytes === null ? null : Buffer.from(bytes).toString('latin1')
 }
 
 const hex = (bytes: Uint8Array | null): string | null =>

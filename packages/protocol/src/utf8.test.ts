@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { bytesOf, hexOfBytes, javaTexts } from '../test/golden.ts'
-import { decodeUtf8, encodeUtf8, keyBytes, pathKey, toBase64, utf8Length, writeUtf8 } from './utf8.ts'
+import { decodeUtf8, encodeUtf8, toBase64, utf8Length, writeUtf8 } from './utf8.ts'
 
 test('malformed bytes are replaced exactly where the Java server replaces them', () => {
   const corpus = javaTexts()
@@ -54,14 +54,6 @@ test('a lone surrogate is written as U+FFFD', () => {
 
 test('a byte order mark is part of the text', () => {
   expect(decodeUtf8(Uint8Array.of(0xef, 0xbb, 0xbf, 0x61))).toBe('\ufeffa')
-})
-
-test('a path key is the bytes, one to one', () => {
-  const all = Uint8Array.from({ length: 256 }, (_, i) => i)
-
-  expect(pathKey(all).length).toBe(256)
-  expect([...keyBytes(pathKey(all, 10, 20))]).toEqual([...all.subarray(10, 20)])
-  expect(new Set(Array.from(all, (_, i) => pathKey(all, i, i + 1))).size).toBe(256)
 })
 
 test('Base64 has its padding', () => {

@@ -34,17 +34,6 @@ export function encodeUtf8(text: string): Uint8Array {
   return new Uint8Array(encoded.buffer, encoded.byteOffset, encoded.length)
 }
 
-/** One char per byte (latin1): a `Map` key for raw bytes, one to one, never for display. */
-export function pathKey(bytes: Uint8Array, from = 0, to: number = bytes.length): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).toString('latin1')
-}
-
-/** The bytes behind a {@link pathKey}. */
-export function keyBytes(key: string): Uint8Array {
-  const raw = Buffer.from(key, 'latin1')
-  return new Uint8Array(raw.buffer, raw.byteOffset, raw.length)
-}
-
 export function utf8Length(text: string): number {
   return Buffer.byteLength(text, 'utf8')
 }

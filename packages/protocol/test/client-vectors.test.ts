@@ -9,7 +9,6 @@ import {
   readReplyFrame,
   readReplyHeader,
   readRequestFrame,
-  readRequestHeader,
   readWatcherEvent,
   replyHeaderBytes,
   Writer,
@@ -87,7 +86,7 @@ function connected(bytes: Uint8Array): Decoded {
 
 function request(bytes: Uint8Array, opByXid: Map<number, number>): Decoded {
   const length = bytes.length - 4
-  const header = readRequestHeader(new Reader(bytes, 4))
+  const header = requestHeader(bytes)
   opByXid.set(header.xid, header.op)
   if (header.op === 99) return headerOnly(bytes, 'type 99')
   if (header.xid === 28) return headerOnly(bytes, 'type 1 | truncated CreateRequest')
@@ -98,9 +97,14 @@ function request(bytes: Uint8Array, opByXid: Map<number, number>): Decoded {
   return { fields: describeRequest(length, xid, op, record), again: w.written() }
 }
 
+function requestHeader(bytes: Uint8Array): { readonly xid: number; readonly op: number } {
+  const r = new Reader(bytes, 4)
+  return { xid: r.int32(), op: r.int32() }
+}
+
 /** The two requests that are wrong on purpose: only their headers can be read. */
 function headerOnly(bytes: Uint8Array, rest: string): Decoded {
-  const { xid, op } = readRequestHeader(new Reader(bytes, 4))
+  const { xid, op } = requestHeader(bytes)
   expect(() => readRequestFrame(bytes, 4)).toThrow(DecodeError)
   const view = new RequestView()
   const isWhole = view.readFrame(bytes, new DataView(bytes.buffer), 4, bytes.length)

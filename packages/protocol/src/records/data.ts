@@ -85,22 +85,6 @@ export function writeStat(w: Writer, stat: Stat): void {
   w.int64(stat.pzxid)
 }
 
-export interface RequestHeader {
-  readonly xid: number
-  readonly op: number
-}
-
-export const requestHeaderBytes = 8
-
-export function readRequestHeader(r: Reader): RequestHeader {
-  return { xid: r.int32(), op: r.int32() }
-}
-
-export function writeRequestHeader(w: Writer, header: RequestHeader): void {
-  w.int32(header.xid)
-  w.int32(header.op)
-}
-
 export interface ReplyHeader {
   readonly xid: number
   readonly zxid: Zxid
