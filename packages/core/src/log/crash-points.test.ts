@@ -144,4 +144,21 @@ describe.each([1, 2])('schedule %i', seed => {
     }
     expect(crashes).toBeGreaterThan(kind === 'kill' ? 100 : 300)
   })
+
+  test('an error of each call ends the run or is said, and costs nothing that was told', () => {
+    let ends = 0
+    for (let call = 1; call <= whole.disk.carriedOut; call++) {
+      const disk = new CrashDisk()
+      disk.isFailing = () => disk.carriedOut === call
+      let run: LogRun | undefined
+      for (run of working(disk, { seed, txns: txnCount }));
+      const { fatal, said, told } = run as LogRun
+      ends += fatal === undefined ? 0 : 1
+      if (fatal !== undefined) expect(fatal.exitCode).toBe(10)
+      else if (disk.carriedOut > call) expect(said.some(({ level }) => level === 'error')).toBe(true)
+
+      recoverFrom(disk.crash({ kind: 'power loss', random: seededRandom(call) }), told)
+    }
+    expect(ends).toBeGreaterThan(50)
+  })
 })
