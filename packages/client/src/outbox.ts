@@ -1,4 +1,4 @@
-import { type Request, type Space, Writer, writeRequestFrame } from '@corral/protocol'
+import { type Request, type Space, spaceOf, Writer, writeRequestFrame } from '@corral/protocol'
 import type { CallId, ConnectionId, Outcome, SessionEffect } from './session-events.ts'
 
 /** `length(4) | xid(4) | op(4) | record` */
@@ -39,10 +39,11 @@ export class Outbox {
   }
 
   /** A frame that {@link requestFrame} has written before. @returns its length */
-  writeFrame(xid: number, { bytes, view }: Space): number {
-    view.setInt32(xidOffset, xid)
-    this.#frames.raw({ bytes, view }, 0, bytes.length)
-    return bytes.length
+  writeFrame(xid: number, frame: Space): number {
+    const { length } = frame.bytes
+    frame.view.setInt32(xidOffset, xid)
+    this.#frames.raw(frame, 0, length)
+    return length
   }
 
   get hasFrames(): boolean {
@@ -69,6 +70,5 @@ export class Outbox {
 export function requestFrame(request: Request): Space {
   const writer = new Writer()
   writeRequestFrame(writer, 0, request)
-  const bytes = writer.written()
-  return { bytes, view: new DataView(bytes.buffer) }
+  return spaceOf(writer.written())
 }

@@ -1,4 +1,4 @@
-import { makeSpace, type Space } from './jute/writer.ts'
+import { makeSpace, type Space, spaceOf } from './jute/writer.ts'
 
 /** A length word that cannot be right: the connection it came on is of no further use. */
 export const badFrame = -2
@@ -81,12 +81,7 @@ export function cutFrames(
   onFrame: (space: Space, from: number, to: number) => boolean,
 ): boolean {
   const isTailed = tail.lengthBytes > 0
-  const space = isTailed
-    ? tail.append(input.bytes, input.from, input.to)
-    : {
-        bytes: input.bytes,
-        view: new DataView(input.bytes.buffer, input.bytes.byteOffset, input.bytes.byteLength),
-      }
+  const space = isTailed ? tail.append(input.bytes, input.from, input.to) : spaceOf(input.bytes)
   const to = isTailed ? tail.lengthBytes : input.to
   const start = isTailed ? 0 : input.from
   let at = start
