@@ -333,7 +333,10 @@ export class Client implements AsyncDisposable {
     return { results, zxid: reply.zxid }
   }
 
-  /** Reads that all see one state (servers from 3.6 on). One that fails has an `error` result and does not disturb the others. */
+  /**
+   * Reads that all see one state (servers from 3.6 on). One that fails has an `error` result and does not disturb the
+   * others.
+   */
   async multiRead(ops: readonly ReadOp[], options: CallOptions = {}): Promise<MultiResult> {
     const request = { kind: 'multiRead', ops: this.#requests.reads(ops) } as const
     const reply = await this.#ask(request, undefined, options)
