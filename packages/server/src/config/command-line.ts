@@ -57,13 +57,15 @@ export function parseCommandLine(args: readonly string[], environment: Environme
     if (values.version === true) return { kind: 'version' }
     const options: Writable<Overrides> = {}
     if (values['client-port'] !== undefined) options.clientPort = portOf(values['client-port'])
-    if (values.host !== undefined) options.clientPortAddress = values.host
-    if (values['data-dir'] !== undefined) options.dataDir = values['data-dir']
-    if (values['data-log-dir'] !== undefined) options.dataLogDir = values['data-log-dir']
+    if (values.host !== undefined) options.clientPortAddress = textOf('--host', values.host)
+    if (values['data-dir'] !== undefined) options.dataDir = textOf('--data-dir', values['data-dir'])
+    if (values['data-log-dir'] !== undefined)
+      options.dataLogDir = textOf('--data-log-dir', values['data-log-dir'])
     return { kind: 'serve', definitions, options, ...positionalsOf(positionals) }
   } catch (error) {
-    if (error instanceof Error) return { kind: 'invalid', problem: error.message }
-    throw error
+    if (!(error instanceof Error)) throw error
+    // Node goes on about arguments that begin with a dash, of which there are none here.
+    return { kind: 'invalid', problem: error.message.replace(/\. To specify a positional argument.*/s, '') }
   }
 }
 
@@ -78,12 +80,18 @@ function positionalsOf(given: readonly string[]): {
       base: { clientPort: 2181, clientPortAddress: '127.0.0.1', dataDir: './data' },
     }
   }
-  if (dataDir === undefined) return { configFile: first, base: {} }
+  if (dataDir === undefined) return { configFile: textOf('zoo.cfg', first), base: {} }
   if (given.length > 4) throw new Error('too many arguments')
-  const base: Writable<Overrides> = { clientPort: portOf(first), dataDir }
+  const base: Writable<Overrides> = { clientPort: portOf(first), dataDir: textOf('dataDir', dataDir) }
   if (tickTime !== undefined) base.tickTimeMs = countOf('tickTime', tickTime, 1)
   if (maxClientCnxns !== undefined) base.maxClientCnxns = countOf('maxClientCnxns', maxClientCnxns, 0)
   return { configFile: undefined, base }
+}
+
+/** Empty, as from a variable of a script that is not set, would mean the working directory, or every address. */
+function textOf(what: string, written: string): string {
+  if (written === '') throw new Error(`${what} is empty`)
+  return written
 }
 
 function portOf(written: string): number {

@@ -369,7 +369,16 @@ describe('command line', () => {
     [['--nonsense']],
     [['1', '/d', '0']],
     [['1', '2', '3', '4', '5']],
+    [['--data-dir', '']],
+    [['--data-log-dir=']],
+    [['--host', '']],
+    [['']],
+    [['2181', '']],
   ])('%j is an invocation error', args => {
     expect(parseCommandLine(args, {}).kind).toBe('invalid')
+  })
+
+  test('an unknown option is named, and nothing else is said', () => {
+    expect(parseCommandLine(['--nonsense'], {})).toMatchObject({ problem: "Unknown option '--nonsense'" })
   })
 })
