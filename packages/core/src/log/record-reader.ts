@@ -4,7 +4,7 @@
  *     checksum(8) | length(4) | payload | 0x42        payload: header(32) | body | digest
  *
  * Pure: no file, no verdict. Whether a damaged place is a torn tail or a lost acknowledged txn depends on what lies
- * around it, which `recovery.ts` knows.
+ * around it: `examination.ts` looks there, and `damage.ts` judges.
  *
  * Source: FileTxnLog.FileTxnIterator in the Java server; the order of the checks (end mark before checksum) is its.
  */

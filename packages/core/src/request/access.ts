@@ -1,6 +1,6 @@
 /**
  * What every opcode needs before it is served. An opcode without a row does not compile; a number that is no opcode
- * is refused. Source: the authorisation rules of the client protocol; invariant A1.
+ * is refused. Source: PrepRequestProcessor and FinalRequestProcessor in the Java server.
  */
 import { OpCode, Perm } from '@corral/protocol'
 

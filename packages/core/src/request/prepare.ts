@@ -30,7 +30,10 @@ export class Preparer {
   readonly #place: TxnPlace
   readonly #removals: Removals
   readonly #quota: QuotaCheck
-  /** Of the txn prepared last. A znode that has an id at its place in the order keeps it until it is applied. */
+  /**
+   * What the txn prepared last is about, so that it need not be looked up again when it is applied: a znode that has an
+   * id at that place in the order has the same one then.
+   */
   readonly found: {
     znode: ZnodeId
     pathHash: number

@@ -1,6 +1,6 @@
 /**
- * Numbers by raw bytes, with a copy of the keys in an arena: pending changes by path, watches on paths that do not
- * exist, ACLs by their vector. The tree's own index keeps no keys, because the names are in the tree.
+ * Numbers by raw bytes, with a copy of the keys in an arena: roots of quotas and watches on paths that do not exist by
+ * path, ACLs by their vector. The tree's own index keeps no keys, because the names are in the tree.
  *
  *   entry in the arena:  value(4) | length(4) | key
  *
