@@ -187,7 +187,7 @@ export class Server {
   // ---- connections
 
   #onOpened(conn: ConnId, peer: Peer): void {
-    const full = this.#fullFor(peer)
+    const full = this.#connections.limitReachedFor(peer, this.#config)
     if (full !== undefined || this.#life === 'stopping') {
       this.#counters.connectionsRejected++
       if (full !== undefined) this.#say('warn', 'too many connections', { address: peer.address, ...full })
@@ -195,16 +195,6 @@ export class Server {
       return
     }
     this.#handshake.expect(this.#connections.add(conn, peer, this.#now))
-  }
-
-  /** @returns the key whose limit is reached */
-  #fullFor({ address }: Peer): { readonly key: string; readonly limit: number } | undefined {
-    const { maxClientCnxns, maxCnxns } = this.#config
-    if (maxClientCnxns > 0 && this.#connections.countOf(address) >= maxClientCnxns)
-      return { key: 'maxClientCnxns', limit: maxClientCnxns }
-    return maxCnxns > 0 && this.#connections.size >= maxCnxns
-      ? { key: 'maxCnxns', limit: maxCnxns }
-      : undefined
   }
 
   #onClosed(conn: ConnId): void {

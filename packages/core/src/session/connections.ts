@@ -1,5 +1,6 @@
-/** The table of connections: by the driver's number, by the slot that watches use, and how many each address has. */
+/** The table of connections: by the driver's number, by the slot that watches use, and how many there may be. */
 import { assert } from '@corral/protocol'
+import type { ServerConfig } from '../config.ts'
 import type { ConnId, Now, Peer } from '../events.ts'
 import { Connection } from './connection.ts'
 
@@ -26,8 +27,14 @@ export class Connections {
     return this.#byId.values()
   }
 
-  countOf(address: string): number {
-    return this.#perAddress.get(address) ?? 0
+  /** @returns the limit that one more connection of this peer would pass, by its key in zoo.cfg */
+  limitReachedFor(
+    { address }: Peer,
+    { maxClientCnxns, maxCnxns }: ServerConfig,
+  ): { readonly key: string; readonly limit: number } | undefined {
+    if (maxClientCnxns > 0 && this.#countOf(address) >= maxClientCnxns)
+      return { key: 'maxClientCnxns', limit: maxClientCnxns }
+    return maxCnxns > 0 && this.size >= maxCnxns ? { key: 'maxCnxns', limit: maxCnxns } : undefined
   }
 
   add(id: ConnId, peer: Peer, now: Now): Connection {
@@ -36,7 +43,7 @@ export class Connections {
     const connection = new Connection({ id, slot, peer, now })
     this.#byId.set(id, connection)
     this.#bySlot[slot] = connection
-    this.#perAddress.set(peer.address, this.countOf(peer.address) + 1)
+    this.#perAddress.set(peer.address, this.#countOf(peer.address) + 1)
     return connection
   }
 
@@ -44,12 +51,16 @@ export class Connections {
   remove(connection: Connection): void {
     this.#byId.delete(connection.id)
     this.#bySlot[connection.slot] = undefined
-    const left = this.countOf(connection.peer.address) - 1
+    const left = this.#countOf(connection.peer.address) - 1
     if (left > 0) this.#perAddress.set(connection.peer.address, left)
     else this.#perAddress.delete(connection.peer.address)
   }
 
   releaseSlot(slot: number): void {
     this.#freeSlots.push(slot)
+  }
+
+  #countOf(address: string): number {
+    return this.#perAddress.get(address) ?? 0
   }
 }
