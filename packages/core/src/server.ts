@@ -2,8 +2,8 @@
  * The whole server as one machine: `step(now, event)` decides, effects say what is to be done. Composes the machines
  * of this package and carries what passes between them; nothing here reads a clock, a socket or a file.
  *
- * Life: recovering -> serving -> stopping -> ended. Connections are taken at any time; while the server is not serving
- * they get four-letter words and nothing else.
+ * Life: new -> recovering -> serving -> stopping -> ended, and from any of them to ended when something is fatal.
+ * Connections are taken until it stops; while it is not serving they get four-letter words and nothing else.
  */
 import {
   decodeUtf8,
@@ -182,6 +182,21 @@ export class Server {
     this.#outbox.flush(connection => this.#afterOutput(connection))
     if (this.#effects.some(isFatal)) this.#life = 'ended'
     return this.#effects
+  }
+
+  /** For four-letter words; to look at, but for the resets. */
+  inspect(): Inspection {
+    return inspectionOf({
+      config: this.#config,
+      isServing: this.#life === 'serving',
+      counters: this.#counters,
+      log: this.#log,
+      tree: this.#tree,
+      connections: this.#connections,
+      sessions: this.#sessions,
+      stalledMs: this.#stalledMs,
+      digests: this.#pipeline?.digests() ?? [],
+    })
   }
 
   // ---- connections
@@ -444,21 +459,6 @@ export class Server {
 
   #say(level: Level, what: string, fields: Fields): void {
     this.#emit({ kind: 'say', level, what, fields })
-  }
-
-  /** For four-letter words and metrics; to look at, but for the resets. */
-  inspect(): Inspection {
-    return inspectionOf({
-      config: this.#config,
-      isServing: this.#life === 'serving',
-      counters: this.#counters,
-      log: this.#log,
-      tree: this.#tree,
-      connections: this.#connections,
-      sessions: this.#sessions,
-      stalledMs: this.#stalledMs,
-      digests: this.#pipeline?.digests() ?? [],
-    })
   }
 }
 
