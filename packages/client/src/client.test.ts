@@ -252,6 +252,36 @@ describe('paths', () => {
   })
 })
 
+describe('the stack of an error leads to who called', () => {
+  test('when the server refuses, and when the connection breaks', async () => {
+    const { client, server } = await aConnectedClient()
+    const makeConfig = async (): Promise<string> => await client.create('/config')
+    const readConfig = async (): Promise<unknown> => await client.getData('/config')
+
+    const refused = makeConfig()
+    server.answer({ err: ErrorCode.NodeExists })
+    expect(await stackOf(refused)).toMatch(/^NodeExistsError: create \/config: NodeExists\n.*makeConfig/s)
+    const lost = readConfig()
+    server.break()
+    expect(await stackOf(lost)).toContain('readConfig')
+  })
+
+  test('when no server can be had', async () => {
+    const { client, server } = aClient()
+    const openConfig = async (): Promise<void> => await client.connect({ timeoutMs: 100 })
+
+    const opening = openConfig()
+    server.clock.advance(100)
+
+    expect(await stackOf(opening)).toContain('openConfig')
+  })
+
+  async function stackOf(call: Promise<unknown>): Promise<string> {
+    const error: unknown = await call.catch((error: unknown) => error)
+    return error instanceof Error ? (error.stack ?? '') : 'no error'
+  }
+})
+
 describe('requests', () => {
   test.each([
     ['persistent', undefined, 1, 0],

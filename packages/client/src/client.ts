@@ -44,9 +44,9 @@ import {
   type StateChange,
 } from './client-options.ts'
 import { parseConnectString, type ServerAddress } from './connect-string.ts'
-import { BadArgumentsError, ZkError } from './errors.ts'
+import { BadArgumentsError, NoNodeError, NoWatcherError, ZkError } from './errors.ts'
 import { Requests, watcherType } from './requests.ts'
-import { type Asked, Session } from './session.ts'
+import { type Answer, type Asked, answered, Session } from './session.ts'
 import type { SessionState, WatchKind } from './session-events.ts'
 import { type ReadOp, Transaction, type TransactionOp, transactionError } from './transaction.ts'
 import { isListener, PersistentWatch, type WatchListener } from './watch.ts'
@@ -101,7 +101,7 @@ export class Client implements AsyncDisposable {
     this.#session = new Session(address, options)
     // A refusal ends the session, which tells everybody.
     for (const { scheme, auth } of options.auth ?? []) {
-      this.#session.authenticate(scheme, authBytes(auth), {}).catch(() => undefined)
+      void this.#session.authenticate(scheme, authBytes(auth), {})
     }
   }
 
@@ -180,7 +180,7 @@ export class Client implements AsyncDisposable {
     options: CreateOptions = {},
   ): Promise<string> {
     const request = this.#requests.create({ ...options, kind: 'create', path, data })
-    const { body } = await this.#ask(request, path, options)
+    const { body } = answered(await this.#ask(request, path, options))
     assert(body.kind === 'path' || body.kind === 'pathStat', 'a create is answered with a path')
     return this.#requests.clientPath(body.path)
   }
@@ -198,7 +198,7 @@ export class Client implements AsyncDisposable {
       data,
       withStat: true,
     })
-    const reply = await this.#ask(request, path, options)
+    const reply = answered(await this.#ask(request, path, options))
     const body = bodyOf(reply, 'pathStat')
     return { path: this.#requests.clientPath(body.path), stat: body.stat, zxid: reply.zxid }
   }
@@ -206,7 +206,7 @@ export class Client implements AsyncDisposable {
   /** @returns zxid of the txn @throws NoNodeError, BadVersionError, NotEmptyError, NoAuthError */
   async delete(path: string, options: VersionOptions = {}): Promise<Zxid> {
     const request = this.#requests.delete(path, options.version)
-    return (await this.#ask(request, path, options)).zxid
+    return answered(await this.#ask(request, path, options)).zxid
   }
 
   /**
@@ -219,12 +219,8 @@ export class Client implements AsyncDisposable {
       path: this.#requests.serverPath('exists', path),
       watch: hasWatch(options),
     } as const
-    try {
-      return bodyOf(await this.#session.ask(request, asked(path, 'data', options)), 'stat').stat
-    } catch (error) {
-      if (error instanceof ZkError && error.code === ErrorCode.NoNode) return undefined
-      throw error
-    }
+    const answer = await this.#session.ask(request, asked(path, 'data', options))
+    return answer instanceof NoNodeError ? undefined : bodyOf(answer, 'stat').stat
   }
 
   /** @throws NoNodeError, and then no watch is set; NoAuthError */
@@ -247,7 +243,7 @@ export class Client implements AsyncDisposable {
   /** @throws NoNodeError, NoAuthError */
   async getAcl(path: string, options: CallOptions = {}): Promise<AclResult> {
     const request = { kind: 'getAcl', path: this.#requests.serverPath('getAcl', path) } as const
-    const reply = await this.#ask(request, path, options)
+    const reply = answered(await this.#ask(request, path, options))
     const { acl, stat } = bodyOf(reply, 'acl')
     return { acl, stat, zxid: reply.zxid }
   }
@@ -279,7 +275,7 @@ export class Client implements AsyncDisposable {
       path: this.#requests.serverPath('getChildren', path),
       watch: hasWatch(options),
     } as const
-    const reply = await this.#session.ask(request, asked(path, 'child', options))
+    const reply = answered(await this.#session.ask(request, asked(path, 'child', options)))
     const { children, stat } = bodyOf(reply, 'children')
     assert(stat !== undefined, 'getChildren2 is answered with a Stat')
     return { children, stat, zxid: reply.zxid }
@@ -311,7 +307,7 @@ export class Client implements AsyncDisposable {
    */
   async sync(path = '/', options: CallOptions = {}): Promise<Zxid> {
     const request = { kind: 'sync', path: this.#requests.serverPath('sync', path) } as const
-    return (await this.#ask(request, path, options)).zxid
+    return answered(await this.#ask(request, path, options)).zxid
   }
 
   /** What this connection has authenticated as (servers from 3.7 on). */
@@ -327,7 +323,7 @@ export class Client implements AsyncDisposable {
   /** @throws TransactionError if any operation is refused: then nothing happened */
   async multi(ops: readonly TransactionOp[], options: CallOptions = {}): Promise<MultiResult> {
     const request = { kind: 'multi', ops: this.#requests.changes(ops) } as const
-    const reply = await this.#ask(request, undefined, options)
+    const reply = answered(await this.#ask(request, undefined, options))
     const results = this.#requests.clientResults(bodyOf(reply, 'results').results)
     if (results.some(result => result.kind === 'error')) throw transactionError(ops, results, reply.zxid)
     return { results, zxid: reply.zxid }
@@ -339,7 +335,7 @@ export class Client implements AsyncDisposable {
    */
   async multiRead(ops: readonly ReadOp[], options: CallOptions = {}): Promise<MultiResult> {
     const request = { kind: 'multiRead', ops: this.#requests.reads(ops) } as const
-    const reply = await this.#ask(request, undefined, options)
+    const reply = answered(await this.#ask(request, undefined, options))
     return { results: bodyOf(reply, 'results').results, zxid: reply.zxid }
   }
 
@@ -364,7 +360,8 @@ export class Client implements AsyncDisposable {
       close: listener => this.#session.unwatch(listener),
     })
     const kind = isRecursive ? 'recursive' : 'persistent'
-    await this.#session.ask(request, { path, signal: options.signal, watch: { kind, listener: watch } })
+    const about = { path, signal: options.signal, watch: { kind, listener: watch } } as const
+    answered(await this.#session.ask(request, about))
     return watch
   }
 
@@ -389,12 +386,10 @@ export class Client implements AsyncDisposable {
     const type = watcherType('removeWatches', path, options.type)
     const serverPath = this.#requests.serverPath('removeWatches', path)
     const request = { kind: 'removeWatches', path: serverPath, type } as const
-    try {
-      await this.#session.ask(request, { path, signal: options.signal, removesWatches: true })
-    } catch (error) {
-      if (options.isLocal !== true || !(error instanceof ZkError) || this.#session.isOver) throw error
-      await this.#session.forgetWatches(serverPath, type, path)
-    }
+    const answer = await this.#session.ask(request, { path, signal: options.signal, removesWatches: true })
+    const isEnough = options.isLocal === true && answer instanceof ZkError && !this.#session.isOver
+    if (isEnough) await this.#session.forgetWatches(serverPath, type, path)
+    else answered(answer)
   }
 
   /** Whether the server has such a watch of this connection. */
@@ -402,19 +397,15 @@ export class Client implements AsyncDisposable {
     path: string,
     options: CallOptions & { readonly type?: WatchSelection } = {},
   ): Promise<boolean> {
-    const type = watcherType('checkWatches', path, options.type)
-    try {
-      const request = {
-        kind: 'checkWatches',
-        path: this.#requests.serverPath('checkWatches', path),
-        type,
-      } as const
-      await this.#ask(request, path, options)
-      return true
-    } catch (error) {
-      if (error instanceof ZkError && error.code === ErrorCode.NoWatcher) return false
-      throw error
-    }
+    const request = {
+      kind: 'checkWatches',
+      path: this.#requests.serverPath('checkWatches', path),
+      type: watcherType('checkWatches', path, options.type),
+    } as const
+    const answer = await this.#ask(request, path, options)
+    if (answer instanceof NoWatcherError) return false
+    answered(answer)
+    return true
   }
 
   /**
@@ -427,7 +418,7 @@ export class Client implements AsyncDisposable {
   async addAuth(scheme: string, auth: Uint8Array | string | null, options: CallOptions = {}): Promise<void> {
     const identity = [legalScheme(scheme), authBytes(auth)] as const
     if (options.signal?.aborted !== true) this.#session.start()
-    await this.#session.authenticate(...identity, options)
+    answered(await this.#session.authenticate(...identity, options))
   }
 
   /** The ensemble's configuration text, from outside any chroot. */
@@ -446,11 +437,11 @@ export class Client implements AsyncDisposable {
    * Sends a request as it is, with server paths and unchecked, and gives the reply as it came: for tools and
    * tests that want exactly that. A watch flag in it registers nobody.
    */
-  request(request: Request, options: CallOptions = {}): Promise<Reply> {
-    return this.#ask(request, 'path' in request ? request.path : undefined, options)
+  async request(request: Request, options: CallOptions = {}): Promise<Reply> {
+    return answered(await this.#ask(request, 'path' in request ? request.path : undefined, options))
   }
 
-  #ask(request: Request, path: string | undefined, { signal }: CallOptions): Promise<Reply> {
+  #ask(request: Request, path: string | undefined, { signal }: CallOptions): Promise<Answer> {
     return this.#session.ask(request, { path, signal })
   }
 }
@@ -472,12 +463,14 @@ function getDataRequest(path: string, options: WatchOptions): Request {
   return { kind: 'getData', path, watch: hasWatch(options) }
 }
 
-function dataResult(reply: Reply): DataResult {
-  const { data, stat } = bodyOf(reply, 'data')
-  return { data, stat, zxid: reply.zxid }
+function dataResult(answer: Answer): DataResult {
+  const { zxid } = answered(answer)
+  const { data, stat } = bodyOf(answer, 'data')
+  return { data, stat, zxid }
 }
 
-function bodyOf<K extends ReplyBody['kind']>({ body }: Reply, kind: K): Extract<ReplyBody, { kind: K }> {
+function bodyOf<K extends ReplyBody['kind']>(answer: Answer, kind: K): Extract<ReplyBody, { kind: K }> {
+  const { body } = answered(answer)
   assert(body.kind === kind, `a reply of kind ${kind}, not ${body.kind}`)
   return body as Extract<ReplyBody, { kind: K }>
 }

@@ -16,7 +16,7 @@ import type { CallOptions, ConnectOptions } from './call-options.ts'
 import type { Reply } from './call-results.ts'
 import { type ClientOptions, legalWaitMs, type StateChange } from './client-options.ts'
 import type { ConnectString, ServerAddress } from './connect-string.ts'
-import { ZkError, zkError } from './errors.ts'
+import { MarshallingError, ZkError, zkError } from './errors.ts'
 import { guarded, Listeners, type Watcher } from './listeners.ts'
 import type { CallId, Outcome, SessionEvent, SessionState, WatcherId, WatchKind } from './session-events.ts'
 import { SessionMachine } from './session-machine.ts'
@@ -54,10 +54,27 @@ interface CallAbout {
   readonly removesWatches?: boolean | undefined
 }
 
+/**
+ * What came of a call. An error is not a rejection yet: it is made while the socket is read, and {@link answered},
+ * where the call is awaited, gives it a stack that leads to the caller.
+ */
+export type Answer = Reply | ZkError
+
 interface Call {
   readonly about: CallAbout
-  readonly resolve: (reply: Reply) => void
+  readonly resolve: (answer: Answer) => void
   readonly reject: (error: unknown) => void
+}
+
+/** @throws the error that the answer is */
+export function answered(answer: Answer): Reply {
+  if (!(answer instanceof ZkError)) return answer
+  throw located(answer)
+}
+
+function located(error: ZkError): ZkError {
+  Error.captureStackTrace(error)
+  return error
 }
 
 type CallEvent = Extract<SessionEvent, { kind: 'call' | 'auth' | 'unwatch' | 'forgetWatches' }>
@@ -151,7 +168,8 @@ export class Session {
     this.start()
     if (isConnected(this.#state)) return
     if (isOver(this.#state)) throw this.#overError()
-    await this.#untilConnected(timeoutMs, signal)
+    const error = await this.#untilConnected(timeoutMs, signal)
+    if (error !== undefined) throw located(error)
   }
 
   /**
@@ -172,10 +190,10 @@ export class Session {
   }
 
   /**
-   * Sends a request, as soon as there is a connection, which it asks for if nobody did; rejects with the
-   * {@link ZkError} of what came of it, or with the signal's reason.
+   * Sends a request, as soon as there is a connection, which it asks for if nobody did; rejects with the signal's
+   * reason.
    */
-  ask(request: Request, about: Asked): Promise<Reply> {
+  ask(request: Request, about: Asked): Promise<Answer> {
     const { path, signal, watch, removesWatches } = about
     if (signal?.aborted !== true) this.start()
     const call = this.#nextId()
@@ -194,7 +212,7 @@ export class Session {
   }
 
   /** Authenticates this and all later connections, and makes none. */
-  authenticate(scheme: string, auth: Uint8Array | null, { signal }: CallOptions): Promise<Reply> {
+  authenticate(scheme: string, auth: Uint8Array | null, { signal }: CallOptions): Promise<Answer> {
     const waiting = { op: 'auth', path: undefined, signal, request: undefined, watcher: undefined }
     return this.#begin(waiting, { kind: 'auth', call: this.#nextId(), scheme, auth })
   }
@@ -208,11 +226,11 @@ export class Session {
   async forgetWatches(serverPath: string, type: WatcherType, path: string): Promise<void> {
     const about = { op: 'removeWatches', path, signal: undefined, request: undefined, watcher: undefined }
     const event = { kind: 'forgetWatches', call: this.#nextId(), path: serverPath, type } as const
-    await this.#begin({ ...about, removesWatches: true }, event)
+    answered(await this.#begin({ ...about, removesWatches: true }, event))
   }
 
   /** Hands an event to the machine, and waits until it settles the event's call. */
-  #begin(about: CallAbout, event: CallEvent): Promise<Reply> {
+  #begin(about: CallAbout, event: CallEvent): Promise<Answer> {
     const { signal } = about
     if (signal?.aborted === true) return Promise.reject(signal.reason)
     return new Promise((resolve, reject) => {
@@ -241,16 +259,12 @@ export class Session {
   async #unwatch(watcher: WatcherId, { kind, serverPath: path }: Watcher): Promise<void> {
     this.#listeners.remove(watcher)
     const about = { op: 'removeWatches', path, signal: undefined, request: undefined, watcher: undefined }
-    const remove = (type: WatcherType): Promise<Reply> =>
+    const remove = (type: WatcherType): Promise<Answer> =>
       this.#begin(about, { kind: 'unwatch', call: this.#nextId(), watcher, path, type })
-    try {
-      await remove(watcherTypeOf[kind])
-    } catch (error) {
-      if (!(error instanceof ZkError)) throw error
-      // Servers before 3.9 cannot remove persistent watches alone, only everything at the path.
-      const isOldServer = error.code === ErrorCode.MarshallingError
-      if (isOldServer) await remove(WatcherType.Any).catch(() => undefined)
-    }
+    const answer = await remove(watcherTypeOf[kind])
+    // Servers before 3.9 cannot remove persistent watches alone, only everything at the path.
+    const isOldServer = answer instanceof MarshallingError
+    if (isOldServer) await remove(WatcherType.Any)
   }
 
   #nextId(): number {
@@ -291,17 +305,17 @@ export class Session {
         }
         const code = err === ErrorCode.Ok && isInVain ? ErrorCode.NoWatcher : err
         if (code === ErrorCode.Ok) call.resolve({ xid, zxid, body })
-        else call.reject(zkError(code, { op, path, zxid, mayHaveBeenApplied: true }))
+        else call.resolve(zkError(code, { op, path, zxid, mayHaveBeenApplied: true }))
         return
       }
       case 'lost':
-        call.reject(zkError(outcome.code, { op, path, ...outcome }))
+        call.resolve(zkError(outcome.code, { op, path, ...outcome }))
         return
       case 'unwritable':
         call.reject(outcome.error)
         return
       case 'done':
-        if (isInVain) call.reject(zkError(ErrorCode.NoWatcher, { op, path }))
+        if (isInVain) call.resolve(zkError(ErrorCode.NoWatcher, { op, path }))
         else call.resolve({ xid: 0, zxid: this.lastZxid, body: { kind: 'none' } })
         return
       default:
@@ -338,7 +352,8 @@ export class Session {
     }
   }
 
-  #untilConnected(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
+  /** @returns why it never will be */
+  #untilConnected(timeoutMs: number, signal: AbortSignal | undefined): Promise<ZkError | undefined> {
     return new Promise((resolve, reject) => {
       const settle = (done: () => void): void => {
         stopListening()
@@ -348,10 +363,12 @@ export class Session {
       }
       const onAbort = (): void => settle(() => reject(signal?.reason))
       const stopListening = this.onState(({ state, reason }) => {
-        if (isConnected(state)) settle(resolve)
-        else if (isOver(state)) settle(() => reject(this.#overError(reason)))
+        if (isConnected(state)) settle(() => resolve(undefined))
+        else if (isOver(state)) settle(() => resolve(this.#overError(reason)))
       })
-      const cancelTimer = this.#timers.after(timeoutMs, () => settle(() => reject(this.#noServer(timeoutMs))))
+      const cancelTimer = this.#timers.after(timeoutMs, () =>
+        settle(() => resolve(this.#noServer(timeoutMs))),
+      )
       signal?.addEventListener('abort', onAbort, { once: true })
     })
   }
