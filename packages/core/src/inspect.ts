@@ -19,6 +19,7 @@ export interface Counters {
   /** Requests accepted and not answered yet. */
   outstanding: number
   connectionsRejected: number
+  /** Ended by their clients, before the server did. */
   connectionsDropped: number
   /** Connect requests for a session with a password that is not its own. */
   wrongPasswords: number

@@ -214,7 +214,9 @@ export class Server {
 
   #onClosed(conn: ConnId): void {
     const connection = this.#connections.get(conn)
-    if (connection !== undefined) this.#drop(connection)
+    if (connection === undefined) return
+    if (connection.phase !== 'command') this.#counters.connectionsDropped++
+    this.#drop(connection)
   }
 
   /** Forgets a connection; its session lives on until it expires. */
@@ -241,7 +243,6 @@ export class Server {
   }
 
   #abort(connection: Connection): void {
-    this.#counters.connectionsDropped++
     this.#emit({ kind: 'close', conn: connection.id, how: 'abort' })
     this.#drop(connection)
   }
