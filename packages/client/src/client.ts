@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * The typed calls: each makes a request (`requests.ts`), has the session ask it (`session.ts`), and gives what the
  * reply says. What the session does is `session-machine.ts`.

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * What callers see of watches: events, and the three ways to receive them (a function, a promise, an
  * iteration).
