@@ -35,6 +35,10 @@ test.each([
   expect(() => parseConnectString(text)).toThrow(BadArgumentsError)
 })
 
+test('a URL is told what to write instead', () => {
+  expect(() => parseConnectString('zk://h1:2181/a')).toThrow(/it is no URL: host:port/)
+})
+
 test('what is no text is refused', () => {
   expect(() => parseConnectString(undefined as never)).toThrow(BadArgumentsError)
 })
