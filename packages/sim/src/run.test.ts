@@ -181,14 +181,14 @@ test('a power loss at one place leaves one of many things, and the same one agai
     return result.traceHash
   }
   // Not at every place is anything pending.
-  const places = new Map<number, string[]>()
-  for (let effect = 100; effect < 130; effect++) {
-    places.set(effect, await Promise.all([1, 2, 3, 4, 5, 6].map(outcome => lossAt(effect, outcome))))
+  let effect = 100
+  let hashes: readonly string[] = []
+  for (; effect < 130 && new Set(hashes).size <= 2; effect++) {
+    hashes = await Promise.all([1, 2, 3, 4, 5, 6].map(outcome => lossAt(effect, outcome)))
   }
 
-  const [effect, hashes] = [...places].sort(([, a], [, b]) => new Set(b).size - new Set(a).size)[0] ?? [0, []]
   expect(new Set(hashes).size).toBeGreaterThan(2)
-  expect(await lossAt(effect, 1)).toBe(hashes[0])
+  expect(await lossAt(effect - 1, 1)).toBe(hashes[0])
 })
 
 describe('a mistake put back is found', () => {
