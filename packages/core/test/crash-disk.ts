@@ -70,6 +70,11 @@ export class CrashDisk {
     return this.#candidates().length === 0
   }
 
+  /** Nothing was asked for that was not done. */
+  get isStill(): boolean {
+    return this.#waiting.length === 0
+  }
+
   /** Carries out one of the calls that may come next: the order is kept within a file, and among the rest. */
   next(random: Random): { readonly op: OpId; readonly result: DiskResult } {
     const candidates = this.#candidates()

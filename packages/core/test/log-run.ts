@@ -38,6 +38,8 @@ export class LogRun {
       readonly storage: Partial<StorageConfig>
       readonly rest?: Partial<ServerConfig>
       readonly seed: number
+      /** The uncommon branches that are always taken. */
+      readonly marks?: readonly string[]
     },
   ) {
     const { storage, rest } = given
@@ -56,7 +58,7 @@ export class LogRun {
       config,
       random: seededRandom(given.seed),
       sessions: this.sessions,
-      maybe: () => false,
+      maybe: label => given.marks?.includes(label) ?? false,
       tree: () => this.tree,
       makeTree,
       replaceTree: tree => {

@@ -62,3 +62,11 @@ test('a stop waits for the segment that is being made', () => {
   expect(count(disk, 'close')).toBe(count(disk, 'open'))
   expect(disk.namesIn('log')).toEqual(['log.1'])
 })
+
+test('a simulation may ask for it before any limit does', () => {
+  const disk = new WatchedDisk()
+  const run = new LogRun(disk, { storage: {}, seed: 1, marks: ['log: roll early'] }).untilIdle()
+  work(run, 3)
+
+  expect(disk.namesIn('log')).toEqual(['log.1', 'log.2', 'log.3', 'tmp-log.next'])
+})
