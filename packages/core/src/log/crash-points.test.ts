@@ -42,6 +42,7 @@ function* working(
   const chance = seededRandom(given.seed)
   let appended = 0
   let calls = -1
+  let isStopping = false
   while (!run.isOver) {
     if (disk.carriedOut > calls) yield run
     calls = disk.carriedOut
@@ -50,7 +51,11 @@ function* working(
       for (let n = 1 + (chance.u32() % 5); n > 0 && appended < given.txns; n--, appended++) run.append(bodyAt)
     } else if (isBusy && chance.u32() % 40 === 0) run.tickAt(run.now.monotonicMs + 100)
     else if (isBusy) run.step()
-    else run.stop()
+    else {
+      expect(isStopping, 'is idle, and does not come to the end of its stop').toBe(false)
+      isStopping = true
+      run.stop()
+    }
   }
   yield run
   return run
