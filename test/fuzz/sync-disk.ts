@@ -5,7 +5,7 @@ import type { Dir, DiskCall, DiskResult, FileId, OpId } from '@corral/core'
 export type Files = Map<string, Uint8Array>
 
 interface OpenFile {
-  readonly key: string
+  key: string
 }
 
 export class SyncDisk {
@@ -70,6 +70,9 @@ export class SyncDisk {
         if (bytes === undefined) return missing(call.from)
         this.files.delete(`${call.dir}/${call.from}`)
         this.files.set(`${call.dir}/${call.to}`, bytes)
+        for (const open of this.#open.values()) {
+          if (open.key === `${call.dir}/${call.from}`) open.key = `${call.dir}/${call.to}`
+        }
         return { ok: true }
       }
       case 'remove':
