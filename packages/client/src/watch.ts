@@ -67,7 +67,8 @@ export function watchEventType(type: number): WatchEventType | undefined {
 
 /**
  * A one-shot watch to await: `const watch = new Watch(); await zk.getData(path, { watch }); await
- * watch.fired`. Good for one call. If that call fails, so that no watch was set, `fired` stays pending.
+ * watch.fired`. Good for one call. If that call fails, so that no watch was set, or if the watch is taken back with
+ * `Client.unwatch`, `fired` stays pending.
  */
 export class Watch implements WatchHandler {
   /**
