@@ -66,7 +66,7 @@ function write(
   const pieces: Uint8Array[] = []
   const walk = loaded.tree.openWalk()
   writer.begin(loaded.sessions, sessionId(1n))
-  loaded.tree.writeAclCache(writer.out)
+  while (!walk.aclsInto(writer.out, given.sliceZnodes, 1 << 20)) pieces.push(writer.take().slice())
   for (let isLast = false; !isLast; pieces.push(writer.take().slice())) {
     isLast = walk.nextInto(writer.out, given.sliceZnodes, 1 << 20)
     const treeDigest = fromWords(loaded.tree.digestHigh, loaded.tree.digestLow)

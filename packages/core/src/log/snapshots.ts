@@ -175,10 +175,12 @@ export class Snapshots {
     const walk = tree.openWalk()
     try {
       writer.begin(sessions, sessionBound())
-      tree.writeAclCache(writer.out)
       let at = 0
+      let hasAcls = false
       for (let isLast = false; !isLast; ) {
-        isLast = walk.nextInto(writer.out, maybe('log: tiny snapshot slice') ? 1 : sliceZnodes, sliceBytes)
+        const most = maybe('log: tiny snapshot slice') ? 1 : sliceZnodes
+        if (hasAcls) isLast = walk.nextInto(writer.out, most, sliceBytes)
+        else hasAcls = walk.aclsInto(writer.out, most, sliceBytes)
         if (isLast) writer.end(trailersOf(tree, config))
         const bytes = writer.take()
         yield* write(file, at, bytes)

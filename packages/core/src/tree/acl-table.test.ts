@@ -98,15 +98,16 @@ test('the snapshot section lists number and vector of each', () => {
   table.use(intern(table, one))
   table.use(intern(table, two))
   const expected = new Writer()
-  expected.int32(2)
   expected.int64(1n)
   writeAclList(expected, one)
   expected.int64(2n)
   writeAclList(expected, two)
 
   const out = new Writer()
-  table.writeCacheInto(out)
+  const next = table.entriesInto(out, 1, table.end, 1)
+  expect(next).toBe(2)
 
+  expect(table.entriesInto(out, next, table.end, 1)).toBe(table.end)
   expect(out.written()).toEqual(expected.written())
 })
 

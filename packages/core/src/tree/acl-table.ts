@@ -153,14 +153,22 @@ export class AclTable {
     else this.#index.keyInto(this.#entries[index] as number, out)
   }
 
-  /** Writes a snapshot's ACL section: count, then id(8) | vector for each. The id is the number. */
-  writeCacheInto(out: Writer): void {
-    out.int32(this.#index.count)
-    for (let index = 1; index < this.#end; index++) {
+  /**
+   * Writes entries of a snapshot's ACL section, id(8) | vector each; the id is the number.
+   *
+   * @param to - numbers below this, from `from` on
+   * @param maxBytes - ends with the list that reaches it
+   * @returns the number to go on with; `to` when all are written
+   */
+  entriesInto(out: Writer, from: AclIndex, to: AclIndex, maxBytes: number): AclIndex {
+    const start = out.at
+    let index = from
+    for (; index < to && out.at - start < maxBytes; index++) {
       if (this.#entries[index] === 0) continue
       out.words(0, index)
       this.writeInto(index, out)
     }
+    return index
   }
 
   /** Numbers that the next {@link sweep} looks at. */

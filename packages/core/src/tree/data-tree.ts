@@ -364,11 +364,6 @@ export class DataTree implements TreeReader {
     return new TreeWalk(this.#parts)
   }
 
-  /** Writes a snapshot's ACL section. Written before the walk's znodes, after it was opened. */
-  writeAclCache(out: Writer): void {
-    this.acls.writeCacheInto(out)
-  }
-
   /** Fills this tree, which must be fresh, from a snapshot. */
   loader(): TreeLoader {
     assert(

@@ -1,5 +1,7 @@
 /**
- * Writes the znodes of a tree as a snapshot holds them, in slices between which txns go on being applied.
+ * Writes the ACLs and znodes of a tree as a snapshot holds them, in slices between which txns go on being applied.
+ *
+ * The ACLs come first: the numbers that the table has given out when the walk begins stay as they are until it ends.
  *
  * Pre-order, along first-child and next-sibling links, with one cursor: the znode to write next. When that znode is
  * removed the tree moves the cursor on. Hence every parent is written before its children, no path twice, and every
@@ -13,7 +15,7 @@
  *   record:  path length | path (the root: empty) | data length | data | ACL id(8) | StatPersisted(60)
  */
 import { Writer } from '@corral/protocol'
-import { type AclTable, OpenAcl } from './acl-table.ts'
+import { type AclIndex, type AclTable, OpenAcl } from './acl-table.ts'
 import { isLess } from './raw-bytes.ts'
 import { RootId, Row, type ZnodeId } from './znode-rows.ts'
 import type { Znodes } from './znodes.ts'
@@ -31,7 +33,10 @@ export class TreeWalk {
   readonly #startedHigh: number
   readonly #startedLow: number
   /** Numbers of ACLs that came since are not below this. */
-  readonly #aclEnd: number
+  readonly #aclEnd: AclIndex
+  readonly #aclCount: number
+  /** The ACL to write next; 0 before the section begins. */
+  #nextAcl: AclIndex = 0
 
   /** @param given - `walks`: those the tree moves on */
   constructor(given: {
@@ -44,11 +49,29 @@ export class TreeWalk {
     this.#startedHigh = given.lastZxidHigh
     this.#startedLow = given.lastZxidLow
     this.#aclEnd = given.acls.end
+    this.#aclCount = given.acls.count
     this.#znodes = given.znodes
     this.#acls = given.acls
     this.#walks = given.walks
     this.#walks.add(this)
     this.#acls.freeze()
+  }
+
+  /**
+   * Writes the next part of the ACL section, count first: id(8) | vector for each. Comes before the znodes.
+   *
+   * @param maxAcls - at least 1; numbers that nobody has count as well
+   * @param maxBytes - the slice ends with the ACL that reaches it
+   * @returns true when all are written
+   */
+  aclsInto(out: Writer, maxAcls: number, maxBytes: number): boolean {
+    if (this.#nextAcl === 0) {
+      out.int32(this.#aclCount)
+      this.#nextAcl = 1
+    }
+    const to = Math.min(this.#nextAcl + maxAcls, this.#aclEnd)
+    this.#nextAcl = this.#acls.entriesInto(out, this.#nextAcl, to, maxBytes)
+    return this.#nextAcl >= this.#aclEnd
   }
 
   /**
