@@ -243,7 +243,6 @@ export const keys: readonly Key[] = [
   ...notYet('audit log', 'property', undefined, 'audit.*'),
   ...notYet('path statistics', 'property', undefined, 'pathStats.*'),
   ...notYet('TTL znodes of 3.5.3', 'property', undefined, 'emulate353TTLNodes'),
-  ...notYet('requests dropped for their age', 'property', undefined, 'request_stale_latency_check'),
 
   ...meaningless('there is no JVM', 'native', 'jvm.pause.*'),
   ...meaningless(
@@ -278,10 +277,11 @@ export const keys: readonly Key[] = [
   ...meaningless('a batch is what arrived during the last sync', 'property', 'maxWriteQueuePollTime'),
   ...meaningless('who waits goes on as soon as there is room', 'property', 'request_throttle_stall_time'),
   ...meaningless(
-    'what a closed connection was waiting for always goes with it',
+    'what a connection was waiting for goes with it, and it goes when its session has expired',
     'property',
     'request_throttle_drop_stale',
     'request_stale_connection_check',
+    'request_stale_latency_check',
   ),
   ...meaningless('replies are not cached by count', 'property', 'maxResponseCacheSize'),
   ...meaningless('replies are not cached by count', 'property', 'maxGetChildrenResponseCacheSize'),

@@ -206,7 +206,7 @@ describe('keys', () => {
   test('a throttle setting that changes nothing here says so', () => {
     expect(noticesOf('request_throttle_stall_time=50\nrequest_stale_latency_check=true\n')).toEqual([
       'warn /etc/zoo.cfg:3 request_throttle_stall_time has no meaning here: who waits goes on as soon as there is room',
-      'warn /etc/zoo.cfg:4 request_stale_latency_check is not yet supported (requests dropped for their age)',
+      'warn /etc/zoo.cfg:4 request_stale_latency_check has no meaning here: what a connection was waiting for goes with it, and it goes when its session has expired',
     ])
   })
 
