@@ -39,10 +39,7 @@ export interface Key {
       }
     /** `check` holds the original's own refusals. `false` asks for nothing, and is not spoken of. */
     | { readonly kind: 'notYet'; readonly feature: string; readonly check?: Rule<unknown> }
-    /**
-     * Read by members of ensembles only: here, as by a standalone server of the original, it is checked and nothing
-     * more. Every real zoo.cfg has some, so they are not spoken of either.
-     */
+    /** Read by members of ensembles only: here, as by a standalone server of the original, it is checked and nothing more. */
     | { readonly kind: 'ensembleOnly'; readonly check?: Rule<unknown> }
     /** `isQuiet`: what asks for nothing that a client could miss, and is not spoken of. */
     | { readonly kind: 'meaningless'; readonly why: string; readonly isQuiet?: (text: string) => boolean }

@@ -75,6 +75,7 @@ class Loader {
   /** Where each key was set last. */
   readonly #origins: Map<string, string> = new Map()
   readonly #membership: { where: string; key: string; value: string }[] = []
+  readonly #ofEnsembles: { where: string; key: string }[] = []
 
   constructor(sources: ConfigSources) {
     this.#sources = sources
@@ -93,6 +94,7 @@ class Loader {
       if (!isBadAlready.has(key)) this.#refuse(this.#whereIs(key), key, message)
     }
     if (this.#problems.length > 0) return { ok: false, problems: this.#problems, notices: this.#notices }
+    this.#noteEnsembleKeys()
     this.#noteDefaults()
     const core = deepFreeze(coreConfig(this.#settings))
     return { ok: true, core, process: deepFreeze(processSettings(this.#settings)), notices: this.#notices }
@@ -157,8 +159,9 @@ class Loader {
       case 'ensembleOnly': {
         const read = fate.check?.(value, key)
         if (read !== undefined && !read.ok) return this.#refuse(where, key, read.problem)
-        const isAsked = fate.kind === 'notYet' && value.toLowerCase() !== 'false'
-        if (isAsked) this.#note('warn', where, key, `is not yet supported (${fate.feature})`)
+        if (value.toLowerCase() === 'false') return
+        if (fate.kind === 'ensembleOnly') this.#ofEnsembles.push({ where, key })
+        else this.#note('warn', where, key, `is not yet supported (${fate.feature})`)
         return
       }
       case 'meaningless':
@@ -202,6 +205,15 @@ class Loader {
     this.#settings.clientPort = Number(client['port'])
     const host = client['host']?.replace(/^\[(.*)\]$/, '$1')
     if (host !== undefined && host !== '') this.#settings.clientPortAddress ??= host
+  }
+
+  /** Every real zoo.cfg has some: one line for all of them. */
+  #noteEnsembleKeys(): void {
+    const [first, ...others] = this.#ofEnsembles
+    if (first === undefined) return
+    const message = 'is read by members of ensembles, which are not yet supported'
+    const rest = others.map(({ where, key }) => `${key} (${where})`).join(', ')
+    this.#note('warn', first.where, first.key, rest === '' ? message : `${message}; so are ${rest}`)
   }
 
   #noteDefaults(): void {
