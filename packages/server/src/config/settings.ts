@@ -131,6 +131,8 @@ export function defaultSettings(): Settings {
 export interface CrossProblem {
   /** The key whose line is named. */
   readonly key: string
+  /** Where this key is wrong by itself, there is nothing to be said of both. */
+  readonly other?: string
   readonly message: string
 }
 
@@ -146,12 +148,12 @@ export function crossProblems(settings: Settings): CrossProblem[] {
     })
     if (settings.clientPortAddress !== undefined) {
       const message = 'clientPortAddress is set but clientPort is not set'
-      problems.push({ key: 'clientPortAddress', message })
+      problems.push({ key: 'clientPortAddress', other: 'clientPort', message })
     }
   }
   if (min > max) {
     const message = `minSessionTimeout must not be larger than maxSessionTimeout (${min} and ${max} ms)`
-    problems.push({ key: 'minSessionTimeout', message })
+    problems.push({ key: 'minSessionTimeout', other: 'maxSessionTimeout', message })
   }
   if (settings.isAuthEnforced && settings.enforcedSchemes.length === 0) {
     problems.push({

@@ -138,6 +138,12 @@ describe('problems', () => {
     ])
   })
 
+  test('a key that is wrong by itself is not compared with another', () => {
+    expect(problemsOf('dataDir=/d\nclientPort=99999\nclientPortAddress=localhost\n')).toEqual([
+      expect.stringMatching(/^\/etc\/zoo\.cfg:2 clientPort: /),
+    ])
+  })
+
   test.each([
     ['dataDir=/d\nclientPortAddress=localhost\n', 'clientPortAddress is set but clientPort is not set'],
     [`${minimal}peerType=boss\n`, 'Unrecognised peertype: boss'],

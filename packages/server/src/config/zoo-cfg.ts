@@ -90,8 +90,9 @@ class Loader {
     this.#judgeMembership()
     override(this.#settings, this.#sources.options ?? {})
     const isBadAlready = new Set(this.#problems.map(({ key }) => key))
-    for (const { key, message } of crossProblems(this.#settings)) {
-      if (!isBadAlready.has(key)) this.#refuse(this.#whereIs(key), key, message)
+    for (const { key, other, message } of crossProblems(this.#settings)) {
+      if (!isBadAlready.has(key) && !isBadAlready.has(other ?? key))
+        this.#refuse(this.#whereIs(key), key, message)
     }
     if (this.#problems.length > 0) return { ok: false, problems: this.#problems, notices: this.#notices }
     this.#noteEnsembleKeys()
