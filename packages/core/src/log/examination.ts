@@ -411,7 +411,8 @@ function damaged(given: {
   return new LogDamaged(
     damage,
     `${name} is damaged (${found}), at byte ${at}, after zxid ${zxidText(lastGood)}${more}. Acknowledged txns may be ` +
-      'affected, so the server does not start. To cut the log there and keep the rest aside: ./corral repair-log',
+      'affected, so the server does not start. To cut the log there and keep the rest aside: ' +
+      './corral repair-log, with the arguments of the server',
   )
 }
 
