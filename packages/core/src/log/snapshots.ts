@@ -179,8 +179,8 @@ export class Snapshots {
       let hasAcls = false
       for (let isLast = false; !isLast; ) {
         const most = maybe('log: tiny snapshot slice') ? 1 : sliceZnodes
+        if (!hasAcls) hasAcls = walk.aclsInto(writer.out, most, sliceBytes)
         if (hasAcls) isLast = walk.nextInto(writer.out, most, sliceBytes)
-        else hasAcls = walk.aclsInto(writer.out, most, sliceBytes)
         if (isLast) writer.end(trailersOf(tree, config))
         const bytes = writer.take()
         yield* write(file, at, bytes)
