@@ -52,7 +52,7 @@ export interface ConnectionThrottle {
   readonly fillCount: number
   /** Time between two changes of the chance by which a request is dropped though there are tokens; below 0: none is. */
   readonly freezeTimeMs: number
-  /** By how much that chance (0 to 1) rises while less than `decreaseRatio` of the tokens is left, and falls otherwise. */
+  /** By how much that chance (0 to 1) rises when no token is left, and falls when at most `decreaseRatio` are used. */
   readonly dropIncrease: number
   readonly dropDecrease: number
   readonly decreaseRatio: number

@@ -1,6 +1,6 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { defaultConfig } from '../config.ts'
-import { seededRandom } from '../random.ts'
+import { type Random, seededRandom } from '../random.ts'
 import { ConnectionThrottle } from './connection-throttle.ts'
 
 const off = defaultConfig.connectionThrottle
@@ -34,4 +34,67 @@ test('with weights a renewal costs less than a new session', () => {
 
   expect([renewals.admit(0, true), renewals.admit(0, false)]).toEqual([true, false])
   expect([creations.admit(0, false), creations.admit(0, true)]).toEqual([true, false])
+})
+
+describe('random dropping', () => {
+  const bucket = {
+    ...off,
+    tokens: 4,
+    fillTimeMs: 1000,
+    freezeTimeMs: 10,
+    dropIncrease: 0.2,
+    dropDecrease: 0.1,
+  }
+
+  /** A throttle whose next draw is given with each request. @returns was it admitted? */
+  function drawn(given: Partial<typeof bucket>): (nowMs: number, draw: number) => boolean {
+    let next = 0
+    const random: Random = { u32: () => next * 0x1_0000_0000, fork: () => random }
+    const throttle = new ConnectionThrottle({ ...bucket, ...given }, random)
+    return (nowMs, draw) => {
+      next = draw
+      return throttle.admit(nowMs, false)
+    }
+  }
+
+  /** Emptied at 0, asked again at 11 and 22 for two increases, and between them, which is too early for a third. */
+  function emptied(given: Partial<typeof bucket> = {}): (nowMs: number, draw: number) => boolean {
+    const admit = drawn(given)
+    for (let i = 0; i < 4; i++) expect(admit(0, 0)).toBe(true)
+    for (const nowMs of [11, 21, 22]) expect(admit(nowMs, 0.999)).toBe(false)
+    return admit
+  }
+
+  test.each([
+    // tokens are back after so many seconds; the chance was 0.4
+    { decreaseRatio: 0, seconds: 1, chance: 0.4 },
+    { decreaseRatio: 0, seconds: 3, chance: 0.4 },
+    { decreaseRatio: 0, seconds: 4, chance: 0.3 },
+    { decreaseRatio: 0.5, seconds: 1, chance: 0.4 },
+    { decreaseRatio: 0.5, seconds: 2, chance: 0.3 },
+    { decreaseRatio: 0.3, seconds: 2, chance: 0.4 },
+    { decreaseRatio: 0.3, seconds: 3, chance: 0.3 },
+  ])('with $seconds of 4 tokens back and a ratio of $decreaseRatio the chance is $chance', given => {
+    const admit = emptied({ decreaseRatio: given.decreaseRatio })
+    const nowMs = given.seconds * 1000
+
+    expect(admit(nowMs, given.chance - 0.01)).toBe(false)
+    expect(admit(nowMs + 10, given.chance + 0.01)).toBe(true)
+  })
+
+  test('the chance ends at 1 and at 0', () => {
+    const certain = emptied({ dropIncrease: 0.7 })
+    expect(certain(1000, 0.999)).toBe(false)
+    expect([certain(4000, 0.91), certain(4000, 0.89)]).toEqual([true, false])
+
+    const none = emptied({ dropDecrease: 0.7 })
+    expect(none(4000, 0)).toBe(true)
+    for (let i = 0; i < 3; i++) expect(none(4000, 0)).toBe(true)
+    expect(none(4011, 0.999)).toBe(false)
+    expect([none(5011, 0.19), none(5011, 0.21)]).toEqual([false, true])
+  })
+
+  test('without a freeze time nobody is dropped while there are tokens', () => {
+    expect(emptied({ freezeTimeMs: -1 })(1000, 0)).toBe(true)
+  })
 })

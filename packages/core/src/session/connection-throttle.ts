@@ -51,9 +51,9 @@ export class ConnectionThrottle {
     if (config.freezeTimeMs < 0) return false
     if (nowMs - this.#lastFreezeMs > config.freezeTimeMs) {
       this.#lastFreezeMs = nowMs
-      if (this.#tokens < this.#mostTokens * config.decreaseRatio || this.#tokens === 0) {
-        this.#dropChance = Math.min(1, this.#dropChance + config.dropIncrease)
-      } else {
+      const used = this.#mostTokens - this.#tokens
+      if (this.#tokens === 0) this.#dropChance = Math.min(1, this.#dropChance + config.dropIncrease)
+      else if (used <= Math.round(this.#mostTokens * config.decreaseRatio)) {
         this.#dropChance = Math.max(0, this.#dropChance - config.dropDecrease)
       }
     }
