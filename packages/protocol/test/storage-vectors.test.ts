@@ -238,14 +238,6 @@ test('20.11 the digest of a node is the CRC-32 over path, data and stat', () => 
   expect(crc32(space, bytes.length - 60, bytes.length, content)).toBe(whole)
 })
 
-test('20.11 the digest of a tree is the sum of its nodes', () => {
-  const sums = vectors.digest.trees.map(tree =>
-    hexOf(tree.nodes.reduce((sum, digest) => sum + BigInt(`0x${digest}`), 0n)),
-  )
-
-  expect(sums).toEqual(vectors.digest.trees.map(tree => tree.tree))
-})
-
 test('a txn that was written before 3.4 has no parent cversion', () => {
   const space = makeSpace(256)
   const w = new Writer(space)

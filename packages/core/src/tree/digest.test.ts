@@ -1,4 +1,5 @@
-import { encodeUtf8, openAcl, sessionId, type TxnBody } from '@corral/protocol'
+import { readFileSync } from 'node:fs'
+import { encodeUtf8, openAcl, type Space, sessionId, spaceOf, type TxnBody } from '@corral/protocol'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { apply, aTree, create, digestOf, find, space } from '../../test/tree-kit.ts'
@@ -13,41 +14,53 @@ import {
   pathCrc,
 } from './digest.ts'
 
-/** The first txns of a log written by Apache ZooKeeper 3.8.0, with the digests that it carries. */
+interface Vectors {
+  readonly node: Readonly<Record<'path' | 'data' | 'stat' | 'crc32', string>>
+  readonly trees: readonly { readonly nodes: readonly string[]; readonly tree: string }[]
+}
+
+const vectors: Vectors = JSON.parse(
+  readFileSync(new URL('../../../../test/golden/storage-vectors.json', import.meta.url), 'utf8'),
+).digest
+
+/** The first txns of a log written by Apache ZooKeeper 3.8.0: the vectors are the digests after each. */
 const session = sessionId(0x1000_0109_ce1_0000n)
-const written: readonly { body: TxnBody; timeMs: number; digest: bigint }[] = [
-  { body: { kind: 'createSession', timeoutMs: 40_000 }, timeMs: 1795250585313, digest: 0x51c6d660n },
-  { body: made('/app', encodeUtf8('root-data'), 1), timeMs: 1795250585344, digest: 0xd1815292n },
-  { body: made('/app/empty', new Uint8Array(0), 1), timeMs: 1795250585413, digest: 0x19e433a11n },
-  { body: made('/app/nulldata', null, 2), timeMs: 1795250585421, digest: 0x1ed2afc8an },
+const written: readonly { body: TxnBody; timeMs: number }[] = [
+  { body: { kind: 'createSession', timeoutMs: 40_000 }, timeMs: 1795250585313 },
+  { body: made('/app', encodeUtf8('root-data'), 1), timeMs: 1795250585344 },
+  { body: made('/app/empty', new Uint8Array(0), 1), timeMs: 1795250585413 },
+  { body: made('/app/nulldata', null, 2), timeMs: 1795250585421 },
 ]
 
 function made(path: string, data: Uint8Array | null, parentCversion: number): TxnBody {
   return { kind: 'create', type: 1, path, data, acl: openAcl, isEphemeral: false, parentCversion }
 }
 
-test('the digests are those of Apache ZooKeeper after each txn', () => {
+test('20.11 the digests of the tree and of each znode are those of Apache ZooKeeper after each txn', () => {
   const tree = aTree()
-  written.forEach(({ body, timeMs, digest }, i) => {
+  expect(vectors.trees.length).toBe(written.length)
+  for (const [i, { nodes, tree: whole }] of vectors.trees.entries()) {
+    const { body, timeMs } = written[i] as (typeof written)[number]
     apply(tree, body, { zxid: BigInt(i + 1), session, timeMs })
 
-    expect(digestOf(tree).toString(16)).toBe(digest.toString(16))
-  })
+    const paths = ['/', '/zookeeper', '/app', '/app/empty', '/app/nulldata'].slice(0, nodes.length)
+    const shares = paths.map(path => (tree.digestOf(find(tree, path)) >>> 0).toString(16).padStart(8, '0'))
+    expect(shares).toEqual(nodes)
+    expect(digestOf(tree).toString(16)).toBe(whole)
+  }
 })
 
-test('the shares of single znodes are those of Apache ZooKeeper', () => {
-  const tree = aTree()
-  for (const [i, { body, timeMs }] of written.entries())
-    apply(tree, body, { zxid: BigInt(i + 1), session, timeMs })
-  const share = (path: string): string => {
-    return (tree.digestOf(find(tree, path)) >>> 0).toString(16).padStart(8, '0')
-  }
+test('20.11 the share of a znode is the CRC-32 over its path, data and Stat', () => {
+  const [path, data, stat] = (['path', 'data', 'stat'] as const).map(field =>
+    spaceOf(new Uint8Array(Buffer.from(vectors.node[field].replaceAll(' ', ''), 'hex'))),
+  ) as [Space, Space, Space]
+  const words = Array.from({ length: 15 }, (_, i) => stat.view.getInt32(4 * i))
+  // The digest takes pzxid third, on the wire it is last.
+  const inWireOrder = Int32Array.from([...words.slice(0, 4), ...words.slice(6), ...words.slice(4, 6)])
 
-  expect(share('/')).toBe('031578f2')
-  expect(share('/zookeeper')).toBe('4db44d58')
-  expect(share('/app')).toBe('542947c3')
-  expect(share('/app/empty')).toBe('6fa830f5')
-  expect(share('/app/nulldata')).toBe('d88fbd88')
+  const content = contentCrcOf(pathCrc(path, 0, path.bytes.length), data, 0, data.bytes.length)
+
+  expect((nodeDigest(content, inWireOrder) >>> 0).toString(16)).toBe(vectors.node.crc32)
 })
 
 test.each<[string, TxnBody, bigint, number, string]>([

@@ -1,4 +1,8 @@
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { makeEncoder, PlainReader } from './disk-codecs.ts'
 import {
   compressBlock,
   decompressBlock,
@@ -96,6 +100,53 @@ describe('a block', () => {
       } catch (error) {
         expect(error).toBeInstanceOf(SnappyError)
       }
+    }
+  })
+})
+
+describe('20.10 the stream of the Java server', () => {
+  const golden = new URL('../../../../test/golden/', import.meta.url)
+  const { snappy } = JSON.parse(readFileSync(new URL('storage-vectors.json', golden), 'utf8'))
+  const start = Buffer.from((snappy.hex as string).replaceAll(' ', ''), 'hex')
+  const path = new URL('data-dirs/zookeeper-3.8.0/snapshot-snappy/data/version-2/snapshot.0.snappy', golden)
+    .pathname
+
+  async function readPlain(from: string): Promise<Uint8Array> {
+    const reader = new PlainReader('snappy', from)
+    const into = new Uint8Array(2 * snappy.plainBytes)
+    return into.subarray(0, await reader.read(into))
+  }
+
+  test('is read', async () => {
+    const block = new Uint8Array(readFileSync(path))
+
+    const plain = await readPlain(path)
+
+    expect(block.subarray(0, start.length)).toEqual(new Uint8Array(start))
+    expect(plain.length).toBe(snappy.plainBytes)
+    // The literal that the block begins with.
+    expect(plain.subarray(0, 9)).toEqual(new Uint8Array(start.subarray(23)))
+    expect(decompressBlock(block.subarray(20))).toEqual(plain)
+  })
+
+  test('is what we write: the same header, a block of the same plain length, the same plain bytes', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'corral-snappy-'))
+    const ours = join(dir, 'snapshot.0.snappy')
+    const fd = openSync(ours, 'w')
+    try {
+      const plain = await readPlain(path)
+      const encoder = makeEncoder('snappy', fd)
+      await encoder.write([plain.subarray(0, 100), plain.subarray(100)])
+      await encoder.finish()
+
+      const written = readFileSync(ours)
+      expect(written.subarray(0, 16)).toEqual(start.subarray(0, 16))
+      expect(written.readInt32BE(16)).toBe(written.length - 20)
+      expect(written.subarray(20, 22)).toEqual(start.subarray(20, 22))
+      expect(await readPlain(ours)).toEqual(plain)
+    } finally {
+      closeSync(fd)
+      rmSync(dir, { recursive: true })
     }
   })
 })
