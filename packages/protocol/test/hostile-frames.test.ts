@@ -115,6 +115,21 @@ test.each(samples)(
   },
 )
 
+test.each(samples)('$name that says one byte too many is cut with the first byte of the next', given => {
+  for (const after of [0x00, 0xff]) {
+    const stream = new Uint8Array([0, 0, 0, 0, ...given.frame, after])
+    new DataView(stream.buffer).setInt32(0, given.frame.length + 1)
+    const cut: Uint8Array[] = []
+
+    cutFrames(new FrameTail(), { bytes: stream, from: 0, to: stream.length }, 0xfffff, (space, from, to) => {
+      return cut.push(space.bytes.slice(from, to)) > 0
+    })
+
+    expect(cut).toEqual([new Uint8Array([...given.frame, after])])
+    for (const decode of given.by) expect(soundVerdict(decode, cut[0] as Uint8Array)).not.toBe('')
+  }
+})
+
 test.each(samples)(
   '$name with any four bytes off by one, negative or huge is refused or read',
   ({ frame, by }) => {
