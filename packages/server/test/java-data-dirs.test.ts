@@ -26,77 +26,141 @@ interface Case {
   readonly storage?: ConstructorParameters<typeof LogHost>[0]
 }
 
-const valid: readonly Case[] = [
-  { at: 'zookeeper-3.8.0/standalone-basic', lastZxid: '25' },
-  { at: 'zookeeper-3.8.0/snapshot-and-logs', lastZxid: '45' },
-  { at: 'zookeeper-3.8.0/snapshot-gz', lastZxid: '2b' },
-  { at: 'zookeeper-3.8.0/snapshot-snappy', lastZxid: '2b' },
-  { at: 'zookeeper-3.8.0/split-log-dir', lastZxid: '21', dirs: { data: 'data', log: 'datalog' } },
-  { at: 'zookeeper-3.8.0/no-digest-no-closetxn', lastZxid: '26' },
+interface ValidCase extends Case {
+  /** Open ones with their timeouts, as the dump tools of the Java server show them in snapshots and logs. */
+  readonly sessions: Readonly<Record<string, number>>
+  /** Txns with digests that are not those of the tree, which is said once; default: none. */
+  readonly digestMismatches?: { readonly count: number; readonly firstZxid: string }
+}
+
+const valid: readonly ValidCase[] = [
+  { at: 'zookeeper-3.8.0/standalone-basic', lastZxid: '25', sessions: { '10000109ce10000': 30_000 } },
+  {
+    at: 'zookeeper-3.8.0/snapshot-and-logs',
+    lastZxid: '45',
+    sessions: { '1000010b6b20000': 30_000, '1000010b6b20001': 30_000 },
+  },
+  { at: 'zookeeper-3.8.0/snapshot-gz', lastZxid: '2b', sessions: { '1000010d4560000': 30_000 } },
+  { at: 'zookeeper-3.8.0/snapshot-snappy', lastZxid: '2b', sessions: { '1000010e8a20000': 30_000 } },
+  {
+    at: 'zookeeper-3.8.0/split-log-dir',
+    lastZxid: '21',
+    sessions: { '100001118560000': 30_000 },
+    dirs: { data: 'data', log: 'datalog' },
+  },
+  { at: 'zookeeper-3.8.0/no-digest-no-closetxn', lastZxid: '26', sessions: {} },
   ...['s1', 's2', 's3', 's4'].map(s => ({
     at: `zookeeper-3.8.0/ensemble-static/${s}`,
     lastZxid: '100000031',
+    sessions: {
+      '1000013775d0003': 20_000,
+      '200001377b30000': 20_000,
+      '40000138a8a0000': 20_000,
+      '40000138a8a0001': 20_000,
+    },
   })),
   ...['s1', 's2', 's3', 's4'].map(s => ({
     at: `zookeeper-3.8.0/ensemble-reconfig/${s}`,
     lastZxid: '200000006',
+    sessions: { '1000014e4600000': 20_000, '1000014e4600003': 20_000, '10000152eb30000': 20_000 },
   })),
   ...['s1', 's2', 's3'].map(s => ({
     at: `zookeeper-3.8.0/ensemble-zxid-rollover/${s}`,
     lastZxid: '1fffffffe',
+    sessions: { '10000192bb20000': 20_000 },
   })),
   {
     at: 'zookeeper-3.8.0/ensemble-truncate',
     dirs: { data: 'before', log: 'before' },
     expected: 'expected-before.json',
     lastZxid: '100000009',
+    sessions: { '300001835f90000': 20_000, '300001835f90001': 20_000 },
   },
   {
     at: 'zookeeper-3.8.0/ensemble-truncate',
     dirs: { data: 'after', log: 'after' },
     expected: 'expected-after.json',
     lastZxid: '100000007',
+    sessions: { '300001835f90000': 20_000, '300001835f90001': 20_000 },
   },
   {
     at: 'zookeeper-3.8.0/ensemble-dirty-snapshot',
     dirs: { data: 'before', log: 'before' },
     expected: 'expected-before.json',
     lastZxid: '100000009',
+    sessions: { '300001835f90000': 20_000, '300001835f90001': 20_000 },
   },
-  { at: 'zookeeper-3.10.0-SNAPSHOT/default-trailer', lastZxid: '25' },
-  { at: 'zookeeper-3.10.0-SNAPSHOT/default-trailer-small', lastZxid: '4' },
-  { at: 'zookeeper-3.10.0-SNAPSHOT/digest-disabled-trailer', lastZxid: '4' },
+  {
+    // Java restored its snapshot of two txns that it had been told to cut off, and went on from there.
+    at: 'zookeeper-3.8.0/ensemble-dirty-snapshot',
+    dirs: { data: 'after-trunc-by-3.8.0', log: 'after-trunc-by-3.8.0' },
+    expected: 'expected-after-trunc-by-3.8.0.json',
+    lastZxid: '200000005',
+    sessions: {
+      '100002123790000': 20_000,
+      '100002123790001': 20_000,
+      '300001835f90000': 20_000,
+      '300001835f90001': 20_000,
+      '30000212aae0000': 20_000,
+    },
+    digestMismatches: { count: 5, firstZxid: '0x200000001' },
+  },
+  {
+    at: 'zookeeper-3.10.0-SNAPSHOT/default-trailer',
+    lastZxid: '25',
+    sessions: { '100001dd3b40000': 30_000 },
+  },
+  {
+    at: 'zookeeper-3.10.0-SNAPSHOT/default-trailer-small',
+    lastZxid: '4',
+    sessions: { '100001f84750000': 30_000 },
+  },
+  {
+    at: 'zookeeper-3.10.0-SNAPSHOT/digest-disabled-trailer',
+    lastZxid: '4',
+    sessions: { '100001f75410000': 30_000 },
+  },
 ]
 
+/** Of the log that all damaged directories have. */
+const ofDamaged = { '1000011ea650000': 30_000 }
+
 /** A damaged tail that no acknowledged txn can be in, and damage that costs nothing. */
-const recoverable: readonly Case[] = [
-  { at: 'zookeeper-3.8.0/torn-tail-cut', lastZxid: '8' },
-  { at: 'zookeeper-3.8.0/torn-tail-cut-in-length', lastZxid: '8' },
-  { at: 'zookeeper-3.8.0/torn-tail-zeroed', lastZxid: '8' },
-  { at: 'zookeeper-3.8.0/torn-tail-no-eor', lastZxid: '8' },
-  { at: 'zookeeper-3.8.0/header-only-last-log', lastZxid: '9' },
-  { at: 'zookeeper-3.8.0/empty-snapshot-file', lastZxid: '9' },
-  { at: 'zookeeper-3.8.0/invalid-newest-snapshot', lastZxid: '9' },
-  { at: 'zookeeper-3.8.0/corrupt-newest-snapshot-crc', lastZxid: '9' },
+const recoverable: readonly ValidCase[] = [
+  { at: 'zookeeper-3.8.0/torn-tail-cut', lastZxid: '8', sessions: ofDamaged },
+  { at: 'zookeeper-3.8.0/torn-tail-cut-in-length', lastZxid: '8', sessions: ofDamaged },
+  { at: 'zookeeper-3.8.0/torn-tail-zeroed', lastZxid: '8', sessions: ofDamaged },
+  { at: 'zookeeper-3.8.0/torn-tail-no-eor', lastZxid: '8', sessions: ofDamaged },
+  { at: 'zookeeper-3.8.0/header-only-last-log', lastZxid: '9', sessions: ofDamaged },
+  { at: 'zookeeper-3.8.0/empty-snapshot-file', lastZxid: '9', sessions: ofDamaged },
+  { at: 'zookeeper-3.8.0/invalid-newest-snapshot', lastZxid: '9', sessions: ofDamaged },
+  { at: 'zookeeper-3.8.0/corrupt-newest-snapshot-crc', lastZxid: '9', sessions: ofDamaged },
   {
     at: 'zookeeper-3.8.0/no-snapshot',
     lastZxid: '9',
+    sessions: ofDamaged,
     expected: 'expected-with-trust-empty.json',
     storage: { isEmptySnapshotTrusted: true },
   },
 ]
 
 /** Java 3.8.0 refuses these; a newest log that holds no record cannot hold an acknowledged txn. */
-const recoverableHere: readonly Case[] = [
-  { at: 'zookeeper-3.8.0/empty-last-log', lastZxid: '9', expected: '../header-only-last-log/expected.json' },
+const recoverableHere: readonly ValidCase[] = [
+  {
+    at: 'zookeeper-3.8.0/empty-last-log',
+    lastZxid: '9',
+    sessions: ofDamaged,
+    expected: '../header-only-last-log/expected.json',
+  },
   {
     at: 'zookeeper-3.8.0/partial-header-last-log',
     lastZxid: '9',
+    sessions: ofDamaged,
     expected: '../header-only-last-log/expected.json',
   },
 ]
 
-const all: readonly Case[] = [...valid, ...recoverable, ...recoverableHere]
+const all: readonly ValidCase[] = [...valid, ...recoverable, ...recoverableHere]
 
 const refused: readonly { readonly at: string; readonly reason: RegExp }[] = [
   {
@@ -126,7 +190,8 @@ describe('a directory of the Java server opens to the tree that it showed', () =
     expect(end).toMatchObject({ kind: 'recovered' })
     expect(hexOf(host.lastZxid)).toBe(given.lastZxid)
     expect(dumpTree(host.tree)).toEqual(expectedOf(given))
-    expect(host.log.counters.digestMismatches).toBe(0)
+    expect(sessionsOf(host)).toEqual(given.sessions)
+    expect(host.log.counters.digestMismatches).toBe(given.digestMismatches?.count ?? 0)
   })
 })
 
@@ -139,7 +204,11 @@ describe('what was recovered is recovered again', () => {
 
     expect(end).toMatchObject({ kind: 'recovered', lastZxid: first.host.lastZxid })
     expect(dumpTree(host.tree)).toEqual(expectedOf(given))
-    expect(host.said.filter(({ level }) => level === 'error')).toEqual([])
+    expect(sessionsOf(host)).toEqual(given.sessions)
+    const firstZxid = given.digestMismatches?.firstZxid
+    expect(host.said.filter(({ level }) => level === 'error')).toMatchObject(
+      firstZxid === undefined ? [] : [{ what: expect.stringMatching(/digest/), fields: { zxid: firstZxid } }],
+    )
   })
 })
 
@@ -156,10 +225,9 @@ describe('damage that may have cost an acknowledged txn', () => {
   })
 })
 
-test('sessions come back with their timeouts, and the highest id of this server with them', async () => {
-  const { host, end } = await openCopy({ at: 'zookeeper-3.8.0/standalone-basic', lastZxid: '25' })
+test('the highest session id of this server comes back, that of a closed one too', async () => {
+  const { end } = await openCopy({ at: 'zookeeper-3.8.0/standalone-basic', lastZxid: '25' })
 
-  expect([...host.sessions]).toEqual([[0x10000109ce10000n, 30_000]])
   expect(end).toMatchObject({ kind: 'recovered', maxSessionId: 0x10000109ce10002n, replayedTxns: 37 })
 })
 
@@ -255,6 +323,10 @@ async function open(
   const disk = new FileDisk({ paths: dirs, report: (op, result) => host.report(op, result) })
   disks.push(disk)
   return { host, end: await host.use(disk).start() }
+}
+
+function sessionsOf(host: LogHost): Record<string, number> {
+  return Object.fromEntries([...host.sessions].map(([id, timeoutMs]) => [hexOf(id), timeoutMs]))
 }
 
 function expectedOf(given: Case): unknown {
