@@ -1,8 +1,9 @@
 /**
  * Hostile input at the client port, one test for each kind, named by its row in the catalogue of required behaviour and
  * by the CVE that taught it. Here: lengths, counts and numbers of things. The other rows are in the files beside, but
- * for H-06 deep chains in core/src/tree, H-12 to H-14 the whitelist and the escaping of log lines in server/src/admin
- * and server/src/log-lines.test.ts, H-26 decompression in the fuzz targets `snappy` and `compressed-file`.
+ * for H-06 deep chains in core/src/tree and core/test, H-12 and H-13 the whitelist and the escaping of log lines in
+ * server/src/admin and server/src/log-lines.test.ts, H-13 and H-14 on a real process in test/e2e, H-26 decompression in
+ * the fuzz targets `snappy` and `compressed-file`.
  */
 import { ErrorCode, OpCode, type Request } from '@corral/protocol'
 import { describe, expect, test } from 'vitest'
