@@ -7,7 +7,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ErrorCode, encodeUtf8, OpCode, openAcl } from '@corral/protocol'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type CorralProcess, corralCommand, runCorral } from '../interop/corral-server.ts'
 import { childEnvironment } from '../interop/interop-server.ts'
 import { RawClient } from '../interop/raw-client.ts'
@@ -16,6 +16,11 @@ import { describeUnless } from '../interop/software.ts'
 let root: string
 const running: CorralProcess[] = []
 const terminals: ChildProcess[] = []
+
+// Builds what is stale: the builder speaks too.
+beforeAll(async () => {
+  expect((await runCorral(['server', '--help']).exited).code).toBe(0)
+})
 
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'corral-output-'))
