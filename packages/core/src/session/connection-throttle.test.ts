@@ -22,9 +22,19 @@ test('an empty bucket refuses until it is filled again', () => {
     true,
     false,
   ])
-  expect(throttle.admit(99, false)).toBe(false)
-  expect(throttle.admit(100, false)).toBe(true)
   expect(throttle.admit(100, false)).toBe(false)
+  expect(throttle.admit(101, false)).toBe(true)
+  expect(throttle.admit(101, false)).toBe(false)
+})
+
+test('what flows in is in proportion to the time that passed', () => {
+  const throttle = new ConnectionThrottle(
+    { ...off, tokens: 5, fillTimeMs: 100, fillCount: 2 },
+    seededRandom(1),
+  )
+  for (let i = 0; i < 5; i++) expect(throttle.admit(0, false)).toBe(true)
+
+  expect([150, 150, 150, 150].map(nowMs => throttle.admit(nowMs, false))).toEqual([true, true, true, false])
 })
 
 test('with weights a renewal costs less than a new session', () => {
@@ -76,7 +86,7 @@ describe('random dropping', () => {
     { decreaseRatio: 0.3, seconds: 3, chance: 0.3 },
   ])('with $seconds of 4 tokens back and a ratio of $decreaseRatio the chance is $chance', given => {
     const admit = emptied({ decreaseRatio: given.decreaseRatio })
-    const nowMs = given.seconds * 1000
+    const nowMs = given.seconds * 1000 + 1
 
     expect(admit(nowMs, given.chance - 0.01)).toBe(false)
     expect(admit(nowMs + 10, given.chance + 0.01)).toBe(true)
@@ -95,6 +105,6 @@ describe('random dropping', () => {
   })
 
   test('without a freeze time nobody is dropped while there are tokens', () => {
-    expect(emptied({ freezeTimeMs: -1 })(1000, 0)).toBe(true)
+    expect(emptied({ freezeTimeMs: -1 })(1001, 0)).toBe(true)
   })
 })

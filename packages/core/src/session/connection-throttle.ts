@@ -40,10 +40,11 @@ export class ConnectionThrottle {
   #fill(nowMs: number): void {
     const config = this.#config
     this.#lastFillMs ??= nowMs
-    const fills = Math.floor((nowMs - this.#lastFillMs) / Math.max(1, config.fillTimeMs))
-    if (fills <= 0) return
+    const passedMs = nowMs - this.#lastFillMs
+    if (passedMs <= config.fillTimeMs) return
     this.#lastFillMs = nowMs
-    this.#tokens = Math.min(this.#mostTokens, this.#tokens + fills * config.fillCount * this.#scale)
+    const refill = Math.floor((passedMs * config.fillCount * this.#scale) / config.fillTimeMs)
+    this.#tokens = Math.min(this.#mostTokens, this.#tokens + refill)
   }
 
   #isUnlucky(nowMs: number): boolean {
