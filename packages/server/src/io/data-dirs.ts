@@ -1,5 +1,5 @@
 /** The directories of a server on disk: present, of the right kind, writable. */
-import { accessSync, constants, mkdirSync, readdirSync, statSync } from 'node:fs'
+import { accessSync, constants, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { ExitCode, errnoOf, StartError } from '../start-error.ts'
 import type { DirPaths } from './disk.ts'
@@ -83,7 +83,7 @@ function problemOfSync(dir: string): Promise<StartError | undefined> {
 function makeDir(dir: string, changed: Set<string>): void {
   if (isDirectory(dir)) return
   const parent = dirname(dir)
-  if (parent !== dir) makeDir(parent, changed)
+  if (!existsSync(parent)) makeDir(parent, changed)
   try {
     mkdirSync(dir)
   } catch (error) {
