@@ -67,7 +67,7 @@ function throughSnapshot(tree: DataTree): DataTree {
     const used = reader.consume(spaceOf(bytes), 0, bytes.length)
     if (used !== bytes.length) throw new Error(reader.problem ?? 'a slice ends inside a record')
   }
-  writer.begin(new Map(), sessionId(1n))
+  writer.begin(0, sessionId(1n))
   walk.aclsInto(writer.out, 1000, 1 << 20)
   read()
   while (!walk.nextInto(writer.out, 1000, 1 << 20)) read()

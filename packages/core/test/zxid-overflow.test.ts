@@ -13,7 +13,7 @@ function usedFiles(): MemoryFiles {
   const tree = aTree()
   apply(tree, create('/a'), { zxid: lastSnapshot })
   const writer = new SnapshotWriter()
-  writer.begin(new Map(), 0n as SessionId)
+  writer.begin(0, 0n as SessionId)
   const walk = tree.openWalk()
   walk.aclsInto(writer.out, 100, 100_000)
   walk.nextInto(writer.out, 100, 100_000)

@@ -1,11 +1,13 @@
-import { OpCode } from '@corral/protocol'
+import { OpCode, sessionId } from '@corral/protocol'
 import { expect, test } from 'vitest'
 import { LogRun } from '../../test/log-run.ts'
 import { WatchedDisk } from '../../test/watched-disk.ts'
 
-test('no step of a snapshot writes more than a slice, of znodes or of ACLs', () => {
+test('no step of a snapshot writes more than a slice, of sessions, ACLs or znodes', () => {
   const disk = new WatchedDisk()
   const run = new LogRun(disk, { storage: { preAllocBytes: 0, snapCount: 8000 }, seed: 1 }).untilIdle()
+  for (let i = 1; i <= 30_000; i++) run.sessions.set(sessionId(BigInt(i)), i)
+  const sessions = new Map(run.sessions)
   disk.asked.length = 0
   for (let i = 0; i < 8000; i++) {
     run.append(id => ({
@@ -27,4 +29,8 @@ test('no step of a snapshot writes more than a slice, of znodes or of ACLs', () 
   expect(run.log.counters.snapshots).toBeGreaterThan(1)
   expect(written.length).toBeGreaterThan(4)
   expect(Math.max(...written)).toBeLessThan(1500 * 100)
+  run.stop()
+  run.untilIdle()
+  const again = new LogRun(disk, { storage: {}, seed: 1 }).untilIdle()
+  expect(again.sessions).toEqual(sessions)
 })

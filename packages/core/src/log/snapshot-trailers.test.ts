@@ -44,7 +44,7 @@ test.each(cases.map((given, i) => ({ ...given, ...(vectors[i] as Vector) })))('2
   expect(trailer).toEqual({ digest: given.digest, lastZxid: given.lastZxid, unknownBytes: 0 })
   if (given.written === 'never') return
   const writer = new SnapshotWriter()
-  writer.begin(new Map(), sessionId(-1n))
+  writer.begin(0, sessionId(-1n))
   writer.out.ensure(nodes.length)
   writer.out.bytes.set(nodes.subarray(writer.out.at), writer.out.at)
   writer.out.at = nodes.length

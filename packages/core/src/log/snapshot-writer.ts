@@ -20,18 +20,20 @@ export class SnapshotWriter {
   #summedTo = 0
 
   /**
-   * @param sessions - as of the zxid in the file's name or later
+   * @param sessionCount - so many are written next, then the ACLs
    * @param sessionBound - above every id that this server has given away
    */
-  begin(sessions: ReadonlyMap<SessionId, number>, sessionBound: SessionId): void {
+  begin(sessionCount: number, sessionBound: SessionId): void {
     this.out.int32(snapshotMagic)
     this.out.int32(fileVersion)
     this.out.int64(sessionBound)
-    this.out.int32(sessions.size)
-    for (const [id, timeoutMs] of sessions) {
-      this.out.int64(id)
-      this.out.int32(timeoutMs)
-    }
+    this.out.int32(sessionCount)
+  }
+
+  /** One that there is at the zxid in the file's name, or came later. */
+  session(id: SessionId, timeoutMs: number): void {
+    this.out.int64(id)
+    this.out.int32(timeoutMs)
   }
 
   /** @param trailers - what the tree had reached when its last node was written; undefined writes no trailer */

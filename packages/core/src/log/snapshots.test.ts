@@ -65,7 +65,8 @@ function write(
   const writer = new SnapshotWriter()
   const pieces: Uint8Array[] = []
   const walk = loaded.tree.openWalk()
-  writer.begin(loaded.sessions, sessionId(1n))
+  writer.begin(loaded.sessions.size, sessionId(1n))
+  for (const [id, timeoutMs] of loaded.sessions) writer.session(id, timeoutMs)
   while (!walk.aclsInto(writer.out, given.sliceZnodes, 1 << 20)) pieces.push(writer.take().slice())
   for (let isLast = false; !isLast; pieces.push(writer.take().slice())) {
     isLast = walk.nextInto(writer.out, given.sliceZnodes, 1 << 20)

@@ -13,6 +13,7 @@ import type { ServerConfig } from '../config.ts'
 import type { Effect } from '../effects.ts'
 import type { Now } from '../events.ts'
 import type { DataTree } from '../tree/data-tree.ts'
+import type { TreeWalk } from '../tree/tree-walk.ts'
 import { type SnapshotFile, snapshotName } from './file-names.ts'
 import { planPurge, purge } from './purge.ts'
 import {
@@ -47,7 +48,7 @@ export interface SnapshotsGiven {
   stopped(now: Now): void
 }
 
-const sliceZnodes = 1500
+const sliceItems = 1500
 const sliceBytes = 256 * 1024
 const firstRetryMs = 1000
 const longestRetryMs = 5 * 60_000
@@ -174,13 +175,12 @@ export class Snapshots {
     const writer = new SnapshotWriter()
     const walk = tree.openWalk()
     try {
-      writer.begin(sessions, sessionBound())
+      writer.begin(sessions.size, sessionBound())
+      const most = (): number => (maybe('log: tiny snapshot slice') ? 1 : sliceItems)
+      const slices = fill(writer, { sessions, walk, most })
       let at = 0
-      let hasAcls = false
       for (let isLast = false; !isLast; ) {
-        const most = maybe('log: tiny snapshot slice') ? 1 : sliceZnodes
-        if (!hasAcls) hasAcls = walk.aclsInto(writer.out, most, sliceBytes)
-        if (hasAcls) isLast = walk.nextInto(writer.out, most, sliceBytes)
+        isLast = slices.next().done === true
         if (isLast) writer.end(trailersOf(tree, config))
         const bytes = writer.take()
         yield* write(file, at, bytes)
@@ -200,6 +200,36 @@ export class Snapshots {
   #say(level: 'info' | 'error', what: string, fields: Readonly<Record<string, string | number>>): void {
     this.#given.emit({ kind: 'say', level, what, fields })
   }
+}
+
+/**
+ * Sessions, ACLs and znodes, which must be there in this order; yields when there is enough for one write.
+ *
+ * @param given.most - items that the next slice may have
+ */
+function* fill(
+  writer: SnapshotWriter,
+  given: {
+    readonly sessions: ReadonlyMap<SessionId, number>
+    readonly walk: TreeWalk
+    readonly most: () => number
+  },
+): Generator<void, void> {
+  const { walk, most } = given
+  // As they are now: others may come and go before the last one is written.
+  const ids = [...given.sessions.keys()]
+  const timeouts = [...given.sessions.values()]
+  let room = ids.length === 0 ? 0 : most()
+  for (const [i, id] of ids.entries()) {
+    if (room === 0) {
+      yield
+      room = most()
+    }
+    writer.session(id, timeouts[i] as number)
+    room--
+  }
+  while (!walk.aclsInto(writer.out, most(), sliceBytes)) yield
+  while (!walk.nextInto(writer.out, most(), sliceBytes)) yield
 }
 
 function lastZxidOf(tree: DataTree): Zxid {
