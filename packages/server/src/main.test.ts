@@ -244,11 +244,12 @@ describe('invocation', () => {
   test('every problem of a configuration, with its line, and exit code 2', async () => {
     const config = aConfig('tickTime=abc\nclientPort=70000\ndataDir=/d\nserver.1=a:1:2\nserver.2=b:1:2\n')
 
-    const { exitCode, stderr, stdout } = await run(['server', config]).ended
+    const { exitCode, stderr, stdout } = await run(['server', config, '--host', '']).ended
 
     expect(exitCode).toBe(2)
     expect(stdout).toBe('')
     expect(stderr.split('\n').slice(1, -1)).toEqual([
+      'command line: --host is empty',
       `${config}:1: tickTime expected a whole number, found "abc"`,
       `${config}:2: clientPort must be at most 65535, and is 70000`,
       `${config}:4: server.1 ensembles are not supported yet`,

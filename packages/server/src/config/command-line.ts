@@ -14,6 +14,8 @@ export type ServerCommand =
       readonly definitions: readonly Definition[]
       readonly base: Overrides
       readonly options: Overrides
+      /** Of the options' values: to be said with those of the file. */
+      readonly problems: readonly string[]
     }
 
 export const usage = `usage: corral server [zoo.cfg] [options]
@@ -55,18 +57,43 @@ export function parseCommandLine(args: readonly string[], environment: Environme
     })
     if (values.help === true) return { kind: 'help' }
     if (values.version === true) return { kind: 'version' }
-    const options: Writable<Overrides> = {}
-    if (values['client-port'] !== undefined) options.clientPort = portOf(values['client-port'])
-    if (values.host !== undefined) options.clientPortAddress = textOf('--host', values.host)
-    if (values['data-dir'] !== undefined) options.dataDir = textOf('--data-dir', values['data-dir'])
-    if (values['data-log-dir'] !== undefined)
-      options.dataLogDir = textOf('--data-log-dir', values['data-log-dir'])
-    return { kind: 'serve', definitions, options, ...positionalsOf(positionals) }
+    return { kind: 'serve', definitions, ...optionsOf(values), ...positionalsOf(positionals) }
   } catch (error) {
     if (!(error instanceof Error)) throw error
     // Node goes on about arguments that begin with a dash, of which there are none here.
     return { kind: 'invalid', problem: error.message.replace(/\. To specify a positional argument.*/s, '') }
   }
+}
+
+function optionsOf(values: {
+  readonly 'client-port'?: string
+  readonly host?: string
+  readonly 'data-dir'?: string
+  readonly 'data-log-dir'?: string
+}): { options: Overrides; problems: readonly string[] } {
+  const options: Writable<Overrides> = {}
+  const problems: string[] = []
+  const take = (written: string | undefined, set: (written: string) => void): void => {
+    try {
+      if (written !== undefined) set(written)
+    } catch (error) {
+      if (!(error instanceof Error)) throw error
+      problems.push(error.message)
+    }
+  }
+  take(values['client-port'], port => {
+    options.clientPort = portOf(port)
+  })
+  take(values.host, host => {
+    options.clientPortAddress = textOf('--host', host)
+  })
+  take(values['data-dir'], dir => {
+    options.dataDir = textOf('--data-dir', dir)
+  })
+  take(values['data-log-dir'], dir => {
+    options.dataLogDir = textOf('--data-log-dir', dir)
+  })
+  return { options, problems }
 }
 
 function positionalsOf(given: readonly string[]): {

@@ -360,6 +360,7 @@ describe('command line', () => {
         { name: 'jute.maxbuffer', value: '5', origin: 'JVMFLAGS' },
         { name: 'zookeeper.snapCount', value: '10', origin: 'command line' },
       ],
+      problems: [],
     })
   })
 
@@ -370,19 +371,25 @@ describe('command line', () => {
     })
   })
 
-  test.each([
-    [['--client-port', 'x']],
-    [['--client-port', '65536']],
-    [['--nonsense']],
-    [['1', '/d', '0']],
-    [['1', '2', '3', '4', '5']],
-    [['--data-dir', '']],
-    [['--data-log-dir=']],
-    [['--host', '']],
-    [['']],
-    [['2181', '']],
-  ])('%j is an invocation error', args => {
-    expect(parseCommandLine(args, {}).kind).toBe('invalid')
+  test.each([[['--nonsense']], [['1', '/d', '0']], [['1', '2', '3', '4', '5']], [['']], [['2181', '']]])(
+    '%j is an invocation error',
+    args => {
+      expect(parseCommandLine(args, {}).kind).toBe('invalid')
+    },
+  )
+
+  test('a wrong value of an option is a problem beside others', () => {
+    const args = ['--client-port', '65536', '--data-dir', '', '--data-log-dir=', '--host', '']
+
+    expect(parseCommandLine(args, {})).toMatchObject({
+      problems: [
+        'the client port must be at most 65535, and is 65536',
+        '--host is empty',
+        '--data-dir is empty',
+        '--data-log-dir is empty',
+      ],
+    })
+    expect(parseCommandLine(['--client-port', 'x'], {})).toMatchObject({ problems: [expect.any(String)] })
   })
 
   test('an unknown option is named, and nothing else is said', () => {

@@ -25,6 +25,8 @@ export interface ConfigSources {
   readonly base?: Overrides
   /** Settings that count whatever else sets them. */
   readonly options?: Overrides
+  /** What is wrong with those options. */
+  readonly problems?: readonly string[]
 }
 
 /** A system property: `-Dname=value`. */
@@ -84,6 +86,7 @@ class Loader {
   }
 
   load(): LoadedConfig {
+    for (const message of this.#sources.problems ?? []) this.#refuse('command line', '', message)
     for (const definition of this.#sources.definitions) this.#define(definition)
     const { file } = this.#sources
     if (file !== undefined) this.#readFile(file)
