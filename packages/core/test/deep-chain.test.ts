@@ -47,17 +47,7 @@ function throughSnapshot(tree: DataTree): DataTree {
     sink: {
       session: () => undefined,
       acl: (high, low, source, from, to) => loader.acl(high, low, source, from, to),
-      node: (source, at) =>
-        loader.node(
-          source,
-          at.pathFrom,
-          at.pathTo,
-          at.dataFrom,
-          at.dataTo,
-          at.aclHigh,
-          at.aclLow,
-          at.statFrom,
-        ),
+      node: (source, at) => loader.node(source, at),
     },
   })
   const writer = new SnapshotWriter()

@@ -34,17 +34,7 @@ export function* loadSnapshot(given: {
           ? loader.acl(idHigh, idLow, source, from, to)
           : 'has too many different ACLs'
       },
-      node: (source, at) =>
-        loader.node(
-          source,
-          at.pathFrom,
-          at.pathTo,
-          at.dataFrom,
-          at.dataTo,
-          at.aclHigh,
-          at.aclLow,
-          at.statFrom,
-        ),
+      node: (source, at) => loader.node(source, at),
     },
   })
   const expect = (read: number, of: number): void => loader.expect(Math.ceil((reader.znodeCount * of) / read))

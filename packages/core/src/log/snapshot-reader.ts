@@ -29,6 +29,7 @@ import {
   type Zxid,
   zxid,
 } from '@corral/protocol'
+import type { NodeAt } from '../tree/tree-loader.ts'
 
 /** Who builds the tree. A returned text says what is wrong and ends the reading. Ranges are lent for the call. */
 export interface SnapshotSink {
@@ -36,19 +37,6 @@ export interface SnapshotSink {
   /** `from` … `to`: the ACL vector, its count included. */
   acl(idHigh: number, idLow: number, source: Space, from: number, to: number): string | undefined
   node(source: Space, at: NodeAt): string | undefined
-}
-
-/** Offsets of one node record. */
-export interface NodeAt {
-  pathFrom: number
-  pathTo: number
-  /** -1: null data. */
-  dataFrom: number
-  dataTo: number
-  aclHigh: number
-  aclLow: number
-  /** 60 bytes. */
-  statFrom: number
 }
 
 export interface SnapshotTrailer {

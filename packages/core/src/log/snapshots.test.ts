@@ -31,17 +31,7 @@ function load(bytes: Uint8Array, pieceBytes: number): Loaded {
     sink: {
       session: (id, timeoutMs) => void sessions.set(id, timeoutMs),
       acl: (high, low, source, from, to) => loader.acl(high, low, source, from, to),
-      node: (source, at) =>
-        loader.node(
-          source,
-          at.pathFrom,
-          at.pathTo,
-          at.dataFrom,
-          at.dataTo,
-          at.aclHigh,
-          at.aclLow,
-          at.statFrom,
-        ),
+      node: (source, at) => loader.node(source, at),
     },
   })
   const trailer = feed(reader, bytes, pieceBytes)

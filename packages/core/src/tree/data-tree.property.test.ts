@@ -295,10 +295,11 @@ function load(tree: DataTree, aclCache: Writer, records: Writer, zxid: bigint): 
     const length = records.view.getInt32(pathTo)
     const dataFrom = length < 0 ? -1 : pathTo + 4
     const aclAt = pathTo + 4 + Math.max(0, length)
-    const [high, low] = [records.view.getInt32(aclAt), records.view.getInt32(aclAt + 4)]
-    expect(loader.node(records, pathFrom, pathTo, dataFrom, dataFrom + length, high, low, aclAt + 8)).toBe(
-      undefined,
-    )
+    const aclHigh = records.view.getInt32(aclAt)
+    const aclLow = records.view.getInt32(aclAt + 4)
+    const dataTo = dataFrom + length
+    const node = { pathFrom, pathTo, dataFrom, dataTo, aclHigh, aclLow, statFrom: aclAt + 8 }
+    expect(loader.node(records, node)).toBe(undefined)
     at = aclAt + 68
   }
   expect(loader.finish(0, Number(zxid))).toBe(undefined)

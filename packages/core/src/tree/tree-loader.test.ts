@@ -24,16 +24,15 @@ function node(loader: TreeLoader, path: string, given: Given = {}): string | und
   out.int64(owner)
   out.int64(zxid)
   const dataFrom = data === null ? -1 : pathTo + 4
-  return loader.node(
-    out,
-    4,
+  return loader.node(out, {
+    pathFrom: 4,
     pathTo,
     dataFrom,
     dataTo,
-    Number(acl >> 32n),
-    Number(BigInt.asIntN(32, acl)),
-    dataTo,
-  )
+    aclHigh: Number(acl >> 32n),
+    aclLow: Number(BigInt.asIntN(32, acl)),
+    statFrom: dataTo,
+  })
 }
 
 function acl(loader: TreeLoader, id: bigint, list: readonly Acl[]): string | undefined {

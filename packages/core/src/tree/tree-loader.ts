@@ -22,6 +22,19 @@ const twice = 'a znode is there twice'
 
 const leadingStatBytes = Row.dataLength - Row.stat
 
+/** Offsets of one znode's record, and the id of its ACL. */
+export interface NodeAt {
+  pathFrom: number
+  pathTo: number
+  /** -1: null data. */
+  dataFrom: number
+  dataTo: number
+  aclHigh: number
+  aclLow: number
+  /** Start of the 60 bytes of StatPersisted. */
+  statFrom: number
+}
+
 export class TreeLoader {
   readonly #parts: TreeParts
   readonly #acls = new Map<bigint, AclIndex>()
@@ -43,7 +56,6 @@ export class TreeLoader {
   #firstUnindexed: ZnodeId = ConfigId + 1
   #unindexedCount = 0
   #hasDouble = false
-  readonly #ranges = { pathFrom: 0, pathTo: 0, dataFrom: -1, dataTo: -1 }
 
   constructor(parts: TreeParts) {
     this.#parts = parts
@@ -69,35 +81,16 @@ export class TreeLoader {
     return undefined
   }
 
-  /**
-   * A znode; all ranges lie in `source`.
-   *
-   * @param dataFrom - -1 for null
-   * @param statFrom - start of the 60 bytes of StatPersisted
-   */
-  node(
-    source: Space,
-    pathFrom: number,
-    pathTo: number,
-    dataFrom: number,
-    dataTo: number,
-    aclHigh: number,
-    aclLow: number,
-    statFrom: number,
-  ): string | undefined {
-    const ownerHigh = source.view.getInt32(statFrom + Row.owner - Row.stat)
+  /** A znode. @param at - lent for the call */
+  node(source: Space, at: NodeAt): string | undefined {
+    const ownerHigh = source.view.getInt32(at.statFrom + Row.owner - Row.stat)
     if (this.#parts.isTtlEnabled && ownerHigh >>> 24 === 0xff && ownerHigh >>> 8 !== 0xff_0000) {
-      return `a znode has the reserved owner 0x${hexOf(fromWords(ownerHigh, source.view.getInt32(statFrom + Row.owner - Row.stat + 4)))}`
+      return `a znode has the reserved owner 0x${hexOf(fromWords(ownerHigh, source.view.getInt32(at.statFrom + Row.owner - Row.stat + 4)))}`
     }
-    const ranges = this.#ranges
-    ranges.pathFrom = pathFrom
-    ranges.pathTo = pathTo
-    ranges.dataFrom = dataFrom
-    ranges.dataTo = dataTo
-    const id = this.#place(source)
+    const id = this.#place(source, at)
     if (typeof id === 'string') return id
-    this.#fill(id, source, statFrom)
-    this.#parts.setAcl(id, this.#aclOf(aclHigh, aclLow))
+    this.#fill(id, source, at)
+    this.#parts.setAcl(id, this.#aclOf(at.aclHigh, at.aclLow))
     return undefined
   }
 
@@ -116,26 +109,27 @@ export class TreeLoader {
   }
 
   /** @returns the row for the record, with path and data, or the problem */
-  #place(source: Space): ZnodeId | string {
+  #place(source: Space, at: NodeAt): ZnodeId | string {
     const { znodes } = this.#parts
-    const { pathFrom, pathTo } = this.#ranges
-    if (pathFrom === pathTo) return this.#touch(RootId, source)
+    const { pathFrom, pathTo } = at
+    if (pathFrom === pathTo) return this.#touch(RootId, source, at)
     const cut = lastSlash(source.bytes, pathFrom, pathTo)
     if (cut < 0 || cut + 1 === pathTo) return 'a path without a name'
     const parent = this.#parentAt(source, pathFrom, cut)
     if (parent === 0) return 'a znode comes before its parent, or its parent is missing'
     const hash = znodes.hashOf(source, pathFrom, pathTo)
     const existing = znodes.findHashed(hash, source, pathFrom, pathTo)
-    const id = existing === 0 ? this.#insert(parent, hash, source, cut + 1) : this.#touch(existing, source)
+    const id =
+      existing === 0 ? this.#insert(parent, hash, source, at, cut + 1) : this.#touch(existing, source, at)
     if (typeof id === 'string') return id
     this.#last = id
     this.#lastLength = pathTo - pathFrom
     return id
   }
 
-  #insert(parent: ZnodeId, hash: number, source: Space, nameFrom: number): ZnodeId {
+  #insert(parent: ZnodeId, hash: number, source: Space, at: NodeAt, nameFrom: number): ZnodeId {
     const { znodes } = this.#parts
-    const id = znodes.insertUnindexed(parent, source, this.#ranges, nameFrom)
+    const id = znodes.insertUnindexed(parent, source, at, nameFrom)
     const index = id - this.#firstUnindexed
     if (index === this.#hashes.length) this.#makeRoom(2 * index)
     this.#hashes[index] = hash
@@ -162,10 +156,10 @@ export class TreeLoader {
   }
 
   /** A znode that the fresh tree has: the record replaces it. */
-  #touch(id: ZnodeId, source: Space): ZnodeId | string {
+  #touch(id: ZnodeId, source: Space, at: NodeAt): ZnodeId | string {
     if (!this.#untouched.delete(id)) return twice
     this.#parts.digest.subtract(this.#parts.digestOf(id))
-    this.#parts.znodes.setData(id, source, this.#ranges.dataFrom, this.#ranges.dataTo)
+    this.#parts.znodes.setData(id, source, at.dataFrom, at.dataTo)
     return id
   }
 
@@ -188,8 +182,9 @@ export class TreeLoader {
     return znodes.findParent(source, from, to)
   }
 
-  #fill(id: ZnodeId, source: Space, statFrom: number): void {
+  #fill(id: ZnodeId, source: Space, at: NodeAt): void {
     const { znodes } = this.#parts
+    const { statFrom } = at
     const row = znodes.rows.at(id)
     const { view } = znodes.rows.space(id)
     for (let i = 0; i < leadingStatBytes; i += 4)
@@ -198,7 +193,7 @@ export class TreeLoader {
       view.setInt32(row + i, source.view.getInt32(statFrom + statPersistedBytes - rowBytes + i))
     }
     if (this.#parts.isDigested(id)) {
-      const { pathFrom, pathTo, dataFrom, dataTo } = this.#ranges
+      const { pathFrom, pathTo, dataFrom, dataTo } = at
       const crc = contentCrcOf(pathCrc(source, pathFrom, pathTo), source, dataFrom, dataTo)
       const share = rowDigest(znodes.rows.space(id), row, crc)
       view.setInt32(row + Row.digest, share)
