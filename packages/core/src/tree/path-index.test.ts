@@ -4,7 +4,6 @@ import { expect, test } from 'vitest'
 import { space } from '../../test/tree-kit.ts'
 import { PathIndex } from './path-index.ts'
 import { hashBytes } from './raw-bytes.ts'
-import { TagTable } from './tag-table.ts'
 
 function put(index: PathIndex, key: string, value: number): void {
   const bytes = space(key)
@@ -71,35 +70,6 @@ test('an entry keeps its place and gives its key back', () => {
   expect(index.entry(key, 2, key.bytes.length)).toBe(0)
   expect(index.count).toBe(1000)
 })
-
-test('equal tags are no obstacle, in the old table and in the new one', () => {
-  const table = new TagTable(8)
-  const tags = [3, 3, 11, 3, 19, 4, 4, 3, 27, 35, 3, 12, 3]
-  const values = tags.map((_, i) => i + 1)
-  tags.forEach((tag, i) => {
-    table.add(tag, i + 1)
-    for (let seen = 0; seen <= i; seen++) expect(valuesOf(table, tags[seen] as number)).toContain(seen + 1)
-  })
-  for (const value of [4, 1, 9, 2, 6]) {
-    removeValue(table, tags[value - 1] as number, value)
-    values.splice(values.indexOf(value), 1)
-    for (const left of values) expect(valuesOf(table, tags[left - 1] as number)).toContain(left)
-    expect(valuesOf(table, tags[value - 1] as number)).not.toContain(value)
-  }
-  expect(table.count).toBe(values.length)
-})
-
-function valuesOf(table: TagTable, tag: number): number[] {
-  const found: number[] = []
-  for (let slot = table.first(tag); slot >= 0; slot = table.next(slot, tag)) found.push(table.valueAt(slot))
-  return found
-}
-
-function removeValue(table: TagTable, tag: number, value: number): void {
-  let slot = table.first(tag)
-  while (table.valueAt(slot) !== value) slot = table.next(slot, tag)
-  table.removeAt(slot)
-}
 
 test('the hash depends on every byte, the length and the seed', () => {
   const text = space('/app/config/0')

@@ -313,6 +313,24 @@ test('a million watches take at most 40 bytes each', { timeout: 60_000 }, () => 
   expect(tree.watches.count).toBe(0)
 })
 
+test('a million watches on paths that do not exist take at most 40 bytes each, the path aside', {
+  timeout: 60_000,
+}, () => {
+  const tree = aTree()
+  const count = 1_000_000
+  const before = tree.watches.sizeBytes
+  const out = new Writer()
+  for (let i = 0; i < count; i++) {
+    out.at = 0
+    out.string(`/n${i}`)
+    tree.watches.add(i % 50, out, 4, out.at, Data)
+  }
+
+  expect(tree.watches.count).toBe(count)
+  const linkBytes = 8 // next and tag of the index, in the arena
+  expect((tree.watches.sizeBytes - before) / count + linkBytes).toBeLessThan(40)
+})
+
 test('a cursor outlives the watches it stands at, and its whole connection', () => {
   const tree = aWatchedTree()
   for (const path of ['/p', '/p/w', '/gone', '/p/w/c']) watch(tree, 1, path, Data)
