@@ -2,6 +2,7 @@
 import {
   encodeTxn,
   highWord,
+  logRecordHeadBytes,
   lowWord,
   type SessionId,
   type Txn,
@@ -146,8 +147,8 @@ export class LogRun {
   #apply({ space, from, to }: Extract<LogReport, { readonly kind: 'durable' }>): void {
     const fired = new FiredWatches()
     for (let at = from; at < to; ) {
-      const payloadTo = at + 12 + space.view.getInt32(at + 8)
-      this.tree.apply(space, at + 12, payloadTo, fired)
+      const payloadTo = at + logRecordHeadBytes + space.view.getInt32(at + 8)
+      this.tree.apply(space, at + logRecordHeadBytes, payloadTo, fired)
       fired.clear()
       at = payloadTo + 1
     }

@@ -136,7 +136,8 @@ export class LogFileReader {
 
   /** Whether the record in hand, which is damaged, lacks what a device writes whole. */
   isMissingSector(found: Found): boolean {
-    const extent = found === 'bad length' || found === 'zeros' ? 12 : this.#records.end - this.#from
+    const extent =
+      found === 'bad length' || found === 'zeros' ? logRecordHeadBytes : this.#records.end - this.#from
     const to = Math.min(this.#from + extent, this.#to)
     const known = this.#space.bytes.subarray(0, this.#to)
     return hasMissingSector(known, { from: this.#from, to, fileAt: this.#windowAt })

@@ -1,5 +1,5 @@
 /** The machine: which disk calls, in which order, and what is reported when. */
-import { OpCode, type SessionId, type Zxid } from '@corral/protocol'
+import { logRecordHeadBytes, OpCode, type SessionId, TxnHead, type Zxid } from '@corral/protocol'
 import { describe, expect, test } from 'vitest'
 import { CrashDisk } from '../../test/crash-disk.ts'
 import { LogRun } from '../../test/log-run.ts'
@@ -122,8 +122,7 @@ describe('group commit', () => {
     const { run } = started()
     const out = run.log.beginTxn()
     for (let i = 0; i < 4; i++) out.int64(0n)
-    out.view.setInt32(12 + 16, 2)
-    out.view.setBigInt64(12 + 12, 2n)
+    out.view.setBigInt64(logRecordHeadBytes + TxnHead.zxid, 2n)
 
     expect(() => run.log.endTxn(0, 2)).toThrow(/successor/)
   })

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { makeSpace, type Space, spaceOf, zxid } from '@corral/protocol'
+import { logRecordHeadBytes, makeSpace, type Space, spaceOf, TxnHead, zxid } from '@corral/protocol'
 import { describe, expect, test } from 'vitest'
 import { type Found, hasMissingSector, isLogHeader, RecordReader } from './record-reader.ts'
 
@@ -98,7 +98,7 @@ describe('damage is told apart', () => {
 
     expect(records.read(base, 177, base.bytes.length, true)).toBe('record')
     expect(records.isTxn(base)).toBe(true)
-    base.view.setInt32(177 + 12 + 28, 99)
+    base.view.setInt32(177 + logRecordHeadBytes + TxnHead.type, 99)
     expect(records.isTxn(base)).toBe(false)
   })
 })

@@ -14,6 +14,7 @@ import {
   logMagic,
   logRecordHeadBytes,
   type Space,
+  TxnHead,
   txnHeaderBytes,
 } from '@corral/protocol'
 import { TxnView } from '../tree/txn-view.ts'
@@ -140,8 +141,8 @@ export class RecordReader {
     this.payloadFrom = payloadFrom
     this.payloadTo = payloadTo
     this.end = payloadTo + 1
-    this.zxidHigh = view.getInt32(payloadFrom + 12)
-    this.zxidLow = view.getInt32(payloadFrom + 16)
+    this.zxidHigh = view.getInt32(payloadFrom + TxnHead.zxid)
+    this.zxidLow = view.getInt32(payloadFrom + TxnHead.zxid + 4)
   }
 }
 

@@ -1,5 +1,5 @@
 /** What a start makes of directories that something else left: operators, the Java server, time. */
-import { fileHeaderBytes, OpCode, type Zxid } from '@corral/protocol'
+import { fileHeaderBytes, logRecordHeadBytes, OpCode, TxnHead, type Zxid } from '@corral/protocol'
 import { describe, expect, test } from 'vitest'
 import { CrashDisk } from '../../test/crash-disk.ts'
 import { LogRun } from '../../test/log-run.ts'
@@ -265,7 +265,8 @@ describe('a zxid that is not in a log of the Java server', () => {
     for (let at = fileHeaderBytes; at + 32 < whole.length; ) {
       const next = at + 13 + view.getInt32(at + 8)
       if (next === at + 13) break
-      if (!gone.includes(view.getInt32(at + 12 + 16))) kept.push(whole.subarray(at, next))
+      if (!gone.includes(view.getInt32(at + logRecordHeadBytes + TxnHead.zxid + 4)))
+        kept.push(whole.subarray(at, next))
       at = next
     }
     const disk = new CrashDisk()

@@ -14,6 +14,8 @@ import {
   type SessionId,
   type Space,
   sessionId,
+  TxnHead,
+  txnHeaderBytes,
   type Zxid,
   zxid,
 } from '@corral/protocol'
@@ -76,7 +78,7 @@ export class Replay {
   record(reader: LogFileReader, isOurs: boolean): string | undefined {
     const { space, payloadFrom, payloadTo, zxidHigh, zxidLow } = reader
     if (zxidHigh < this.#lastHigh) return this.#skipped(zxidHigh, zxidLow)
-    const type = space.view.getInt32(payloadFrom + 28)
+    const type = space.view.getInt32(payloadFrom + TxnHead.type)
     let isLeap = false
     if (zxidHigh === this.#lastHigh) {
       const step = (zxidLow >>> 0) - (this.#lastLow >>> 0)
@@ -141,9 +143,11 @@ export class Replay {
 
   #noteTxn(space: Space, payloadFrom: number, type: number): void {
     if (type !== OpCode.CreateSession && type !== OpCode.CloseSession) return
-    const id = sessionId(fromWords(space.view.getInt32(payloadFrom), space.view.getInt32(payloadFrom + 4)))
+    const at = payloadFrom + TxnHead.session
+    const id = sessionId(fromWords(space.view.getInt32(at), space.view.getInt32(at + 4)))
     this.#noteSession(id)
-    if (type === OpCode.CreateSession) this.sessions.set(id, space.view.getInt32(payloadFrom + 32))
+    const bodyFrom = payloadFrom + txnHeaderBytes
+    if (type === OpCode.CreateSession) this.sessions.set(id, space.view.getInt32(bodyFrom))
     else this.sessions.delete(id)
   }
 

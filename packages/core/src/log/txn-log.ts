@@ -29,6 +29,7 @@ import {
   makeSpace,
   noZxid,
   type Space,
+  TxnHead,
   Writer,
   type Zxid,
   zxid,
@@ -191,8 +192,8 @@ export class TxnLog {
     assert(from >= 0, 'a txn was begun')
     assert(length <= this.#maxPayloadBytes, 'a txn is not longer than what a reader accepts')
     assert(
-      out.view.getInt32(payloadFrom + 12) === (zxidHigh | 0) &&
-        out.view.getInt32(payloadFrom + 16) === (zxidLow | 0),
+      out.view.getInt32(payloadFrom + TxnHead.zxid) === (zxidHigh | 0) &&
+        out.view.getInt32(payloadFrom + TxnHead.zxid + 4) === (zxidLow | 0),
       'a txn carries the zxid it is logged with',
     )
     assert(this.#isNext(zxidHigh, zxidLow), 'a zxid is the successor of the last one or begins a later epoch')

@@ -9,11 +9,14 @@
 import {
   assert,
   ErrorCode,
+  logRecordHeadBytes,
   makeSpace,
   OpCode,
   RequestView,
   type SessionId,
   type Space,
+  TxnHead,
+  txnHeaderBytes,
   type Writer,
 } from '@corral/protocol'
 import type { ServerConfig } from '../config.ts'
@@ -31,7 +34,6 @@ import { Accounts, type AccountsHost } from './accounts.ts'
 import { Authentication, schemeName } from './authentication.ts'
 import { Reads } from './read.ts'
 import { beginReply, endReply, refuse } from './reply.ts'
-import { txnHeadBytes } from './txn-place.ts'
 import { writeTxnResult } from './txn-result.ts'
 import { isReplay, Watching } from './watching.ts'
 import { type TxnStage, type Write, Writes } from './writes.ts'
@@ -225,7 +227,7 @@ export class Pipeline {
       // What waits behind its last write must not see this one.
       const { connection } = this.#writes.first()
       if (connection !== undefined && !this.#answerBacklog(now, connection)) break
-      const from = this.#recordAt + 12
+      const from = this.#recordAt + logRecordHeadBytes
       const to = from + view.getInt32(this.#recordAt + 8)
       this.#recordAt = to + 1
       this.#unapplied--
@@ -258,7 +260,8 @@ export class Pipeline {
     const write = this.#writes.first()
     const { view } = space
     assert(
-      view.getInt32(from + 12) === write.zxidHigh && view.getInt32(from + 16) === write.zxidLow,
+      view.getInt32(from + TxnHead.zxid) === write.zxidHigh &&
+        view.getInt32(from + TxnHead.zxid + 4) === write.zxidLow,
       'txns become durable in the order of their zxids',
     )
     const fired = this.#fired
@@ -273,7 +276,7 @@ export class Pipeline {
     this.#digests.record(this.#tree, write.zxidHigh, write.zxidLow)
     if (fired.eventCount > 0) this.#watching.deliver(fired, write.zxidHigh, write.zxidLow)
     if (write.op === OpCode.CreateSession) {
-      this.#timeouts.set((write.session as Session).id, view.getInt32(from + txnHeadBytes))
+      this.#timeouts.set((write.session as Session).id, view.getInt32(from + txnHeaderBytes))
     }
     const { connection } = write
     if (connection !== undefined) {
@@ -296,7 +299,7 @@ export class Pipeline {
     const start = beginReply(w, write.xid, write.zxidHigh, write.zxidLow)
     if (write.err !== ErrorCode.Ok) refuse(w, start, write.err)
     else {
-      writeTxnResult(w, this.#tree, write.op, space, from + txnHeadBytes)
+      writeTxnResult(w, this.#tree, write.op, space, from + txnHeaderBytes)
       endReply(w, start)
     }
     this.#accounts.countAnswered(now, connection, write)

@@ -5,8 +5,6 @@ import type { AuthId } from '../session/ids.ts'
 import type { Session } from '../session/sessions.ts'
 import type { PendingZnode } from './pending.ts'
 
-export const txnHeadBytes = 32
-
 /** Who asks; without a session: the server itself. */
 export interface Asker {
   readonly session: Session | undefined

@@ -13,6 +13,7 @@ import {
   type RequestView,
   type Space,
   txnDigestBytes,
+  txnHeaderBytes,
   type Writer,
 } from '@corral/protocol'
 import { longestTxnBytes, type ServerConfig } from '../config.ts'
@@ -26,7 +27,7 @@ import { countOps, isMultiWrite, prepareMulti } from './multi.ts'
 import { Pending } from './pending.ts'
 import { Preparer } from './prepare.ts'
 import { Removals } from './removals.ts'
-import { type Asker, TxnPlace, txnHeadBytes } from './txn-place.ts'
+import { type Asker, TxnPlace } from './txn-place.ts'
 
 /** Who is to be answered. */
 export interface Submission extends Asker {
@@ -231,7 +232,7 @@ export class Writes {
   #end(w: Writer, write: Write, err: ErrorCode): void {
     write.err = err
     // Behind a txn without a body the Java server would take a digest for the body.
-    if (err === ErrorCode.Ok && w.at > this.#txnStart + txnHeadBytes) this.#writeDigest(w)
+    if (err === ErrorCode.Ok && w.at > this.#txnStart + txnHeaderBytes) this.#writeDigest(w)
     else if (err !== ErrorCode.Ok) {
       w.at = this.#txnStart
       this.#place.writeHeader(w, write, OpCode.Error)

@@ -14,6 +14,7 @@ import {
   ErrorCode,
   OpCode,
   type Space,
+  TxnHead,
   txnDigestBytes,
   Writer,
 } from '@corral/protocol'
@@ -97,7 +98,7 @@ export class TxnApplier {
     const isAdopting = this.adoptsDigests && hasDigest
     this.#isDigesting = parts.isDigestEnabled && !isAdopting
 
-    const code = this.#applyBody(txn.view.getInt32(from + 28), fired)
+    const code = this.#applyBody(txn.view.getInt32(from + TxnHead.type), fired)
 
     if (isAdopting) parts.digest.set(txn.view.getInt32(this.#digestAt), txn.view.getInt32(this.#digestAt + 4))
     parts.raiseLastZxid(this.#zxidHigh, this.#zxidLow)
@@ -121,12 +122,12 @@ export class TxnApplier {
   #begin(txn: Space, from: number): void {
     const { view } = txn
     this.#txn = txn
-    this.#sessionHigh = view.getInt32(from)
-    this.#sessionLow = view.getInt32(from + 4)
-    this.#zxidHigh = view.getInt32(from + 12)
-    this.#zxidLow = view.getInt32(from + 16)
-    this.#timeHigh = view.getInt32(from + 20)
-    this.#timeLow = view.getInt32(from + 24)
+    this.#sessionHigh = view.getInt32(from + TxnHead.session)
+    this.#sessionLow = view.getInt32(from + TxnHead.session + 4)
+    this.#zxidHigh = view.getInt32(from + TxnHead.zxid)
+    this.#zxidLow = view.getInt32(from + TxnHead.zxid + 4)
+    this.#timeHigh = view.getInt32(from + TxnHead.time)
+    this.#timeLow = view.getInt32(from + TxnHead.time + 4)
   }
 
   #applyBody(type: number, fired: FiredWatches): ErrorCode {

@@ -7,6 +7,7 @@ import {
   type Space,
   sessionId,
   type TxnBody,
+  TxnHead,
   txnDigestBytes,
   txnHeaderBytes,
   txnType,
@@ -137,7 +138,7 @@ test('a multi inside a multi and an unknown type are refused', () => {
   expect(view.readSubTxn(nested, 14, 44, nested.bytes.length)).toBe(false)
 
   const unknown = encoded(create('/a'))
-  unknown.view.setInt32(28, 99)
+  unknown.view.setInt32(TxnHead.type, 99)
   expect(view.readPayload(unknown, 0, unknown.bytes.length)).toBe(false)
 })
 

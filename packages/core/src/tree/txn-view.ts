@@ -11,6 +11,7 @@ import {
   OpCode,
   type Space,
   smallestAcl,
+  TxnHead,
   txnDigestBytes,
   txnHeaderBytes,
 } from '@corral/protocol'
@@ -55,7 +56,7 @@ export class TxnView {
    */
   readPayload(txn: Space, from: number, to: number): boolean {
     if (to - from < txnHeaderBytes) return false
-    const type = txn.view.getInt32(from + 28)
+    const type = txn.view.getInt32(from + TxnHead.type)
     this.#begin(txn.view, from + txnHeaderBytes, to)
     if (type === OpCode.CloseSession) this.#closeSession()
     else this.#body(type, true)
@@ -68,7 +69,7 @@ export class TxnView {
    */
   isSound(txn: Space, from: number, to: number): boolean {
     if (!this.readPayload(txn, from, to)) return false
-    if (txn.view.getInt32(from + 28) !== OpCode.Multi) return true
+    if (txn.view.getInt32(from + TxnHead.type) !== OpCode.Multi) return true
     const { count } = this
     for (let i = 0, at = this.listFrom; i < count; i++) {
       const bodyFrom = at + subTxnHeadBytes

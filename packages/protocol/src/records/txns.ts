@@ -21,6 +21,8 @@ export interface TxnHeader {
 }
 
 export const txnHeaderBytes = 32
+/** Where its fields begin, for those who read a txn in place. */
+export const TxnHead = { session: 0, cxid: 8, zxid: 12, time: 20, type: 28 } as const
 /** version(4) | treeDigest(8) */
 export const txnDigestBytes = 12
 export const digestVersion = 2
