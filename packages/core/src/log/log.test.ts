@@ -106,18 +106,6 @@ describe('group commit', () => {
     expect(writesOf(disk).filter(({ sync }) => sync)).toHaveLength(1)
   })
 
-  test('an aborted txn leaves no trace', () => {
-    const { run, disk } = started()
-    const out = run.log.beginTxn()
-    out.int64(1n)
-    run.log.abortTxn()
-    run.untilIdle()
-
-    expect(disk.asked).toEqual([])
-    expect(run.append(create)).toBe(1n)
-    expect(run.untilIdle().told).toBe(1n)
-  })
-
   test('a zxid that leaves a hole is refused', () => {
     const { run } = started()
     const out = run.log.beginTxn()

@@ -156,7 +156,7 @@ export class Log {
     return this.#takeReport()
   }
 
-  /** @returns where to write the payload, from its `at` on. The memory is the log's; the txn ends with {@link endTxn} or {@link abortTxn} */
+  /** @returns where to write the payload, from its `at` on. The memory is the log's; {@link endTxn} follows */
   beginTxn(): Writer {
     return this.#txnLog.beginTxn()
   }
@@ -165,10 +165,6 @@ export class Log {
   endTxn(zxidHigh: number, zxidLow: number): void {
     assert(this.#phase === 'running' || this.#phase === 'failed', 'txns are logged between start and stop')
     this.#txnLog.endTxn(zxidHigh, zxidLow)
-  }
-
-  abortTxn(): void {
-    this.#txnLog.abortTxn()
   }
 
   /** Makes durable what was accepted (the reports of it still come), then notes an orderly end. Ends in 'stopped'. */
@@ -182,11 +178,6 @@ export class Log {
       this.#stopped()
     }
     return this.#takeReport()
-  }
-
-  /** Txns accepted that are not on their way to the disk yet. */
-  get stagedCount(): number {
-    return this.#txnLog.stagedCount
   }
 
   /** Of the last txn accepted. */

@@ -163,11 +163,6 @@ export class TxnLog {
     this.#lastLow = lowWord(last)
   }
 
-  /** Txns appended whose batch has not been written yet. */
-  get stagedCount(): number {
-    return this.#stagedCount
-  }
-
   /** Of the last txn appended, durable or not. */
   get lastZxid(): Zxid {
     return zxid(fromWords(this.#lastHigh, this.#lastLow))
@@ -208,12 +203,6 @@ export class TxnLog {
       this.#stagedFirst = this.lastZxid
       this.#askTurn()
     }
-  }
-
-  abortTxn(): void {
-    assert(this.#recordFrom >= 0, 'a txn was begun')
-    this.#filling.at = this.#recordFrom
-    this.#recordFrom = -1
   }
 
   turnEnded(now: Now): void {

@@ -16,7 +16,7 @@ import type { DataTree } from './data-tree.ts'
 import { FiredWatches } from './fired-watches.ts'
 import { WatchKind } from './watch-table.ts'
 import { RootId, rowBytes } from './znode-rows.ts'
-import { ZnodeKind } from './znodes.ts'
+import { containerOwnerHigh, ttlOwnerHigh } from './znodes.ts'
 
 const session = sessionId(0x1000_0000_0000_0007n)
 let zxid = 0n
@@ -104,12 +104,8 @@ test('clients see creations and deletions in cversion, and no markers in ephemer
   expect(tree.storedCversion(find(tree, '/p'))).toBe(2)
   const owners = ['/c', '/t', '/e'].map(path => dump(tree)[path]?.stat.ephemeralOwner)
   expect(owners).toEqual([0n, 0n, session])
-  expect(['/p', '/e', '/c', '/t'].map(path => tree.kind(find(tree, path)))).toEqual([
-    ZnodeKind.Persistent,
-    ZnodeKind.Ephemeral,
-    ZnodeKind.Container,
-    ZnodeKind.Ttl,
-  ])
+  const stored = ['/p', '/c', '/t'].map(path => tree.ownerHigh(find(tree, path)))
+  expect(stored).toEqual([0, containerOwnerHigh, ttlOwnerHigh])
 })
 
 test('the counter of a full parent stays where it is', () => {

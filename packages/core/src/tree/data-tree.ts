@@ -25,40 +25,12 @@ import { TreeWalk } from './tree-walk.ts'
 import { type Foreknown, TxnApplier } from './txn-applier.ts'
 import type { WatchTable } from './watch-table.ts'
 import { ConfigId, Flag, QuotaId, RootId, Row, type ZnodeId, ZookeeperId } from './znode-rows.ts'
-import type { ZnodeKind } from './znodes.ts'
 
 const slash = 0x2f
 
 export type { ZnodeId } from './znode-rows.ts'
 
-/** How everything but the log reads the tree. */
-export interface TreeReader {
-  /** @returns 0 if there is none; '' and '/' are the root, an illegal path is simply absent */
-  find(source: Space, from: number, to: number): ZnodeId
-  parent(id: ZnodeId): ZnodeId
-  firstChild(id: ZnodeId): ZnodeId
-  nextSibling(id: ZnodeId): ZnodeId
-  kind(id: ZnodeId): ZnodeKind
-  version(id: ZnodeId): number
-  /** Creations of children, never going back: where sequence numbers come from. */
-  storedCversion(id: ZnodeId): number
-  aversion(id: ZnodeId): number
-  childCount(id: ZnodeId): number
-  dataLength(id: ZnodeId): number
-  acl(id: ZnodeId): AclIndex
-  ownerHigh(id: ZnodeId): number
-  ownerLow(id: ZnodeId): number
-  /** Writes the 68 bytes of Stat as clients see it. */
-  statInto(id: ZnodeId, out: Writer): void
-  /** Writes length (-1 for null) and bytes. */
-  dataInto(id: ZnodeId, out: Writer): void
-  /** Writes count and names of the children. */
-  childrenInto(id: ZnodeId, out: Writer): void
-  /** Writes length and bytes. */
-  pathInto(id: ZnodeId, out: Writer): void
-}
-
-export class DataTree implements TreeReader {
+export class DataTree {
   readonly acls: AclTable
   readonly watches: WatchTable
   readonly #parts: TreeParts
@@ -82,6 +54,7 @@ export class DataTree implements TreeReader {
     addDigest(this.#parts, '/zookeeper', ZookeeperId)
   }
 
+  /** @returns 0 if there is none; '' and '/' are the root, an illegal path is simply absent */
   find(source: Space, from: number, to: number): ZnodeId {
     return this.#parts.znodes.find(source, from, to)
   }
@@ -108,20 +81,9 @@ export class DataTree implements TreeReader {
     return this.#parts.znodes.rows.get(id, Row.nextSibling)
   }
 
-  kind(id: ZnodeId): ZnodeKind {
-    return this.#parts.znodes.kind(id)
-  }
-
-  version(id: ZnodeId): number {
-    return this.#parts.znodes.rows.get(id, Row.version)
-  }
-
+  /** Creations of children, never going back: where sequence numbers come from. */
   storedCversion(id: ZnodeId): number {
     return this.#parts.znodes.rows.get(id, Row.cversion)
-  }
-
-  aversion(id: ZnodeId): number {
-    return this.#parts.znodes.rows.get(id, Row.aversion)
   }
 
   childCount(id: ZnodeId): number {
@@ -131,10 +93,6 @@ export class DataTree implements TreeReader {
   /** 0 for null. */
   dataLength(id: ZnodeId): number {
     return this.#parts.znodes.rows.get(id, Row.dataLength)
-  }
-
-  isDataNull(id: ZnodeId): boolean {
-    return this.#parts.znodes.rows.hasFlag(id, Flag.NullData)
   }
 
   acl(id: ZnodeId): AclIndex {
@@ -185,14 +143,17 @@ export class DataTree implements TreeReader {
     return this.#parts.digestOf(id)
   }
 
+  /** Writes the 68 bytes of Stat as clients see it. */
   statInto(id: ZnodeId, out: Writer): void {
     this.#parts.znodes.statInto(id, out)
   }
 
+  /** Writes length (-1 for null) and bytes. */
   dataInto(id: ZnodeId, out: Writer): void {
     this.#parts.znodes.dataInto(id, out)
   }
 
+  /** Writes count and names of the children. */
   childrenInto(id: ZnodeId, out: Writer): void {
     this.#parts.childLists.writeInto(id, out)
   }
@@ -202,6 +163,7 @@ export class DataTree implements TreeReader {
     return this.#parts.childLists.lengthOf(id)
   }
 
+  /** Writes length and bytes. */
   pathInto(id: ZnodeId, out: Writer): void {
     this.#parts.znodes.pathInto(id, out)
   }

@@ -2,6 +2,7 @@ import { Writer } from '@corral/protocol'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { space } from '../../test/tree-kit.ts'
+import { Arena } from './arena.ts'
 import { PathIndex } from './path-index.ts'
 import { hashBytes } from './raw-bytes.ts'
 
@@ -24,7 +25,7 @@ test('it holds what a map holds, while it grows and shrinks', () => {
   const step = fc.record({ key: fc.nat(400), action: fc.constantFrom('put', 'put', 'delete') })
   fc.assert(
     fc.property(fc.array(step, { maxLength: 800, size: 'max' }), fc.integer(), (steps, seed) => {
-      const index = new PathIndex({ seed })
+      const index = new PathIndex({ seed, arena: new Arena() })
       const map = new Map<string, number>()
       steps.forEach(({ key: number, action }, i) => {
         const key = `/key-${number}`
@@ -46,7 +47,7 @@ test('it holds what a map holds, while it grows and shrinks', () => {
 })
 
 test('keys of any length are told apart', () => {
-  const index = new PathIndex({ seed: 1 })
+  const index = new PathIndex({ seed: 1, arena: new Arena() })
   const keys = Array.from({ length: 40 }, (_, length) => 'x'.repeat(length))
   keys.forEach((key, i) => {
     put(index, key, i)
@@ -56,7 +57,7 @@ test('keys of any length are told apart', () => {
 })
 
 test('an entry keeps its place and gives its key back', () => {
-  const index = new PathIndex({ seed: 1 })
+  const index = new PathIndex({ seed: 1, arena: new Arena() })
   const key = space('/a/long/key')
   const entry = index.insert(key, 2, key.bytes.length, 7)
   for (let i = 0; i < 1000; i++) put(index, `/other-${i}`, i)

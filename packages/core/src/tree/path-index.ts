@@ -10,7 +10,7 @@
  * index costs 12 bytes an entry at any size.
  */
 import { copyBytes, type Space, type Writer } from '@corral/protocol'
-import { Arena } from './arena.ts'
+import type { Arena } from './arena.ts'
 import { equalBytes, hashBytes } from './raw-bytes.ts'
 import { SparseColumn } from './slab.ts'
 
@@ -29,10 +29,10 @@ export class PathIndex {
   #mask = 0
   #count = 0
 
-  /** @param given - `seed` from a random generator; `arena` to share one */
-  constructor(given: { readonly seed: number; readonly arena?: Arena }) {
+  /** @param given - `seed` from a random generator; the arena may be shared */
+  constructor(given: { readonly seed: number; readonly arena: Arena }) {
     this.#seed = given.seed
-    this.#arena = given.arena ?? new Arena()
+    this.#arena = given.arena
   }
 
   get count(): number {

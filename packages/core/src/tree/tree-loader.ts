@@ -42,7 +42,6 @@ export class TreeLoader {
   #aclHigh = -1
   #aclLow = -1
   #acl: AclIndex = OpenAcl
-  #danglingCount = 0
   /** The znodes that a fresh tree has and that have not been met yet. */
   readonly #untouched: Set<ZnodeId> = new Set([RootId, ZookeeperId, QuotaId, ConfigId])
   /** Path of the last record's parent: its siblings follow. */
@@ -59,11 +58,6 @@ export class TreeLoader {
 
   constructor(parts: TreeParts) {
     this.#parts = parts
-  }
-
-  /** Records that refer to an ACL which is not in the table. */
-  get danglingAclCount(): number {
-    return this.#danglingCount
   }
 
   /** About so many znodes are to come: only a hint. */
@@ -214,7 +208,6 @@ export class TreeLoader {
   }
 
   #dangling(high: number, low: number): AclIndex {
-    this.#danglingCount++
     const nobody = new Writer()
     writeAclList(nobody, [{ perms: 0, scheme: 'world', id: 'anyone' }])
     const index = this.#parts.acls.intern(nobody, 0, nobody.at)

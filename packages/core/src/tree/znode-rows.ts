@@ -164,11 +164,6 @@ export class ZnodeRows {
     this.#free = id
   }
 
-  /** Whether the id is that of a row in use. */
-  isUsed(id: ZnodeId): boolean {
-    return id === RootId || (id > 0 && id < this.#end && this.get(id, Row.parent) !== 0)
-  }
-
   #isFirstFull(): boolean {
     return this.#segments.length === 1 && this.#end * rowBytes === (this.#segments[0] as Space).bytes.length
   }

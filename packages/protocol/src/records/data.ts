@@ -20,11 +20,11 @@ export const creatorAllAcl: readonly Acl[] = [{ perms: 31, scheme: 'auth', id: '
 /** perms(4), scheme length(4), id length(4) */
 export const smallestAcl = 12
 
-export function readAclEntry(r: Reader): Acl {
+function readAclEntry(r: Reader): Acl {
   return { perms: r.int32(), scheme: r.string(), id: r.string() }
 }
 
-export function writeAclEntry(w: Writer, acl: Acl): void {
+function writeAclEntry(w: Writer, acl: Acl): void {
   w.int32(acl.perms)
   w.string(acl.scheme)
   w.string(acl.id)
