@@ -107,6 +107,13 @@ test('a zoo.cfg that is not there ends it with 2 and is named', async () => {
   expect(started.output()).toContain('missing.cfg')
 })
 
+test.each([[['help', 'server']], [['--help', 'repair-log']]])('%j explains the server', async args => {
+  const started = corral(...args)
+
+  expect((await started.exited).code).toBe(0)
+  expect(started.output()).toContain('--client-port')
+})
+
 const noTerminal = existsSync('/usr/bin/script')
   ? []
   : ['there is no `script` to make a terminal with; apt-get install bsdutils']

@@ -71,7 +71,7 @@ const globalOptions: readonly GlobalOption[] = [
 export function parseCommandLine(args: readonly string[]): Request {
   const [first] = args
   if (first === undefined || first === 'help' || first === '--help' || first === '-h') {
-    return { kind: 'help', topic: args[1] }
+    return { kind: 'help', topic: args.slice(1).find(word => word !== 'sh' && !word.startsWith('-')) }
   }
   const settings: Settings = {
     servers: 'localhost:2181',
