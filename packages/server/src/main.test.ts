@@ -257,6 +257,13 @@ describe('invocation', () => {
     ])
   })
 
+  test('a wrong option is said beside a configuration that cannot be read', async () => {
+    const { exitCode, stderr } = await run(['server', '/nowhere/zoo.cfg', '--host', '']).ended
+
+    expect(exitCode).toBe(2)
+    expect(stderr.split('\n').slice(1)).toEqual(['command line: --host is empty', ''])
+  })
+
   test('a file that is no configuration cannot write to the terminal', async () => {
     const config = aConfig(`a\u001b]0;owned\u0007${'x'.repeat(5000)}\n`)
 

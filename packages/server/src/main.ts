@@ -68,7 +68,10 @@ function configurationOf({
   ...rest
 }: Extract<ServerCommand, { kind: 'serve' }>): Configuration | undefined {
   const text = configFile === undefined ? '' : readConfig(configFile)
-  if (text === undefined) return undefined
+  if (text === undefined) {
+    for (const problem of rest.problems) process.stderr.write(`command line: ${problem}\n`)
+    return undefined
+  }
   const file = configFile === undefined ? undefined : { path: configFile, text }
   const loaded = loadConfig({ file, ...rest })
   if (loaded.ok) return { ...loaded, process: withWholePaths(loaded.process) }
