@@ -66,7 +66,7 @@ export async function lockDir(dir: string): Promise<DirLock> {
 function placeOf(dir: string): { path: string; leave(): void } {
   const path = join(resolve(dir), lockName)
   if (process.platform === 'linux' && existsSync('/proc/self/fd')) {
-    const fd = openSync(dir, constants.O_RDONLY | constants.O_DIRECTORY)
+    const fd = opened(dir)
     return { path: `/proc/self/fd/${fd}/${lockName}`, leave: () => closeSync(fd) }
   }
   if (Buffer.byteLength(path) > longestPathBytes) {
@@ -74,6 +74,14 @@ function placeOf(dir: string): { path: string; leave(): void } {
     throw new StartError(ExitCode.DataDirInaccessible, message)
   }
   return { path, leave: () => undefined }
+}
+
+function opened(dir: string): number {
+  try {
+    return openSync(dir, constants.O_RDONLY | constants.O_DIRECTORY)
+  } catch (error) {
+    throw directoryError(error, dir, true)
+  }
 }
 
 async function listenAt(path: string, dir: string): Promise<Server> {

@@ -99,3 +99,10 @@ test('the logs of a running server are not touched', async () => {
   await expect(repaired(dataDir, true)).rejects.toMatchObject({ exitCode: 3 })
   await server.stop()
 })
+
+test('a directory that is not there is named', async () => {
+  await expect(repaired('/nowhere/data', false)).rejects.toMatchObject({
+    exitCode: 3,
+    message: 'data directory /nowhere/data cannot be used: it does not exist (ENOENT)',
+  })
+})
