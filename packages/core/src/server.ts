@@ -110,6 +110,7 @@ export class Server {
         connectionOf: session => this.#connectionOf(session),
         openSession: (connection, timeoutMs) =>
           this.#pipeline?.openSession(this.#now, this.#clockMs(), connection, timeoutMs),
+        reopened: connection => this.#pipeline?.awaitWrites(connection),
         pause: (connection, why) => this.#flow.pause(this.#now, connection, why),
         unpause: (connection, why) => this.#flow.unpause(connection, why),
         sent: connection => this.#pipeline?.countSent(connection),

@@ -2,13 +2,16 @@
  * The order of things. Every write is prepared the moment it comes and waits, staged in the log, until it is durable;
  * then txns are applied one by one, and after each: its events, its reply, and the requests of the same connection
  * that were waiting behind it. A read of a connection without unfinished writes is answered at once. So replies leave
- * in the order of the requests, nobody sees a write that is not durable, and no read sees a later write.
+ * in the order of the requests, nobody sees a write that is not durable, and no read sees a later write. A sync, and a
+ * session that comes back on a new connection, wait for every write that is on its way: among them may be those of the
+ * lost connection, of which its client knows no more than that they were sent.
  *
  * Source: CommitProcessor and FinalRequestProcessor in the Java server.
  */
 import {
   assert,
   ErrorCode,
+  Fifo,
   logRecordHeadBytes,
   makeSpace,
   OpCode,
@@ -78,6 +81,8 @@ export class Pipeline {
   #records: Space = makeSpace(0)
   #recordAt = 0
   #unapplied = 0
+  /** Who waits for writes of others, each for the newest of its time. */
+  readonly #waiting: Fifo<{ readonly newestWrite: number; readonly connection: Connection }> = new Fifo()
   readonly #digests: DigestLog = new DigestLog()
 
   constructor(given: {
@@ -163,7 +168,8 @@ export class Pipeline {
       }
     }
     this.#accounts.countAccepted(connection)
-    const mustWait = connection.unfinishedWrites > 0 || !connection.backlog.isEmpty
+    if (request.op === OpCode.Sync) this.awaitWrites(connection)
+    const mustWait = connection.newestWrite > connection.answeredWrite || !connection.backlog.isEmpty
     if (!mustWait && !isReplay(request.op)) {
       connection.askerIds = connection.ids
       this.#answer(now, connection, isWhole, now.monotonicMs)
@@ -181,6 +187,14 @@ export class Pipeline {
     connection.session = session
     session.conn = connection.id
     this.#writes.openSession(now, { connection, session, ids: connection.ids, xid: 0 }, timeoutMs)
+  }
+
+  /** What the connection asks for from here on finds every write that was accepted before, whoever asked for it. */
+  awaitWrites(connection: Connection): void {
+    const newestWrite = this.#writes.newestOnItsWay
+    if (newestWrite <= connection.newestWrite) return
+    connection.newestWrite = newestWrite
+    this.#waiting.push({ newestWrite, connection })
   }
 
   /** A session whose time is up; it is marked as closing. */
@@ -282,10 +296,18 @@ export class Pipeline {
     if (connection !== undefined) {
       if (write.op === OpCode.CreateSession) this.#host.opened(connection)
       else this.#reply(now, connection, write, space, from)
-      connection.answeredWrite = write.number
-      this.#answerBacklog(now, connection)
+      this.#answerWaiting(now, connection, write.number)
+    }
+    while (this.#waiting.first?.newestWrite === write.number) {
+      this.#answerWaiting(now, this.#waiting.at(0).connection, write.number)
+      this.#waiting.shift()
     }
     if (write.op === OpCode.CloseSession) this.#endSession(write.session as Session)
+  }
+
+  #answerWaiting(now: Now, connection: Connection, write: number): void {
+    connection.answeredWrite = write
+    this.#answerBacklog(now, connection)
   }
 
   #endSession(session: Session): void {

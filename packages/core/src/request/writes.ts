@@ -105,6 +105,11 @@ export class Writes {
     this.#zxidLow = tree.lastZxidLow | 0
   }
 
+  /** Number of the one that came last; 0: all are applied. */
+  get newestOnItsWay(): number {
+    return this.#queue.length === 0 ? 0 : this.#number
+  }
+
   /** The one to be applied next; there must be one. */
   first(): Write {
     return this.#queue.at(0)

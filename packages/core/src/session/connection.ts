@@ -33,11 +33,12 @@ export class Connection {
   /** The connect request had the readOnly byte, so the response has it too. */
   hasReadOnlyByte = false
 
-  /** Sequence number of its newest write, and how many of its writes are not answered yet. */
+  /** Sequence number of the newest write that it waits for, mostly its own. */
   newestWrite = 0
-  unfinishedWrites = 0
-  /** Of its writes, the one answered last. */
+  /** Of those, the one that is applied and answered. */
   answeredWrite = 0
+  /** How many of its own are not answered yet. */
+  unfinishedWrites = 0
   /** Requests accepted and not answered. */
   outstanding = 0
   paused = 0

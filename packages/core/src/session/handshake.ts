@@ -33,6 +33,8 @@ export interface HandshakeHost {
   connectionOf(session: Session): Connection | undefined
   /** Makes a session for the connection; {@link Handshake.welcome} follows when it is durable. */
   openSession(connection: Connection, timeoutMs: number): void
+  /** A session came back on the connection. */
+  reopened(connection: Connection): void
   pause(connection: Connection, why: number): void
   unpause(connection: Connection, why: number): void
   /** A packet was written for this connection. */
@@ -134,6 +136,7 @@ export class Handshake {
     connection.session = session
     connection.phase = 'open'
     this.#sessions.touch(session, clockMs)
+    this.#host.reopened(connection)
     this.#respond(connection)
   }
 
