@@ -99,6 +99,12 @@ function isContinuation(byte: number): boolean {
   return (byte & 0xc0) === 0x80
 }
 
+/** All that is looked at in the path of an exists or a delete, and before anything else in that of a create. */
+export function hasNul(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if (bytes[i] === 0) return true
+  return false
+}
+
 /** @returns '/' for a child of the root; the root has no parent */
 export function parentPath(path: string): string {
   const cut = path.lastIndexOf('/')

@@ -11,6 +11,7 @@
 import {
   fileHeaderBytes,
   fromWords,
+  hexText,
   makeSpace,
   noZxid,
   type SessionId,
@@ -40,7 +41,6 @@ import {
   StorageRefusal,
 } from './script.ts'
 import { type LoadedSnapshot, loadSnapshot } from './snapshot-loading.ts'
-import { zxidText } from './txn-log.ts'
 
 export interface ExaminationGiven extends ReplayGiven {
   makeTree(): DataTree
@@ -235,7 +235,7 @@ function checkSnapshotDigest(given: ExaminationGiven, file: SnapshotFile, loaded
   if (digest.treeDigest === digestOf(loaded.tree) || !given.config.storage.isDigestEnabled) return
   given.say('error', 'the tree of a snapshot does not have the digest the file names', {
     file: file.name,
-    zxid: zxidText(file.zxid),
+    zxid: hexText(file.zxid),
   })
 }
 
@@ -244,7 +244,7 @@ function refuseBelow(newest: SnapshotFile | undefined, last: Zxid): void {
   if (newest === undefined || newest.zxid <= last) return
   throw refusal(
     `no usable snapshot reaches as far as ${newest.name}: with the logs behind an older one the last ` +
-      `zxid is ${zxidText(last)}. To start there nevertheless, move that file out of the directory`,
+      `zxid is ${hexText(last)}. To start there nevertheless, move that file out of the directory`,
   )
 }
 
@@ -252,7 +252,7 @@ function refuseBelow(newest: SnapshotFile | undefined, last: Zxid): void {
 function refuseHalf({ file, reachesTo }: Start, last: Zxid): void {
   if (file === undefined || reachesTo <= last) return
   throw refusal(
-    `${file.name} holds parts of txns up to ${zxidText(reachesTo)}, but the txn logs end at ${zxidText(last)}: a log ` +
+    `${file.name} holds parts of txns up to ${hexText(reachesTo)}, but the txn logs end at ${hexText(last)}: a log ` +
       'file is missing. To start from an older snapshot nevertheless, move that file out of the directory',
   )
 }
@@ -261,8 +261,8 @@ function refuseHalf({ file, reachesTo }: Start, last: Zxid): void {
 function refuseBelowNote({ lastZxid }: LastRun, last: Zxid): void {
   if (lastZxid <= last) return
   throw refusal(
-    `snapshots and logs end at zxid ${zxidText(last)}, but corral.state says that this server has held all up to ` +
-      `${zxidText(lastZxid)}: a log file is missing, or an older copy was put in place. Acknowledged txns are ` +
+    `snapshots and logs end at zxid ${hexText(last)}, but corral.state says that this server has held all up to ` +
+      `${hexText(lastZxid)}: a log file is missing, or an older copy was put in place. Acknowledged txns are ` +
       'affected, so the server does not start. To start there nevertheless, remove corral.state',
   )
 }
@@ -314,7 +314,7 @@ function* replayFile(
     given.say('warn', 'cut a torn record, never acknowledged, off the end of the log', {
       file: log.name,
       offset: at,
-      zxid: zxidText(replay.last + 1n),
+      zxid: hexText(replay.last + 1n),
       found,
     })
   }
@@ -360,7 +360,7 @@ function* replayRecords(reader: LogFileReader, replay: Replay, isOurs: boolean):
     if (found !== 'record') return found
     const problem = recordInto(replay, reader, isOurs)
     if (problem !== undefined) {
-      const id = zxidText(zxid(fromWords(reader.zxidHigh, reader.zxidLow)))
+      const id = hexText(zxid(fromWords(reader.zxidHigh, reader.zxidLow)))
       throw damaged({
         name: reader.file.name,
         at: reader.at,
@@ -396,7 +396,7 @@ function* refuseTooLong(reader: LogFileReader, file: OpenedFile, maxPayloadBytes
 function followers(behind: Survey | undefined): string {
   if (behind?.first === undefined) return ''
   const { count, first, last = first } = behind
-  return `; ${count} whole records follow, ${zxidText(first)} to ${zxidText(last)}`
+  return `; ${count} whole records follow, ${hexText(first)} to ${hexText(last)}`
 }
 
 function damaged(given: {
@@ -410,7 +410,7 @@ function damaged(given: {
   const { name, at, found, lastGood } = damage
   return new LogDamaged(
     damage,
-    `${name} is damaged (${found}), at byte ${at}, after zxid ${zxidText(lastGood)}${more}. Acknowledged txns may be ` +
+    `${name} is damaged (${found}), at byte ${at}, after zxid ${hexText(lastGood)}${more}. Acknowledged txns may be ` +
       'affected, so the server does not start. To cut the log there and keep the rest aside: ' +
       './corral repair-log, with the arguments of the server',
   )

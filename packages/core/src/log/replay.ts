@@ -8,6 +8,7 @@
 import {
   fileHeaderBytes,
   fromWords,
+  hexText,
   highWord,
   lowWord,
   OpCode,
@@ -24,7 +25,6 @@ import type { Fields, Level } from '../effects.ts'
 import type { DataTree } from '../tree/data-tree.ts'
 import { FiredWatches } from '../tree/fired-watches.ts'
 import type { LogFileReader } from './log-file-reader.ts'
-import { zxidText } from './txn-log.ts'
 
 export interface ReplayGiven {
   readonly config: ServerConfig
@@ -100,7 +100,7 @@ export class Replay {
     // An epoch begins with counter 1, but for servers told otherwise for a test: then the digest shows whether the
     // tree before it was the right one.
     if (isEpochCut && !(isFirst && isDigestRight)) {
-      return `follows ${zxidText(this.last)}: the first txns of its epoch are missing`
+      return `follows ${hexText(this.last)}: the first txns of its epoch are missing`
     }
     this.#lastHigh = zxidHigh
     this.#lastLow = zxidLow
@@ -111,7 +111,7 @@ export class Replay {
   }
 
   #gap(): string {
-    return `follows ${zxidText(this.last)}: the txns between are missing`
+    return `follows ${hexText(this.last)}: the txns between are missing`
   }
 
   /**
@@ -124,7 +124,7 @@ export class Replay {
     if (isSound && this.leaps++ === 0) {
       this.#given.say('warn', 'the log passes over zxids; the Java server does that', {
         file: reader.file.name,
-        after: zxidText(this.last),
+        after: hexText(this.last),
       })
     }
     return isSound
@@ -138,7 +138,7 @@ export class Replay {
   /** Before the snapshot everything is in the tree already; behind it zxids only rise. */
   #skipped(high: number, low: number): string | undefined {
     const isBefore = this.count === 0 && zxid(fromWords(high, low)) <= this.#startedAt
-    return isBefore ? undefined : `comes after ${zxidText(this.last)}: out of order`
+    return isBefore ? undefined : `comes after ${hexText(this.last)}: out of order`
   }
 
   #noteTxn(space: Space, payloadFrom: number, type: number): void {
@@ -171,7 +171,7 @@ export class Replay {
     if (isRight) return
     this.digestMismatches++
     if (this.digestMismatches > 1) return
-    this.#given.say('error', 'the tree differs from the digest in the log', { zxid: zxidText(this.last) })
+    this.#given.say('error', 'the tree differs from the digest in the log', { zxid: hexText(this.last) })
   }
 }
 

@@ -16,7 +16,7 @@ import {
   decodeUtf8,
   encodeUtf8,
   firstSessionId,
-  hexOf,
+  hexText,
   noSession,
   noZxid,
   type SessionId,
@@ -99,7 +99,7 @@ function* noteRun(note: {
   readonly sessionBound: SessionId
   readonly lastZxid: Zxid
 }): Script<void> {
-  const text = `${note.state}\n0x${hexOf(note.sessionBound)}\n0x${hexOf(note.lastZxid)}\n`
+  const text = `${note.state}\n${hexText(note.sessionBound)}\n${hexText(note.lastZxid)}\n`
   yield* writeWhole({ dir: 'logRoot', name: stateName, bytes: encodeUtf8(text) })
 }
 
@@ -167,7 +167,7 @@ export function* lowerNote(lastZxid: Zxid): Script<void> {
   if (!entries.some(({ name }) => name === stateName)) return
   const text = yield* readNote()
   if (zxidIn(text) <= lastZxid) return
-  const lowered = text.replace(/0x[0-9a-f]+\n$/, `0x${hexOf(lastZxid)}\n`)
+  const lowered = text.replace(/0x[0-9a-f]+\n$/, `${hexText(lastZxid)}\n`)
   yield* writeWhole({ dir: 'logRoot', name: stateName, bytes: encodeUtf8(lowered) })
 }
 

@@ -23,6 +23,7 @@ import {
   type Space,
   sealBytes,
   sessionId,
+  smallestAclBytes,
   snapshotMagic,
   statPersistedBytes,
   txnDigestBytes,
@@ -63,8 +64,6 @@ type Section =
 const digestTrailerBytes: number = 8 + txnDigestBytes + sealBytes
 const lastZxidTrailerBytes: number = 8 + sealBytes
 const longestTrailerBytes: number = digestTrailerBytes + lastZxidTrailerBytes
-/** An ACL entry is at least perms(4) and two lengths. */
-const smallestAclBytes = 12
 
 export class SnapshotReader {
   readonly #sink: SnapshotSink

@@ -22,7 +22,6 @@ import {
   endOfRecord,
   fileHeaderBytes,
   fromWords,
-  hexOf,
   highWord,
   logRecordHeadBytes,
   lowWord,
@@ -454,7 +453,4 @@ function failureOf(
   return new DiskFailure({ what: `${doing} ${segment.name} at byte ${at}`, ...result })
 }
 
-/** For messages: `0x` and lower-case hex. */
-export function zxidText(id: bigint): string {
-  return `0x${hexOf(id)}`
-}
+export { hexText as zxidText } from '@corral/protocol'

@@ -5,7 +5,7 @@ import {
   Reader,
   readAclList,
   type Space,
-  smallestAcl,
+  smallestAclBytes,
   Writer,
   writeAclList,
 } from '@corral/protocol'
@@ -106,7 +106,7 @@ export class AclFixer {
         const own = ids.filter(id => id.scheme === 'digest')
         if (own.length === 0) return ErrorCode.InvalidAcl
         for (const id of own) {
-          expandedBytes += smallestAcl + id.id.length
+          expandedBytes += smallestAclBytes + id.id.length
           if (expandedBytes > mostBytes) return ErrorCode.InvalidAcl
           fixed.push({ perms: entry.perms, scheme: id.scheme, id: id.id })
         }

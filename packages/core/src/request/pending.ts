@@ -10,6 +10,7 @@
  * Source: outstandingChanges of PrepRequestProcessor in the Java server.
  */
 import { Fifo, fromWords, makeSpace, type Space } from '@corral/protocol'
+import { grown } from '../lists.ts'
 import type { AclIndex } from '../tree/acl-table.ts'
 import type { DataTree } from '../tree/data-tree.ts'
 import {
@@ -384,15 +385,9 @@ export class Pending {
   }
 
   #hang(znode: PendingZnode): void {
-    if (znode.id >= this.#byId.length) this.#growTo(znode.id)
+    if (znode.id >= this.#byId.length) this.#byId = grown(this.#byId, 2 * znode.id)
     if (znode.id !== 0) this.#byId[znode.id] = znode.index + 1
     else this.#byPath.add(znode.pathHash, znode.index + 1)
-  }
-
-  #growTo(id: ZnodeId): void {
-    const grown = new Int32Array(2 * id)
-    grown.set(this.#byId)
-    this.#byId = grown
   }
 
   #unhang(znode: PendingZnode): void {

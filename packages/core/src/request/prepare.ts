@@ -4,11 +4,19 @@
  *
  * Source: PrepRequestProcessor in the Java server; the order of checks decides which error wins.
  */
-import { ErrorCode, isLegalPath, OpCode, type RequestView, type Space, type Writer } from '@corral/protocol'
+import {
+  ErrorCode,
+  hasNul,
+  isLegalPath,
+  OpCode,
+  type RequestView,
+  type Space,
+  type Writer,
+} from '@corral/protocol'
 import { longestTxnBytes, type ServerConfig } from '../config.ts'
 import type { Fields } from '../effects.ts'
 import type { DataTree, ZnodeId } from '../tree/data-tree.ts'
-import { lastSlash } from '../tree/raw-bytes.ts'
+import { asciiSpace, equalBytes, lastSlash } from '../tree/raw-bytes.ts'
 import { ZnodeKind } from '../tree/znodes.ts'
 import { permOf } from './access.ts'
 import { AclFixer, isPermitted } from './authorize.ts'
@@ -18,8 +26,8 @@ import { QuotaCheck } from './quota-check.ts'
 import type { Removals } from './removals.ts'
 import type { Asker, TxnPlace } from './txn-place.ts'
 
-const specialPaths: readonly Uint8Array[] = ['/', '/zookeeper', '/zookeeper/quota', '/zookeeper/config'].map(
-  path => Uint8Array.from(path, c => c.charCodeAt(0)),
+const specialPaths: readonly Space[] = ['/', '/zookeeper', '/zookeeper/quota', '/zookeeper/config'].map(
+  asciiSpace,
 )
 
 export class Preparer {
@@ -163,7 +171,7 @@ export class Preparer {
     if (pathFrom < 0) return ErrorCode.MarshallingError
     const cut = lastSlash(bytes, pathFrom, pathTo)
     if (cut < 0 || hasNul(bytes, pathFrom, pathTo)) return ErrorCode.BadArguments
-    if (isSpecial(bytes, pathFrom, pathTo)) return ErrorCode.BadArguments
+    if (isSpecial(request, pathFrom, pathTo)) return ErrorCode.BadArguments
     const parent = pending.get(request, pathFrom, cut)
     if (!parent.exists) return ErrorCode.NoNode
     if (!this.#may(asker, parent, permOf(OpCode.Delete))) return ErrorCode.NoAuth
@@ -246,18 +254,12 @@ function isVersion(expected: number, found: number): boolean {
   return expected === -1 || expected === found
 }
 
-function isSpecial(bytes: Uint8Array, from: number, to: number): boolean {
-  if (to - from > 17 || (to - from > 1 && bytes[from + 1] !== 0x7a)) return false
-  return specialPaths.some(path => isSame(path, bytes.subarray(from, to)))
-}
-
-function isSame(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i])
-}
-
-function hasNul(bytes: Uint8Array, from: number, to: number): boolean {
-  for (let i = from; i < to; i++) if (bytes[i] === 0) return true
-  return false
+function isSpecial(path: Space, from: number, to: number): boolean {
+  const length = to - from
+  if (length > 17 || (length > 1 && path.bytes[from + 1] !== 0x7a)) return false
+  return specialPaths.some(
+    special => special.bytes.length === length && equalBytes(special, 0, path, from, length),
+  )
 }
 
 function writePath(w: Writer, request: RequestView): void {

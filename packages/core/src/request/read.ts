@@ -2,6 +2,7 @@
 import {
   type Acl,
   ErrorCode,
+  hasNul,
   highWord,
   lowWord,
   OpCode,
@@ -136,7 +137,7 @@ export class Reads {
   #exists(w: Writer, connection: Connection, request: RequestView): ErrorCode {
     const { bytes, pathFrom, pathTo } = request
     if (pathFrom < 0) return ErrorCode.MarshallingError
-    for (let i = pathFrom; i < pathTo; i++) if (bytes[i] === 0) return ErrorCode.BadArguments
+    if (hasNul(bytes, pathFrom, pathTo)) return ErrorCode.BadArguments
     const znode = this.#tree.find(request, pathFrom, pathTo)
     if (znode !== 0 && !this.#may(connection, znode, permOf(OpCode.Exists))) return ErrorCode.NoAuth
     if (request.isWatching) this.#watch(connection, request, WatchKind.Data)

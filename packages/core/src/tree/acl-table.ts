@@ -7,6 +7,7 @@
  * number is given out again: those below the end at its begin are the ones that the snapshot's table has.
  */
 import { type Acl, openAcl, Reader, readAclList, type Space, Writer, writeAclList } from '@corral/protocol'
+import { grown } from '../lists.ts'
 import type { Arena } from './arena.ts'
 import { PathIndex } from './path-index.ts'
 
@@ -204,9 +205,9 @@ export class AclTable {
     if (this.room() === 0) throw new TooManyAcls()
     const index = (this.#frozen === 0 ? this.#freed.pop() : undefined) ?? this.#end++
     if (index >= this.#entries.length) {
-      this.#entries = doubled(this.#entries)
-      this.#uses = doubled(this.#uses)
-      this.#holds = doubled(this.#holds)
+      this.#entries = grown(this.#entries)
+      this.#uses = grown(this.#uses)
+      this.#holds = grown(this.#holds)
     }
     this.#entries[index] = this.#index.insert(source, from, to, index)
     this.#uses[index] = 0
@@ -214,10 +215,4 @@ export class AclTable {
     this.#unused.add(index)
     return index
   }
-}
-
-function doubled(array: Int32Array): Int32Array<ArrayBuffer> {
-  const larger = new Int32Array(2 * array.length)
-  larger.set(array)
-  return larger
 }

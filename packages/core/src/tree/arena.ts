@@ -15,6 +15,7 @@
  * and the last of a free run); the other words are kept at that first page.
  */
 import { assert, makeSpace, type Space } from '@corral/protocol'
+import { grown } from '../lists.ts'
 
 const pageBytes = 8192
 const pageUnits = pageBytes / 8
@@ -307,10 +308,7 @@ export class Arena {
 
   #resizeTable(count: number): void {
     this.#pageCount = count
-    if (count * wordsPerPage <= this.#pages.length) return
-    const table = new Int32Array(Math.max(count * wordsPerPage, 2 * this.#pages.length))
-    table.set(this.#pages)
-    this.#pages = table
+    if (count * wordsPerPage > this.#pages.length) this.#pages = grown(this.#pages, count * wordsPerPage)
   }
 }
 

@@ -1,7 +1,6 @@
 /** The events that changes fired, in the order in which they must be sent. Paths are copied. */
-
-import type { Space } from '@corral/protocol'
-import { type EventType, Writer } from '@corral/protocol'
+import { type EventType, type Space, Writer } from '@corral/protocol'
+import { grown } from '../lists.ts'
 import type { AclIndex } from './acl-table.ts'
 
 const wordsPerEvent = 6
@@ -105,10 +104,4 @@ export class FiredWatches {
   #word(event: number, word: number): number {
     return this.#events[event * wordsPerEvent + word] as number
   }
-}
-
-function grown(array: Int32Array, atLeast: number): Int32Array<ArrayBuffer> {
-  const larger = new Int32Array(Math.max(atLeast, 2 * array.length))
-  larger.set(array)
-  return larger
 }

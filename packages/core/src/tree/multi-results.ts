@@ -1,5 +1,6 @@
 /** What became of each op of the last multi, as its reply tells it. */
 import { ErrorCode, OpCode, statBytes, Writer } from '@corral/protocol'
+import { grown } from '../lists.ts'
 import type { TxnView } from './txn-view.ts'
 import type { ZnodeId } from './znode-rows.ts'
 import type { Znodes } from './znodes.ts'
@@ -76,10 +77,7 @@ export class MultiResults {
 
   #next(): number {
     const at = this.#count++ * wordsPerResult
-    if (at < this.#words.length) return at
-    const larger = new Int32Array(2 * at)
-    larger.set(this.#words)
-    this.#words = larger
+    if (at === this.#words.length) this.#words = grown(this.#words)
     return at
   }
 }

@@ -3,6 +3,7 @@
  *
  * Source: ContainerManager in the Java server.
  */
+import { grown } from '../lists.ts'
 import { fromTimeWords } from './raw-bytes.ts'
 import { SparseColumn } from './slab.ts'
 import { Row, type ZnodeId } from './znode-rows.ts'
@@ -30,11 +31,7 @@ export class ReapList {
   }
 
   add(id: ZnodeId): void {
-    if (this.#count === this.#ids.length) {
-      const larger = new Int32Array(2 * this.#ids.length)
-      larger.set(this.#ids)
-      this.#ids = larger
-    }
+    if (this.#count === this.#ids.length) this.#ids = grown(this.#ids)
     this.#ids[this.#count++] = id
     this.#placeOf.set(id, this.#count)
   }

@@ -1,4 +1,5 @@
 /** Records of a few int32 words, in chunks that are made when needed; and a column of numbers by id. */
+import { grown } from '../lists.ts'
 
 const chunkBits = 14
 const chunkRecords = 1 << chunkBits
@@ -48,7 +49,7 @@ export class Slab {
     const at = this.#end++
     const chunk = this.#chunks[at >>> chunkBits]
     if (chunk === undefined) this.#chunks.push(new Int32Array(chunkRecords * this.#words))
-    else if ((at & (chunkRecords - 1)) * this.#words === chunk.length) this.#doubleFirst(chunk)
+    else if ((at & (chunkRecords - 1)) * this.#words === chunk.length) this.#chunks[0] = grown(chunk)
     return at
   }
 
@@ -56,12 +57,6 @@ export class Slab {
     this.#count--
     this.set(record, 0, this.#free)
     this.#free = record
-  }
-
-  #doubleFirst(chunk: Int32Array): void {
-    const larger = new Int32Array(2 * chunk.length)
-    larger.set(chunk)
-    this.#chunks[0] = larger
   }
 }
 

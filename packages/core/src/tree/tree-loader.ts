@@ -7,7 +7,8 @@
  *
  * Source: DataTree.deserialize, ReferenceCountedACLCache in the Java server.
  */
-import { fromWords, hexOf, type Space, statPersistedBytes, Writer, writeAclList } from '@corral/protocol'
+import { fromWords, hexText, type Space, statPersistedBytes, Writer, writeAclList } from '@corral/protocol'
+import { grown } from '../lists.ts'
 import { type AclIndex, OpenAcl } from './acl-table.ts'
 import { contentCrcOf, pathCrc, rowDigest } from './digest.ts'
 import { equalBytes, lastSlash } from './raw-bytes.ts'
@@ -79,7 +80,7 @@ export class TreeLoader {
   node(source: Space, at: NodeAt): string | undefined {
     const ownerHigh = source.view.getInt32(at.statFrom + Row.owner - Row.stat)
     if (this.#parts.isTtlEnabled && ownerHigh >>> 24 === 0xff && ownerHigh >>> 8 !== 0xff_0000) {
-      return `a znode has the reserved owner 0x${hexOf(fromWords(ownerHigh, source.view.getInt32(at.statFrom + Row.owner - Row.stat + 4)))}`
+      return `a znode has the reserved owner ${hexText(fromWords(ownerHigh, source.view.getInt32(at.statFrom + Row.owner - Row.stat + 4)))}`
     }
     const id = this.#place(source, at)
     if (typeof id === 'string') return id
@@ -135,10 +136,7 @@ export class TreeLoader {
   }
 
   #makeRoom(hashes: number): void {
-    if (hashes <= this.#hashes.length) return
-    const larger = new Int32Array(hashes)
-    larger.set(this.#hashes)
-    this.#hashes = larger
+    if (hashes > this.#hashes.length) this.#hashes = grown(this.#hashes, hashes)
   }
 
   /** What was inserted is found from now on. */

@@ -10,7 +10,7 @@ import {
   digestVersion,
   OpCode,
   type Space,
-  smallestAcl,
+  smallestAclBytes,
   TxnHead,
   txnDigestBytes,
   txnHeaderBytes,
@@ -174,7 +174,7 @@ export class TxnView {
   #acl(): void {
     this.aclFrom = this.#at
     this.aclCount = this.#int32()
-    if (this.aclCount < -1 || this.aclCount * smallestAcl > this.#to - this.#at) return this.#fail()
+    if (this.aclCount < -1 || this.aclCount * smallestAclBytes > this.#to - this.#at) return this.#fail()
     for (let i = 0; i < this.aclCount && this.#isWhole; i++) {
       this.#take(4)
       this.#skipString()

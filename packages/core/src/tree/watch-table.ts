@@ -10,6 +10,7 @@
  * Source: WatchManager, WatcherOrBitSet and DataTree in the Java server (3.9: a set of modes per path and watcher).
  */
 import { assert, EventType, type Space, unreachable, WatcherType, type Writer } from '@corral/protocol'
+import { grown } from '../lists.ts'
 import type { FiredWatches } from './fired-watches.ts'
 import { PathIndex } from './path-index.ts'
 import { Slab, SparseColumn } from './slab.ts'
@@ -319,19 +320,13 @@ export class WatchTable {
     records.set(record, slotAndFlags, (slot << 8) | (id === 0 ? absent : 0))
     this.#linkHere(record, id, entry)
 
-    if (slot >= this.#ofSlot.length) this.#growSlots(slot)
+    if (slot >= this.#ofSlot.length) this.#ofSlot = grown(this.#ofSlot, slot + 1)
     const after = this.#ofSlot[slot] as number
     records.set(record, nextOfSlot, after)
     records.set(record, previousOfSlot, 0)
     if (after !== 0) records.set(after, previousOfSlot, record)
     this.#ofSlot[slot] = record
     return record
-  }
-
-  #growSlots(slot: number): void {
-    const larger = new Int32Array(Math.max(slot + 1, 2 * this.#ofSlot.length))
-    larger.set(this.#ofSlot)
-    this.#ofSlot = larger
   }
 
   /** Puts the record at the head of the chain of its place. */

@@ -18,7 +18,7 @@ export const readAcl: readonly Acl[] = [{ perms: 1, scheme: 'world', id: 'anyone
 export const creatorAllAcl: readonly Acl[] = [{ perms: 31, scheme: 'auth', id: '' }]
 
 /** perms(4), scheme length(4), id length(4) */
-export const smallestAcl = 12
+export const smallestAclBytes = 12
 
 function readAclEntry(r: Reader): Acl {
   return { perms: r.int32(), scheme: r.string(), id: r.string() }
@@ -31,7 +31,7 @@ function writeAclEntry(w: Writer, acl: Acl): void {
 }
 
 export function readAclList(r: Reader): readonly Acl[] | null {
-  return r.vector(smallestAcl, readAclEntry)
+  return r.vector(smallestAclBytes, readAclEntry)
 }
 
 export function writeAclList(w: Writer, acl: readonly Acl[] | null): void {

@@ -5,7 +5,7 @@
  * and buffers are ranges `from` (inclusive) to `to` (exclusive); a null one has `from` = -1 and `to` = -1.
  */
 import { OpCode } from '../codes.ts'
-import { multiHeaderBytes, smallestAcl } from './data.ts'
+import { multiHeaderBytes, smallestAclBytes } from './data.ts'
 
 export class RequestView {
   bytes: Uint8Array = new Uint8Array(0)
@@ -142,7 +142,7 @@ export class RequestView {
     this.#at = from + 4
     this.aclFrom = from
     this.aclCount = count
-    if (count * smallestAcl > this.bodyTo - this.#at) return false
+    if (count * smallestAclBytes > this.bodyTo - this.#at) return false
     for (let i = 0; i < count; i++) {
       if (this.bodyTo - this.#at < 4) return false
       this.#at += 4
