@@ -6,8 +6,8 @@
  */
 import { ErrorCode, OpCode, type RequestView, type Writer } from '@corral/protocol'
 import type { AuthConfig } from '../config.ts'
+import { type AuthId, addIds, authenticate, nameOfScheme } from '../session/auth-ids.ts'
 import type { Connection } from '../session/connection.ts'
-import { type AuthId, addIds, authenticate, nameOfScheme } from '../session/ids.ts'
 import { beginReply, endReply } from './reply.ts'
 
 export class Authentication {

@@ -10,7 +10,7 @@ import {
 } from '@corral/protocol'
 import { describe, expect, test } from 'vitest'
 import { defaultConfig } from '../config.ts'
-import type { AuthId } from '../session/ids.ts'
+import type { AuthId } from '../session/auth-ids.ts'
 import { AclFixer, isPermitted, redactAcl } from './authorize.ts'
 
 const auth = defaultConfig.auth

@@ -10,7 +10,7 @@ import {
   writeAclList,
 } from '@corral/protocol'
 import type { AuthConfig } from '../config.ts'
-import { type AuthId, isValidAclId, matchesId } from '../session/ids.ts'
+import { type AuthId, isValidAclId, matchesId } from '../session/auth-ids.ts'
 
 /** Does any of `ids` have any of `perm` by this ACL? */
 export function isPermitted(

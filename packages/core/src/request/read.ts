@@ -13,8 +13,8 @@ import {
   writeAclList,
 } from '@corral/protocol'
 import type { ServerConfig } from '../config.ts'
+import { userName } from '../session/auth-ids.ts'
 import type { Connection } from '../session/connection.ts'
-import { userName } from '../session/ids.ts'
 import type { DataTree } from '../tree/data-tree.ts'
 import { WatchKind } from '../tree/watch-table.ts'
 import type { ZnodeId } from '../tree/znode-rows.ts'

@@ -1,7 +1,7 @@
 /** Where a txn stands: whose it is, its zxid and its time; in its header, and in the Stats of the znodes that it changes. */
 import type { Writer } from '@corral/protocol'
 import type { Now } from '../events.ts'
-import type { AuthId } from '../session/ids.ts'
+import type { AuthId } from '../session/auth-ids.ts'
 import type { Session } from '../session/sessions.ts'
 import type { PendingZnode } from './pending.ts'
 

@@ -3,7 +3,7 @@
  * somebody waits.
  */
 import { copyBytes, makeSpace, type Space } from '@corral/protocol'
-import type { AuthId } from './ids.ts'
+import type { AuthId } from './auth-ids.ts'
 
 /** from, to, sequence number of the write it waits for, arrival ms */
 const entryFields = 4

@@ -2,8 +2,8 @@
 import { FrameTail } from '@corral/protocol'
 import type { Chunk } from '../effects.ts'
 import type { ConnId, Now, Peer } from '../events.ts'
+import type { AuthId } from './auth-ids.ts'
 import { Backlog } from './backlog.ts'
-import type { AuthId } from './ids.ts'
 import type { Session } from './sessions.ts'
 
 /** Why a connection is not read at present; bits, so that reasons add up. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { encodeUtf8, toBase64 } from '@corral/protocol'
 import { describe, expect, test } from 'vitest'
 import { defaultConfig } from '../config.ts'
-import { type AuthId, addIds, authenticate, isValidAclId, matchesId, userName } from './ids.ts'
+import { type AuthId, addIds, authenticate, isValidAclId, matchesId, userName } from './auth-ids.ts'
 
 const sha1 = (bytes: Uint8Array): Uint8Array => createHash('sha1').update(bytes).digest()
 const auth = defaultConfig.auth
