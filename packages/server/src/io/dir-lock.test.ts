@@ -1,5 +1,16 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
@@ -16,6 +27,15 @@ function aDir(): string {
   const dir = mkdtempSync(join(tmpdir(), 'corral-lock-'))
   made.push(dir)
   return dir
+}
+
+/** A socket file that nobody listens at. */
+async function leaveStaleLock(dir: string): Promise<void> {
+  const died = createServer().listen(join(dir, 'died'))
+  await once(died, 'listening')
+  renameSync(join(dir, 'died'), join(dir, 'corral.lock'))
+  died.close()
+  await once(died, 'close')
 }
 
 test('a directory is locked once, and again after its release', async () => {
@@ -67,6 +87,25 @@ test('the lock of a process that died does not hold', async () => {
 
   await expect(lockDir(dir)).rejects.toMatchObject({ exitCode: 3 })
   await lock.release()
+})
+
+test('of many that come upon the lock of a process that died, one gets it', async () => {
+  for (let round = 0; round < 20; round++) {
+    const dir = aDir()
+    await leaveStaleLock(dir)
+
+    const ends = await Promise.allSettled(Array.from({ length: 6 }, () => lockDir(dir)))
+
+    const locks = ends.flatMap(end => (end.status === 'fulfilled' ? [end.value] : []))
+    const refusals = ends.flatMap(end => (end.status === 'rejected' ? [end.reason] : []))
+    expect(locks.length).toBe(1)
+    expect(refusals.map(({ message }) => message)).toEqual(
+      Array(5).fill(`data directory ${dir} belongs to a server that is running (its corral.lock answers)`),
+    )
+    expect(readdirSync(dir)).toEqual(['corral.lock'])
+    await locks[0]?.release()
+    expect(readdirSync(dir)).toEqual([])
+  }
 })
 
 test.runIf(process.platform === 'linux')('a path longer than a socket address can be locked', async () => {

@@ -2,15 +2,32 @@
  * One server per data directory. The lock is a listening Unix socket in it: the kernel drops it with its process, it
  * works across containers that share the directory (a pid file would not), and Node has no flock.
  *
- * A socket file that refuses connections was left by a server that died: it is removed and the bind tried once more.
+ * Each server listens under a name of its own first and links that to the lock's name, which fails if there is one. So
+ * a lock that refuses connections was left by a server that died, never made a moment ago. It is taken away under
+ * another name: of several that come upon it, whoever got a lock made since puts it back.
  */
-import { closeSync, constants, existsSync, openSync, statSync, unlinkSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  linkSync,
+  lstatSync,
+  openSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+} from 'node:fs'
 import { createConnection, createServer, type Server } from 'node:net'
 import { join, resolve } from 'node:path'
 import { ExitCode, errnoOf, StartError } from '../start-error.ts'
 import { type DataDirs, directoryError } from './data-dirs.ts'
 
 const lockName = 'corral.lock'
+/** Of the file that is linked to the lock's name, and of one that is taken away. */
+const suffixBytes = 9
+/** Each means that another one was faster. */
+const mostAttempts = 10
 /** sun_path of the systems Node runs on; a longer path would be cut in silence. */
 const longestPathBytes = 103
 
@@ -50,8 +67,9 @@ export async function lockDir(dir: string): Promise<DirLock> {
     return {
       release: () =>
         new Promise(done => {
+          remove(place.path)
           holder.close(() => {
-            place.leave() // the close has removed the socket file through it
+            place.leave() // the close goes through it, too
             done()
           })
         }),
@@ -69,7 +87,7 @@ function placeOf(dir: string): { path: string; leave(): void } {
     const fd = opened(dir)
     return { path: `/proc/self/fd/${fd}/${lockName}`, leave: () => closeSync(fd) }
   }
-  if (Buffer.byteLength(path) > longestPathBytes) {
+  if (Buffer.byteLength(path) + suffixBytes > longestPathBytes) {
     const message = `data directory ${dir} cannot be locked: the path of its lock is longer than ${longestPathBytes} bytes`
     throw new StartError(ExitCode.DataDirInaccessible, message)
   }
@@ -85,18 +103,59 @@ function opened(dir: string): number {
 }
 
 async function listenAt(path: string, dir: string): Promise<Server> {
+  const own = besides(path)
+  let holder: Server | undefined
   try {
-    return await listen(path)
+    holder = await listen(own)
+    await makeLock(own, path, dir)
+    return holder
   } catch (error) {
-    if (errnoOf(error) !== 'EADDRINUSE') throw directoryError(error, dir, true)
+    holder?.close()
+    throw directoryError(error, dir, true)
+  } finally {
+    remove(own)
   }
-  if (await isAnswered(path)) throw inUse(dir)
+}
+
+async function makeLock(own: string, path: string, dir: string): Promise<void> {
+  for (let attempt = 0; attempt < mostAttempts; attempt++) {
+    if (isDone(() => linkSync(own, path), 'EEXIST')) return
+    const found = identityOf(path)
+    if (await isAnswered(path)) break
+    const aside = besides(path)
+    if (!isDone(() => renameSync(path, aside), 'ENOENT')) continue
+    if (identityOf(aside) !== found) linkSync(aside, path)
+    unlinkSync(aside)
+  }
+  throw inUse(dir)
+}
+
+function besides(path: string): string {
+  return `${path}-${randomBytes(4).toString('hex')}`
+}
+
+/** @returns false if it failed for that reason */
+function isDone(act: () => void, reason: string): boolean {
+  try {
+    act()
+    return true
+  } catch (error) {
+    if (errnoOf(error) === reason) return false
+    throw error
+  }
+}
+
+/** Inodes are used again at once, but not in the same moment. */
+function identityOf(path: string): string | undefined {
+  const found = lstatSync(path, { bigint: true, throwIfNoEntry: false })
+  return found === undefined ? undefined : `${found.ino} ${found.mtimeNs}`
+}
+
+function remove(path: string): void {
   try {
     unlinkSync(path)
-    return await listen(path)
-  } catch (error) {
-    if (errnoOf(error) === 'EADDRINUSE') throw inUse(dir)
-    throw directoryError(error, dir, true)
+  } catch {
+    // It is gone, or stays and refuses connections: either way it locks nothing.
   }
 }
 
