@@ -303,9 +303,10 @@ function* replayFile(
     throw damaged({ name: log.name, at: 0, found: 'no log header', lastGood: replay.last })
   }
   const mark = markIn(header, 0)
+  const isOurs = mark > 0
   const maxPayloadBytes = longestTxnBytes(given.config)
   const reader = new LogFileReader({ file, maxPayloadBytes, at: fileHeaderBytes })
-  const found = reader.diagnose(yield* replayRecords(reader, replay, mark > 0))
+  const found = reader.diagnose(yield* replayRecords(reader, replay, { isOurs }))
   if (found === 'bad length') yield* refuseTooLong(reader, file, maxPayloadBytes)
   const { at } = reader
   const verdict = yield* verdictOn(reader, found, { ...on, mark })
@@ -318,7 +319,7 @@ function* replayFile(
       found,
     })
   }
-  return { name: log.name, validBytes: at, isTorn: verdict === 'torn', isOurs: mark > 0 }
+  return { name: log.name, validBytes: at, isTorn: verdict === 'torn', isOurs }
 }
 
 /** @throws LogDamaged */
@@ -350,7 +351,11 @@ function* verdictOn(
   })
 }
 
-function* replayRecords(reader: LogFileReader, replay: Replay, isOurs: boolean): Script<Found> {
+function* replayRecords(
+  reader: LogFileReader,
+  replay: Replay,
+  writer: { readonly isOurs: boolean },
+): Script<Found> {
   for (;;) {
     const found = reader.look()
     if (found === 'more') {
@@ -358,7 +363,7 @@ function* replayRecords(reader: LogFileReader, replay: Replay, isOurs: boolean):
       continue
     }
     if (found !== 'record') return found
-    const problem = recordInto(replay, reader, isOurs)
+    const problem = recordInto(replay, reader, writer)
     if (problem !== undefined) {
       const id = hexText(zxid(fromWords(reader.zxidHigh, reader.zxidLow)))
       throw damaged({
@@ -372,9 +377,13 @@ function* replayRecords(reader: LogFileReader, replay: Replay, isOurs: boolean):
   }
 }
 
-function recordInto(replay: Replay, reader: LogFileReader, isOurs: boolean): string | undefined {
+function recordInto(
+  replay: Replay,
+  reader: LogFileReader,
+  writer: { readonly isOurs: boolean },
+): string | undefined {
   try {
-    return replay.record(reader, isOurs)
+    return replay.record(reader, writer)
   } catch (error) {
     if (!(error instanceof TooManyAcls)) throw error
     throw refusal(

@@ -72,10 +72,10 @@ export class Replay {
   }
 
   /**
-   * @param isOurs - the Java server did not write the file
+   * @param writer - `isOurs`: the Java server did not write the file
    * @returns what is wrong with this record at this place
    */
-  record(reader: LogFileReader, isOurs: boolean): string | undefined {
+  record(reader: LogFileReader, writer: { readonly isOurs: boolean }): string | undefined {
     const { space, payloadFrom, payloadTo, zxidHigh, zxidLow } = reader
     if (zxidHigh < this.#lastHigh) return this.#skipped(zxidHigh, zxidLow)
     const type = space.view.getInt32(payloadFrom + TxnHead.type)
@@ -88,7 +88,7 @@ export class Replay {
         return this.count === 0 || type === OpCode.Error ? undefined : 'repeats the zxid before it'
       isLeap = step > 1
     }
-    if (isLeap && isOurs) return this.#gap()
+    if (isLeap && writer.isOurs) return this.#gap()
     if (!reader.isTxn()) return 'is not a txn'
     const isLaterEpoch = zxidHigh > this.#lastHigh && !this.#isCarried(zxidHigh, zxidLow)
     const isEpochCut = isLaterEpoch && zxidLow !== 1

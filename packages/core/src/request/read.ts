@@ -117,7 +117,9 @@ export class Reads {
         tree.statInto(znode, w)
         break
       case OpCode.GetAllChildrenNumber:
-        connection.stepZnodes += this.#countDescendants(w, znode, request.pathFrom === request.pathTo)
+        connection.stepZnodes += this.#countDescendants(w, znode, {
+          isEmptyPath: request.pathFrom === request.pathTo,
+        })
         break
       default:
         if (request.isWatching) this.#watch(connection, request, WatchKind.Child)
@@ -128,7 +130,7 @@ export class Reads {
   }
 
   /** The Java server counts by prefix, and the root itself begins with the empty path and a slash. */
-  #countDescendants(w: Writer, znode: ZnodeId, isEmptyPath: boolean): number {
+  #countDescendants(w: Writer, znode: ZnodeId, { isEmptyPath }: { readonly isEmptyPath: boolean }): number {
     const count = this.#tree.descendantCount(znode)
     w.int32(isEmptyPath ? count + 1 : count)
     return count

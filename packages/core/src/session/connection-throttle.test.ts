@@ -4,11 +4,13 @@ import { type Random, seededRandom } from '../random.ts'
 import { ConnectionThrottle } from './connection-throttle.ts'
 
 const off = defaultConfig.connectionThrottle
+const creation = { isRenewal: false }
+const renewal = { isRenewal: true }
 
 test('without tokens configured everybody is admitted', () => {
   const throttle = new ConnectionThrottle(off, seededRandom(1))
 
-  expect(Array.from({ length: 1000 }, () => throttle.admit(0, false)).every(Boolean)).toBe(true)
+  expect(Array.from({ length: 1000 }, () => throttle.admit(0, creation)).every(Boolean)).toBe(true)
 })
 
 test('an empty bucket refuses until it is filled again', () => {
@@ -17,14 +19,14 @@ test('an empty bucket refuses until it is filled again', () => {
     seededRandom(1),
   )
 
-  expect([throttle.admit(0, false), throttle.admit(0, false), throttle.admit(0, false)]).toEqual([
+  expect([throttle.admit(0, creation), throttle.admit(0, creation), throttle.admit(0, creation)]).toEqual([
     true,
     true,
     false,
   ])
-  expect(throttle.admit(100, false)).toBe(false)
-  expect(throttle.admit(101, false)).toBe(true)
-  expect(throttle.admit(101, false)).toBe(false)
+  expect(throttle.admit(100, creation)).toBe(false)
+  expect(throttle.admit(101, creation)).toBe(true)
+  expect(throttle.admit(101, creation)).toBe(false)
 })
 
 test('what flows in is in proportion to the time that passed', () => {
@@ -32,9 +34,14 @@ test('what flows in is in proportion to the time that passed', () => {
     { ...off, tokens: 5, fillTimeMs: 100, fillCount: 2 },
     seededRandom(1),
   )
-  for (let i = 0; i < 5; i++) expect(throttle.admit(0, false)).toBe(true)
+  for (let i = 0; i < 5; i++) expect(throttle.admit(0, creation)).toBe(true)
 
-  expect([150, 150, 150, 150].map(nowMs => throttle.admit(nowMs, false))).toEqual([true, true, true, false])
+  expect([150, 150, 150, 150].map(nowMs => throttle.admit(nowMs, creation))).toEqual([
+    true,
+    true,
+    true,
+    false,
+  ])
 })
 
 test('with weights a renewal costs less than a new session', () => {
@@ -42,8 +49,8 @@ test('with weights a renewal costs less than a new session', () => {
   const renewals = new ConnectionThrottle(weighted, seededRandom(1))
   const creations = new ConnectionThrottle(weighted, seededRandom(1))
 
-  expect([renewals.admit(0, true), renewals.admit(0, false)]).toEqual([true, false])
-  expect([creations.admit(0, false), creations.admit(0, true)]).toEqual([true, false])
+  expect([renewals.admit(0, renewal), renewals.admit(0, creation)]).toEqual([true, false])
+  expect([creations.admit(0, creation), creations.admit(0, renewal)]).toEqual([true, false])
 })
 
 describe('random dropping', () => {
@@ -63,7 +70,7 @@ describe('random dropping', () => {
     const throttle = new ConnectionThrottle({ ...bucket, ...given }, random)
     return (nowMs, draw) => {
       next = draw
-      return throttle.admit(nowMs, false)
+      return throttle.admit(nowMs, creation)
     }
   }
 

@@ -26,7 +26,7 @@ export class ConnectionThrottle {
   }
 
   /** @returns false if a connect request is to be refused. */
-  admit(nowMs: number, isRenewal: boolean): boolean {
+  admit(nowMs: number, { isRenewal }: { readonly isRenewal: boolean }): boolean {
     const config = this.#config
     if (config.tokens <= 0) return true
     this.#fill(nowMs)

@@ -90,7 +90,7 @@ export class Handshake {
     if (request === undefined) return this.#host.abort(connection)
     this.#counters.packetsReceived++
     connection.received++
-    if (!this.#throttle.admit(now.monotonicMs, request.sessionId !== 0n)) {
+    if (!this.#throttle.admit(now.monotonicMs, { isRenewal: request.sessionId !== 0n })) {
       this.#counters.connectionsRejected++
       return this.#host.abort(connection)
     }

@@ -59,7 +59,9 @@ export class TxnView {
     const type = txn.view.getInt32(from + TxnHead.type)
     this.#begin(txn.view, from + txnHeaderBytes, to)
     if (type === OpCode.CloseSession) this.#closeSession()
-    else this.#body(type, true)
+    else if (type === OpCode.Multi) this.#multi()
+    else if (type === OpCode.Create) this.#createOfAnyAge()
+    else this.#body(type)
     return this.#isWhole
   }
 
@@ -83,7 +85,7 @@ export class TxnView {
   /** Reads the body of a sub-txn, which takes all of `from` to `to`. */
   readSubTxn(txn: Space, type: number, from: number, to: number): boolean {
     this.#begin(txn.view, from, to)
-    this.#body(type, false)
+    this.#body(type)
     return this.#isWhole
   }
 
@@ -94,15 +96,13 @@ export class TxnView {
     this.#isWhole = true
   }
 
-  #body(type: number, isTopLevel: boolean): void {
+  /** What stands in a log alone and in a multi alike. */
+  #body(type: number): void {
     switch (type) {
       case OpCode.Create:
       case OpCode.Create2:
-        this.#created()
-        this.isEphemeral = this.#take(1) >= 0 && this.#view.getInt8(this.#at - 1) !== 0
-        // CreateTxnV0, written before 3.4, ends here.
-        this.parentCversion =
-          isTopLevel && type === OpCode.Create && this.#to - this.#at < 4 ? -1 : this.#int32()
+        this.#createdWithOwner()
+        this.parentCversion = this.#int32()
         return
       case OpCode.CreateContainer:
         this.#created()
@@ -138,11 +138,20 @@ export class TxnView {
       case OpCode.CreateSession:
         this.timeoutMs = this.#int32()
         return
-      case OpCode.Multi:
-        return isTopLevel ? this.#multi() : this.#fail()
       default:
         return this.#fail()
     }
+  }
+
+  #createOfAnyAge(): void {
+    this.#createdWithOwner()
+    // CreateTxnV0, written before 3.4, ends here.
+    this.parentCversion = this.#to - this.#at < 4 ? -1 : this.#int32()
+  }
+
+  #createdWithOwner(): void {
+    this.#created()
+    this.isEphemeral = this.#take(1) >= 0 && this.#view.getInt8(this.#at - 1) !== 0
   }
 
   #created(): void {

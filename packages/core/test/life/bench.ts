@@ -118,7 +118,7 @@ export class Bench {
       case 'turn':
         return this.#turn()
       case 'tick':
-        return this.#tick(step.ms, step.isStall)
+        return this.#tick(step.ms, step)
       case 'stop':
         this.#isStopping = true
         return this.#happen({ kind: 'stop' })
@@ -223,7 +223,7 @@ export class Bench {
     this.#happen({ kind: 'turnEnded' })
   }
 
-  #tick(ms: number, isStall: boolean): void {
+  #tick(ms: number, { isStall }: { readonly isStall: boolean }): void {
     this.#monotonicMs += ms
     this.#happen({ kind: 'tick', stalledMs: isStall ? ms : 0 })
   }
@@ -400,7 +400,7 @@ export class Bench {
     for (const caller of [...this.#callers.values()]) if (caller.isOpen) this.#leave(caller)
     this.#settle()
     for (let left = 8; left > 0; left--) {
-      this.#tick(1000, false)
+      this.#tick(1000, { isStall: false })
       this.#settle()
     }
     const inspection = this.#server.inspect()
@@ -444,7 +444,7 @@ export class Bench {
         this.#push(caller, 0)
       }
       if (isDone && this.#files.waiting.length === 0 && !this.#isTurnAsked) return
-      if (round % 4 === 3) this.#tick(1, false)
+      if (round % 4 === 3) this.#tick(1, { isStall: false })
     }
     must(this.#isStopped, 'the server comes to rest')
   }

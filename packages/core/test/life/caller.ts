@@ -253,7 +253,7 @@ export class Caller {
         if (stat !== undefined || err !== 0) this.show(request.path, stat)
         if (!request.watch || (err !== 0 && request.kind !== 'exists')) return
         if (request.kind.startsWith('getChildren')) watches.watchChildren(request.path, zxid)
-        else watches.watchData(request.path, err === 0, zxid)
+        else watches.watchData(request.path, { isThere: err === 0, since: zxid })
         return
       }
       default:

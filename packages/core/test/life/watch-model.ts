@@ -29,8 +29,8 @@ export class WatchModel {
     return count
   }
 
-  watchData(path: string, isThere: boolean, since: bigint): void {
-    this.#at(path).data ??= { isThere, since }
+  watchData(path: string, watch: { readonly isThere: boolean; readonly since: bigint }): void {
+    this.#at(path).data ??= watch
   }
 
   watchChildren(path: string, since: bigint): void {
@@ -90,10 +90,10 @@ export class WatchModel {
   setAgain(request: SetWatches, since: bigint): readonly string[] {
     for (const path of request.data) {
       if (!this.#tookOne(path, EventType.NodeDeleted, EventType.NodeDataChanged))
-        this.watchData(path, true, since)
+        this.watchData(path, { isThere: true, since })
     }
     for (const path of request.exist) {
-      if (!this.#tookOne(path, EventType.NodeCreated)) this.watchData(path, false, since)
+      if (!this.#tookOne(path, EventType.NodeCreated)) this.watchData(path, { isThere: false, since })
     }
     for (const path of request.child) {
       if (!this.#tookOne(path, EventType.NodeDeleted, EventType.NodeChildrenChanged))
