@@ -22,10 +22,7 @@ test('no step of a snapshot writes more than a slice, of sessions, ACLs or znode
     if (i % 500 === 499) run.untilIdle()
   }
 
-  const written = disk
-    .askedIn('data')
-    .flatMap(call => (call.call === 'write' ? [call.pieces[0]?.length ?? 0] : []))
-
+  const written = writtenSlices(disk)
   expect(run.log.counters.snapshots).toBeGreaterThan(1)
   expect(written.length).toBeGreaterThan(4)
   expect(Math.max(...written)).toBeLessThan(1500 * 100)
@@ -34,3 +31,26 @@ test('no step of a snapshot writes more than a slice, of sessions, ACLs or znode
   const again = new LogRun(disk, { storage: {}, seed: 1 }).untilIdle()
   expect(again.sessions).toEqual(sessions)
 })
+
+test('a process begins with short slices, which grow with what it has written', () => {
+  const sessionBytes = 12
+  const disk = new WatchedDisk()
+  const run = new LogRun(disk, { storage: { preAllocBytes: 0, snapCount: 100 }, seed: 1 }).untilIdle()
+  for (let i = 1; i <= 80_000; i++) run.sessions.set(sessionId(BigInt(i)), i)
+  disk.asked.length = 0
+  const before = run.log.counters.snapshots
+  while (run.log.counters.snapshots === before) {
+    run.append(() => ({ kind: 'error', err: -101 }))
+    run.untilIdle()
+  }
+
+  const ofSessions = writtenSlices(disk).slice(1, -1)
+  expect(ofSessions[0]).toBeLessThan(100 * sessionBytes)
+  for (const [i, bytes] of ofSessions.slice(1).entries())
+    expect(bytes).toBeLessThan(1.1 * (ofSessions[i] as number))
+  expect(Math.max(...ofSessions)).toBe(1500 * sessionBytes)
+})
+
+function writtenSlices(disk: WatchedDisk): number[] {
+  return disk.askedIn('data').flatMap(call => (call.call === 'write' ? [call.pieces[0]?.length ?? 0] : []))
+}
