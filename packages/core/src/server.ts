@@ -8,6 +8,7 @@
 import {
   decodeUtf8,
   epochOf,
+  Fifo,
   fromWords,
   hexText,
   type SessionId,
@@ -44,6 +45,8 @@ const txnsPerPiece = 256
 const txnsPerHurriedPiece = 512
 /** Watches of a connection that is gone, forgotten in one step. */
 const watchesPerPiece = 20_000
+/** Sessions whose end is submitted in one step. */
+const expiredPerPiece = 1000
 
 interface DiskAnswer {
   readonly op: OpId
@@ -70,6 +73,8 @@ export class Server {
   /** What the disk has said and the log has not heard: as many as are in flight, at the most. */
   readonly #diskResults: DiskAnswer[] = []
   readonly #sessions: Sessions
+  /** Marked as closing; their ends are to be submitted. */
+  readonly #expired: Fifo<Session> = new Fifo()
   readonly #timeouts: Map<SessionId, number> = new Map()
   readonly #handshake: Handshake
   readonly #flow: FlowControl
@@ -317,11 +322,8 @@ export class Server {
     const pipeline = this.#pipeline
     if (this.#life !== 'serving' || pipeline === undefined) return
     this.#handshake.answerGuessers()
-    for (const session of this.#sessions.expire(this.#clockMs())) {
-      this.#counters.sessionsExpired++
-      this.#say('info', 'a session expires', { session: hexText(session.id), timeoutMs: session.timeoutMs })
-      pipeline.expire(this.#now, session)
-    }
+    for (const session of this.#sessions.expire(this.#clockMs())) this.#expired.push(session)
+    this.#expireSome(pipeline)
     this.#reaper?.tick(this.#now, path => {
       this.#say('info', 'a container or TTL znode is due for removal', { path: decodeUtf8(path.bytes) })
       pipeline.reap(this.#now, path)
@@ -329,8 +331,19 @@ export class Server {
     this.#flow.relieve()
   }
 
+  #expireSome(pipeline: Pipeline): void {
+    for (let left = expiredPerPiece; left > 0 && this.#expired.length > 0; left--) {
+      const session = this.#expired.shift() as Session
+      this.#counters.sessionsExpired++
+      this.#say('info', 'a session expires', { session: hexText(session.id), timeoutMs: session.timeoutMs })
+      pipeline.expire(this.#now, session)
+    }
+    if (this.#expired.length > 0) this.#askTurn()
+  }
+
   #onTurnEnded(): void {
     this.#isTurnAsked = false
+    if (this.#pipeline !== undefined && this.#life === 'serving') this.#expireSome(this.#pipeline)
     this.#handle(this.#log.turnEnded(this.#now))
     this.#applyPiece()
     this.#hearDisk()
