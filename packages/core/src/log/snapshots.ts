@@ -8,7 +8,7 @@
  *
  * Source: FileSnap.serialize in the Java server, which writes under the final name and without a sync.
  */
-import { assert, fromWords, type SessionId, type Zxid, zxid } from '@corral/protocol'
+import { assert, fromWords, hexText, type SessionId, type Zxid, zxid } from '@corral/protocol'
 import type { ServerConfig } from '../config.ts'
 import type { Effect } from '../effects.ts'
 import type { Now } from '../events.ts'
@@ -31,7 +31,6 @@ import {
   write,
 } from './script.ts'
 import { SnapshotWriter } from './snapshot-writer.ts'
-import { zxidText } from './txn-log.ts'
 
 export interface SnapshotsGiven {
   readonly config: ServerConfig
@@ -199,7 +198,7 @@ export class Snapshots {
     }
     assert(
       lastZxidOf(tree) <= this.#given.durableZxid(),
-      `a snapshot holds only what the log holds durably: ${zxidText(lastZxidOf(tree))}`,
+      `a snapshot holds only what the log holds durably: ${hexText(lastZxidOf(tree))}`,
     )
     return startedAt
   }

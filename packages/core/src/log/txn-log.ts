@@ -452,5 +452,3 @@ function failureOf(
 ): DiskFailure {
   return new DiskFailure({ what: `${doing} ${segment.name} at byte ${at}`, ...result })
 }
-
-export { hexText as zxidText } from '@corral/protocol'
