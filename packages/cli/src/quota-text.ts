@@ -14,9 +14,9 @@ export type QuotaKey = 'count' | 'bytes' | 'countHardLimit' | 'byteHardLimit'
 /** Values by name; -1 is no limit. Names that nobody knows are kept. */
 export type QuotaValues = ReadonlyMap<string, bigint>
 
-/** Where the quota of `path` is stored. */
+/** Where the quota of `path` is stored. That of the root has no legal place: one there ends a Java server, at every start. */
 export function quotaPath(path: string): string {
-  return path === '/' ? quotaRoot : quotaRoot + path
+  return quotaRoot + path
 }
 
 export function limitsPath(path: string): string {

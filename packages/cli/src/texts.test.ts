@@ -56,7 +56,6 @@ describe('quotas', () => {
 
   test('limits lie below the quota root', () => {
     expect(limitsPath('/a/b')).toBe('/zookeeper/quota/a/b/zookeeper_limits')
-    expect(limitsPath('/')).toBe('/zookeeper/quota/zookeeper_limits')
   })
 })
 

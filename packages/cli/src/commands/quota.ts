@@ -40,6 +40,7 @@ const setQuota: Command = {
     legalPath(path)
     if ((await client.exists(path, { signal })) === undefined)
       throw new CommandError(`${path} does not exist.`)
+    legalPath(quotaPath(path))
     await requireNoQuotaBelow(client, path, signal)
     await requireNoQuotaAbove(client, path, signal)
     await createAll(client, quotaPath(path), signal)
@@ -164,6 +165,7 @@ const listQuota: Command = {
     const path = operand(args, 0)
     context.note(`absolute path is ${limitsPath(path)}`)
     legalPath(path)
+    legalPath(limitsPath(path))
     try {
       const limits = await readQuota(context.client, limitsPath(path), context.signal)
       const usage = await readQuota(context.client, usagePath(path), context.signal)
@@ -184,7 +186,7 @@ const deleteQuota: Command = {
   async run(context, args) {
     const { client, signal } = context
     const path = pathOperand(args)
-    const at = limitsPath(path)
+    const at = legalPath(limitsPath(path))
     if ((await client.exists(at, { signal })) === undefined) return { kind: 'quotaAbsent', path }
     try {
       const kind = kinds.find(({ option }) => args.has(option))
