@@ -2,6 +2,7 @@ import { OpCode, sessionId } from '@corral/protocol'
 import { expect, test } from 'vitest'
 import { LogRun } from '../../test/log-run.ts'
 import { WatchedDisk } from '../../test/watched-disk.ts'
+import { seededRandom } from '../random.ts'
 
 test('no step of a snapshot writes more than a slice, of sessions, ACLs or znodes', () => {
   const disk = new WatchedDisk()
@@ -54,3 +55,32 @@ test('a process begins with short slices, which grow with what it has written', 
 function writtenSlices(disk: WatchedDisk): number[] {
   return disk.askedIn('data').flatMap(call => (call.call === 'write' ? [call.pieces[0]?.length ?? 0] : []))
 }
+
+test('sessions may come and go between the slices of a snapshot', () => {
+  const disk = new WatchedDisk()
+  const marks = ['log: tiny snapshot slice']
+  const run = new LogRun(disk, { storage: { snapCount: 40 }, seed: 1, marks }).untilIdle()
+  const open = (id: bigint): void => {
+    run.append(() => ({ kind: 'createSession', timeoutMs: Number(id) }), id)
+    run.sessions.set(sessionId(id), Number(id))
+  }
+  const close = (id: bigint): void => {
+    run.append(() => ({ kind: 'closeSession', paths: [] }), id)
+    run.sessions.delete(sessionId(id))
+  }
+  for (let id = 1n; id <= 20n; id++) open(id)
+  run.untilIdle()
+
+  for (let id = 21n; run.log.counters.snapshots < 4; id++) {
+    open(id)
+    close(id - 20n)
+    for (let steps = 0; steps < 6; steps++) run.step()
+  }
+
+  run.untilIdle()
+  const again = new LogRun(disk.crash({ kind: 'kill', random: seededRandom(1) }), { storage: {}, seed: 1 })
+  again.untilIdle()
+  expect(again.recovered).toBeDefined()
+  expect(again.said.filter(({ level }) => level !== 'info')).toEqual([])
+  expect(again.sessions).toEqual(run.sessions)
+})
