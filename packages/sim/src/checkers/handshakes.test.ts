@@ -85,6 +85,14 @@ describe('a spoilt history is rejected', () => {
       ({ first }) => respond(first, { timeoutMs: 50_000 }),
     ],
     [
+      'P2',
+      'a session that came back was answered from before a write of its lost connection',
+      ({ history, first }) => {
+        const { xid } = history.ask(first, { kind: 'setData', path: '/a', data: null, version: -1 })
+        history.commit({ kind: 'setData', path: '/a', data: null, version: 1 }, sessionId(100n), xid)
+      },
+    ],
+    [
       'S2',
       'a reply names an earlier zxid than an event before it',
       ({ second }) => {

@@ -37,7 +37,10 @@ class HandshakeJudge {
   }
 
   run(): readonly Violation[] {
-    for (const connection of this.#given.history.connections) this.#judgeConnection(connection)
+    for (const connection of this.#given.history.connections) {
+      this.#judgeConnection(connection)
+      this.#judgeComeback(connection)
+    }
     this.#judgeOrder()
     return this.#violations
   }
@@ -103,6 +106,31 @@ class HandshakeJudge {
     if (said !== due) this.#violate('session', connection, `timeout ${said} ms for ${asked}, due ${due}`)
   }
 
+  /**
+   * P2: what a session asked for on a lost connection was accepted before it came back, or never: its first answer
+   * there is not older. Where a later connection used the same xid, nobody knows whose the txn is.
+   */
+  #judgeComeback(connection: ConnectionRecord): void {
+    const session = sessionOf(connection)
+    const first = connection.arrivals.find(
+      arrival => arrival.kind === 'reply' && zxidOf(arrival) !== undefined,
+    )
+    if (session === undefined || connection.request?.sessionId !== session || first === undefined) return
+    const seen = zxidOf(first) as bigint
+    const others = this.#given.history.connections.filter(other => sessionOf(other) === session)
+    const lost = xidsOf(others.filter(({ number }) => number < connection.number))
+    const later = xidsOf(others.filter(({ number }) => number >= connection.number))
+    for (const { txn } of this.#given.committed) {
+      const { session: owner, cxid, zxid } = txn.header
+      if (owner === session && zxid > seen && lost.has(cxid) && !later.has(cxid))
+        this.#violate(
+          'P2',
+          connection,
+          `an answer at zxid 0x${seen.toString(16)} is older than 0x${zxid.toString(16)}, asked for on a lost connection`,
+        )
+    }
+  }
+
   /** S2: what a session is told never goes back, whatever connection brings it. */
   #judgeOrder(): void {
     const bySession = new Map<
@@ -132,6 +160,10 @@ class HandshakeJudge {
   #violate(rule: string, { client, number }: ConnectionRecord, message: string): void {
     this.#violations.push({ rule, message: `${client}, connection ${number}: ${message}` })
   }
+}
+
+function xidsOf(connections: readonly ConnectionRecord[]): ReadonlySet<number> {
+  return new Set(connections.flatMap(({ ops }) => ops.map(({ xid }) => xid)))
 }
 
 /** undefined: it names none, as answers to auth and sasl packets, and events that a setWatches found. */
