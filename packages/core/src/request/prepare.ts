@@ -29,6 +29,8 @@ import type { Asker, TxnPlace } from './txn-place.ts'
 const specialPaths: readonly Space[] = ['/', '/zookeeper', '/zookeeper/quota', '/zookeeper/config'].map(
   asciiSpace,
 )
+/** The Java server ends when it applies its creation, and again whenever it reads it in a log or snapshot. */
+const rootQuota = asciiSpace('/zookeeper/quota/zookeeper_limits')
 
 export class Preparer {
   readonly #config: ServerConfig
@@ -121,7 +123,8 @@ export class Preparer {
       source = this.#sequential.space
       from = 0
     }
-    if (!isLegalPath(source.bytes, from, to)) return ErrorCode.BadArguments
+    if (!isLegalPath(source.bytes, from, to) || isPath(source, from, to, rootQuota))
+      return ErrorCode.BadArguments
     const znode = pending.get(source, from, to)
     if (znode.exists) return ErrorCode.NodeExists
     if (kindOf(parent, this.#config.isTtlEnabled) === ZnodeKind.Ephemeral)
@@ -257,9 +260,11 @@ function isVersion(expected: number, found: number): boolean {
 function isSpecial(path: Space, from: number, to: number): boolean {
   const length = to - from
   if (length > 17 || (length > 1 && path.bytes[from + 1] !== 0x7a)) return false
-  return specialPaths.some(
-    special => special.bytes.length === length && equalBytes(special, 0, path, from, length),
-  )
+  return specialPaths.some(special => isPath(path, from, to, special))
+}
+
+function isPath(path: Space, from: number, to: number, expected: Space): boolean {
+  return to - from === expected.bytes.length && equalBytes(expected, 0, path, from, to - from)
 }
 
 function writePath(w: Writer, request: RequestView): void {
