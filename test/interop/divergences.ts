@@ -191,7 +191,7 @@ export const divergences: readonly Divergence[] = [
   {
     id: 'create2-result-in-multi',
     section: 'client-protocol §9.1',
-    what: 'a create that answers with a Stat has result type 15 inside a multi since 3.9, and 1 without the Stat before',
+    what: 'a create that answers with a Stat has result type 15 inside a multi since 3.9, and 1 without the Stat before: 3.8.0 takes even op 19 with flags 0 for a plain create there (§9.2: a container)',
     settle: exchange => {
       let isMet = false
       for (const { request, oracle, subject } of pairs(exchange)) {
