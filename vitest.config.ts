@@ -14,7 +14,8 @@ export default defineConfig({
     exclude: ['**/node_modules/**', '**/dist/**'],
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 20_000,
+    // They end what hangs. No test may depend on how fast a machine is.
+    testTimeout: 60_000,
     hookTimeout: 60_000,
     teardownTimeout: 10_000,
     // A test that never asserts, or a file without a test, is a mistake and not a success.
