@@ -5,6 +5,7 @@
 import { defaultConfig, type Random, type ServerConfig } from '@corral/core'
 import { noZxid, zxid } from '@corral/protocol'
 import { chance } from './chance.ts'
+import { compareSessions, type OpenSessions } from './checkers/sessions.ts'
 import { Auditor, compareWithModel } from './clients/auditor.ts'
 import { dial } from './clients/dialer.ts'
 import { connectFrame } from './clients/handshake.ts'
@@ -55,6 +56,12 @@ export class Aftermath {
     return started
   }
 
+  /** L2: no session was forgotten, changed, or brought back. */
+  auditSessions(server: SimServer, open: OpenSessions, when: string): void {
+    const held = server.inspect()?.sessions() ?? []
+    this.violations.push(...compareSessions(held, open, when))
+  }
+
   /** L2: the tree that came back is the model's. */
   async audit(network: Network, tree: ModelTree, when: string): Promise<void> {
     const auditor = new Auditor(network)
@@ -83,8 +90,13 @@ export class Aftermath {
       this.#violate('P4', `who has seen 0x${(last + 1n).toString(16)} is ${outcome ?? 'kept waiting'}`)
   }
 
-  /** L3: from every retained snapshot the logs lead to the same tree; on a disk that was damaged, perhaps nowhere. */
-  async replayOlderSnapshots(tree: ModelTree): Promise<void> {
+  /**
+   * L3: from every retained snapshot the logs lead to the same tree and sessions; on a disk that was damaged, perhaps
+   * nowhere.
+   *
+   * @param open - with the last auditor's
+   */
+  async replayOlderSnapshots(tree: ModelTree, open: OpenSessions): Promise<void> {
     const { disk, scheduler, trace, random } = this.#given
     const snapshots = disk.volume.names('data').filter(name => name.startsWith('snapshot.'))
     snapshots.sort((a, b) => (zxidIn(a) > zxidIn(b) ? -1 : 1))
@@ -106,8 +118,10 @@ export class Aftermath {
       const { server, network } = this.#boot(twin, `older ${i}`, undefined)
       await this.#untilUp(server)
       const when = `replayed from ${snapshot}`
-      if (server.isServing) await this.audit(network, tree, when)
-      else if (!wasDamaged) this.#violate('L3', `${when}: ${server.fatalReason ?? server.state}`)
+      if (server.isServing) {
+        this.auditSessions(server, open, when)
+        await this.audit(network, tree, when)
+      } else if (!wasDamaged) this.#violate('L3', `${when}: ${server.fatalReason ?? server.state}`)
       this.violations.push(...server.violations)
       server.crash('kill')
       this.snapshotsReplayed++

@@ -2,7 +2,15 @@
  * The txns that the server wrote, read from its simulated disk as they arrive: the one order of all writes is known
  * exactly. What a recovery did not bring back is dropped, and that is judged here too.
  */
-import { decodeTxn, fileHeaderBytes, hexOf, logRecordHeadBytes, type Txn } from '@corral/protocol'
+import {
+  decodeTxn,
+  fileHeaderBytes,
+  hexOf,
+  logRecordHeadBytes,
+  type SessionId,
+  type Txn,
+} from '@corral/protocol'
+import type { OpenSessions } from './checkers/sessions.ts'
 import type { BackupKind, DiskObserver, SimDisk } from './disk.ts'
 import type { Violation } from './history.ts'
 
@@ -81,6 +89,17 @@ export class CommitLog implements DiskObserver {
   /** … of those that lie on the disk. */
   inOrderAtRest(): readonly Committed[] {
     return inOrder(this.#restored?.byZxid ?? this.#byZxid)
+  }
+
+  /** Sessions that were created and not closed. */
+  openSessions(): OpenSessions {
+    const open = new Map<SessionId, number>()
+    for (const { txn } of this.inOrder()) {
+      const { header, body } = txn
+      if (body.kind === 'createSession') open.set(header.session, body.timeoutMs)
+      else if (body.kind === 'closeSession') open.delete(header.session)
+    }
+    return open
   }
 
   written(dir: string, name: string): void {

@@ -364,7 +364,8 @@ export class SimServer {
     this.#isServing = true
     this.#vainBoots = 0
     this.counters.recoveries++
-    const end = this.promises.serves((this.#machine as Machine).inspect().lastZxid())
+    const inspection = (this.#machine as Machine).inspect()
+    const end = this.promises.serves(inspection.lastZxid(), inspection.sessions())
     if (end !== undefined) throw new Death({ kind: 'kill' }, end)
     if (!this.#options.isPortOpenEarly) this.#sockets.listen()
   }

@@ -90,6 +90,22 @@ describe('what was promised', () => {
     expect(bench.server.violations.map(({ rule }) => rule)).toEqual(['L4'])
   })
 
+  test('L2: a start brings back sessions with the timeouts they were created with', () => {
+    const { server, log } = aBench()
+    const open = [...log.openSessions()].map(([session, timeoutMs]) => ({ session, timeoutMs }))
+    expect(open.map(({ timeoutMs }) => timeoutMs)).toEqual([10_000])
+    const { promises } = server
+    promises.serves(2n, open)
+    expect(promises.violations).toEqual([])
+
+    promises.serves(
+      2n,
+      open.map(({ session }) => ({ session, timeoutMs: 4000 })),
+    )
+
+    expect(promises.violations.map(({ rule }) => rule)).toEqual(['L2'])
+  })
+
   test('D-08: a refusal says where the damage is', () => {
     const bench = aBench()
     bench.server.isRestarting = false

@@ -2,6 +2,7 @@
  * What clients may have learned from the server, against what its disk has: at each send, and at the end of each
  * start.
  */
+import { compareSessions, type HeldSession } from './checkers/sessions.ts'
 import type { CommitLog } from './commit-log.ts'
 import type { SimDisk } from './disk.ts'
 import type { Violation } from './history.ts'
@@ -43,12 +44,15 @@ export class PromiseJudge {
   }
 
   /** @returns 'bereft' if it serves less than clients were told of, and nobody could have known */
-  serves(last: bigint): RightfulEnd | undefined {
+  serves(last: bigint, sessions: Iterable<HeldSession>): RightfulEnd | undefined {
     this.recoveredZxid = last
     const due = this.#recovery?.due(this.highestToldZxid) ?? this.highestToldZxid
     const end = last < due ? this.#judgeLoss(last, due) : this.#log?.isForked(last) ? 'bereft' : undefined
-    if (end === undefined) this.#log?.recovered(last)
-    return end
+    if (end !== undefined || this.#log === undefined) return end
+    this.#log.recovered(last)
+    const when = `after a start up to zxid 0x${last.toString(16)}`
+    this.violations.push(...compareSessions(sessions, this.#log.openSessions(), when))
+    return undefined
   }
 
   /** @returns 'refused' if a start may end like this, however badly it was said; undefined: the disk is sound */

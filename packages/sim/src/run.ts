@@ -378,7 +378,7 @@ class Run {
       const { tree } = this.#replay as Replay
       await aftermath.audit(network, tree, 'after the last restart')
       server.crash('kill')
-      await aftermath.replayOlderSnapshots(tree)
+      await aftermath.replayOlderSnapshots(tree, this.#log.openSessions())
     } else await this.#judgeEnd(server)
   }
 
@@ -415,8 +415,9 @@ class Run {
     const started = await this.#aftermath.start(undefined, 0n)
     const { server, network } = started
     if (server.isServing) {
-      await this.#aftermath.turnAway(network, server)
       const tree = treeAfter(txns.slice(0, Number(server.promises.recoveredZxid)))
+      this.#aftermath.auditSessions(server, tree.sessions, when)
+      await this.#aftermath.turnAway(network, server)
       await this.#aftermath.audit(network, tree, when)
     }
     return started
