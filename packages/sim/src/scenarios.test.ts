@@ -3,7 +3,9 @@ import { defaultConfig } from '@corral/core'
 import { CreateFlags, encodeUtf8, openAcl, type Request } from '@corral/protocol'
 import { describe, expect, test } from 'vitest'
 import { Bench, damage, syncMs } from '../test/bench.ts'
+import { dial } from './clients/dialer.ts'
 import { create } from './clients/generator.ts'
+import { connectFrame } from './clients/handshake.ts'
 import { zxidIn } from './recovery-judge.ts'
 
 const value = encodeUtf8('x')
@@ -29,6 +31,35 @@ test('a request behind its connect request is logged without harm to the batch t
     [0, 0],
     [0, 0],
   ])
+})
+
+test('a snapshot keeps the timeout that a session was created with, not that of its last reconnect', () => {
+  const bench = new Bench({ storage: { ...defaultConfig.storage, preAllocBytes: 4096, snapCount: 4 } })
+  const hand = bench.connect([], 10_000)
+  bench.runFor(100)
+  const { session: sessionId, password } = hand
+  dial(bench.network, undefined, 'again', {
+    opened: line => line.send(connectFrame({ timeoutMs: 20_000, sessionId, password })),
+    received: () => undefined,
+    closed: () => undefined,
+  })
+  const timeouts = (): unknown => [...(bench.server.inspect()?.sessions() ?? [])].map(each => each.timeoutMs)
+  bench.runFor(100)
+  expect(timeouts()).toEqual([20_000])
+  const other = bench.connect()
+  for (let i = 0; i < 30; i++) {
+    other.ask(create(`/n${i}`, value))
+    bench.runFor(100)
+  }
+  const snapshots = bench.disk.volume.names('data').filter(name => name.startsWith('snapshot.'))
+  expect(snapshots.length).toBeGreaterThan(2)
+  bench.server.isRestarting = false
+  bench.server.crash('kill')
+
+  bench.start()
+
+  expect(bench.server.violations).toEqual([])
+  expect(timeouts()).toEqual([10_000, 10_000])
 })
 
 test('a TTL znode with a change on its way is not removed for its old age', () => {

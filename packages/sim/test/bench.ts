@@ -114,6 +114,7 @@ export interface Answer {
 
 export class Hand {
   session: SessionId = noSession
+  password: Uint8Array = new Uint8Array(16)
   readonly answers: Answer[] = []
   isClosed = false
   readonly #asked: Request[] = []
@@ -147,7 +148,9 @@ export class Hand {
         this.answers.push(readReplyFrame(op, space.bytes, from, to))
       } else {
         this.#isGreeted = true
-        this.session = readConnectResponse(new Reader(space.bytes, from, to)).sessionId
+        const { sessionId, password } = readConnectResponse(new Reader(space.bytes, from, to))
+        this.session = sessionId
+        this.password = Uint8Array.from(password ?? [])
       }
       return true
     })
