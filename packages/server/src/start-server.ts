@@ -112,6 +112,7 @@ export async function launch(settings: LaunchSettings): Promise<RunningServer> {
     assembly.bound = await bind(sockets, settings.listen, driver)
     const problem = await dirsSynced
     if (problem !== undefined) throw problem
+    lock?.confirm()
   } catch (error) {
     await closeAll('at once')
     throw error

@@ -108,6 +108,22 @@ test('of many that come upon the lock of a process that died, one gets it', asyn
   }
 })
 
+test('a lock whose place another one has is not confirmed, and leaves that one alone', async () => {
+  const dir = aDir()
+  const first = await lockDir(dir)
+  first.confirm()
+  renameSync(join(dir, 'corral.lock'), join(dir, 'taken away'))
+  const second = await lockDir(dir)
+
+  expect(() => first.confirm()).toThrow(
+    `data directory ${dir} belongs to a server that is running (its corral.lock answers)`,
+  )
+  second.confirm()
+  await first.release()
+  await expect(lockDir(dir)).rejects.toThrow('belongs to a server that is running')
+  await second.release()
+})
+
 test.runIf(process.platform === 'linux')('a path longer than a socket address can be locked', async () => {
   const deep = join(aDir(), 'd'.repeat(120))
   mkdirSync(deep)

@@ -32,6 +32,13 @@ const mostAttempts = 10
 const longestPathBytes = 103
 
 export interface DirLock {
+  /**
+   * To be called when some time has passed and before anything is written: whoever took a stale lock away, and was held
+   * up on the way, may have taken this one, and not have found its place free when it was put back.
+   *
+   * @throws StartError if it is not there any more
+   */
+  confirm(): void
   /** Resolves when no handle is left. */
   release(): Promise<void>
 }
@@ -46,7 +53,13 @@ export async function lockDirs({ dataDir, dataLogDir }: DataDirs): Promise<DirLo
   if (isSameDir(dataDir, dataLogDir)) return data
   try {
     const log = await lockDir(dataLogDir)
-    return { release: async () => void (await Promise.all([log.release(), data.release()])) }
+    return {
+      confirm: () => {
+        data.confirm()
+        log.confirm()
+      },
+      release: async () => void (await Promise.all([log.release(), data.release()])),
+    }
   } catch (error) {
     await data.release()
     throw error
@@ -63,11 +76,15 @@ function isSameDir(one: string, other: string): boolean {
 export async function lockDir(dir: string): Promise<DirLock> {
   const place = placeOf(dir)
   try {
-    const holder = await listenAt(place.path, dir)
+    const { holder, identity } = await listenAt(place.path, dir)
+    const isHeld = (): boolean => identityOf(place.path) === identity
     return {
+      confirm: () => {
+        if (!isHeld()) throw inUse(dir)
+      },
       release: () =>
         new Promise(done => {
-          remove(place.path)
+          if (isHeld()) remove(place.path)
           holder.close(() => {
             place.leave() // the close goes through it, too
             done()
@@ -102,13 +119,17 @@ function opened(dir: string): number {
   }
 }
 
-async function listenAt(path: string, dir: string): Promise<Server> {
+async function listenAt(
+  path: string,
+  dir: string,
+): Promise<{ readonly holder: Server; readonly identity: string | undefined }> {
   const own = besides(path)
   let holder: Server | undefined
   try {
     holder = await listen(own)
+    const identity = identityOf(own)
     await makeLock(own, path, dir)
-    return holder
+    return { holder, identity }
   } catch (error) {
     holder?.close()
     throw directoryError(error, dir, true)
@@ -124,7 +145,7 @@ async function makeLock(own: string, path: string, dir: string): Promise<void> {
     if (await isAnswered(path)) break
     const aside = besides(path)
     if (!isDone(() => renameSync(path, aside), 'ENOENT')) continue
-    if (identityOf(aside) !== found) linkSync(aside, path)
+    if (identityOf(aside) !== found) isDone(() => linkSync(aside, path), 'EEXIST')
     unlinkSync(aside)
   }
   throw inUse(dir)
