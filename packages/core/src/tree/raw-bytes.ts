@@ -12,13 +12,17 @@ import { makeSpace, type Space } from '@corral/protocol'
  */
 export function hashBytes(source: Space, from: number, to: number, seed: number): number {
   const { bytes, view } = source
+  const lastFrom = to - ((to - from) & 3)
+  let last = (to - from) << 24
+  for (let i = lastFrom, shift = 0; i < to; i++, shift += 8) last |= (bytes[i] as number) << shift
+
   let v0 = seed | 0
   let v1 = Math.imul(seed, 0x9e3779b1)
   let v2 = v0 ^ 0x6c796765
   let v3 = v1 ^ 0x74656462
-  let i = from
-  for (; i + 4 <= to; i += 4) {
-    const word = view.getInt32(i, true)
+  // All words, the last one, and three rounds more.
+  for (let i = from; i <= lastFrom + 12; i += 4) {
+    const word = i < lastFrom ? view.getInt32(i, true) : i === lastFrom ? last : 0
     v3 ^= word
     v0 = (v0 + v1) | 0
     v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0
@@ -31,24 +35,7 @@ export function hashBytes(source: Space, from: number, to: number, seed: number)
     v1 = ((v1 << 13) | (v1 >>> 19)) ^ v2
     v2 = (v2 << 16) | (v2 >>> 16)
     v0 ^= word
-  }
-  let last = (to - from) << 24
-  for (let shift = 0; i < to; i++, shift += 8) last |= (bytes[i] as number) << shift
-  v3 ^= last
-  for (let round = 0; round < 4; round++) {
-    v0 = (v0 + v1) | 0
-    v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0
-    v0 = (v0 << 16) | (v0 >>> 16)
-    v2 = (v2 + v3) | 0
-    v3 = ((v3 << 8) | (v3 >>> 24)) ^ v2
-    v0 = (v0 + v3) | 0
-    v3 = ((v3 << 7) | (v3 >>> 25)) ^ v0
-    v2 = (v2 + v1) | 0
-    v1 = ((v1 << 13) | (v1 >>> 19)) ^ v2
-    v2 = (v2 << 16) | (v2 >>> 16)
-    if (round > 0) continue
-    v0 ^= last
-    v2 ^= 0xff
+    if (i === lastFrom) v2 ^= 0xff
   }
   return v1 ^ v3
 }
