@@ -14,13 +14,16 @@ from kazoo.recipe.queue import LockingQueue, Queue
 from kazoo.recipe.watchers import ChildrenWatch, DataWatch
 from kazoo.security import CREATOR_ALL_ACL
 
-hosts = sys.argv[1]
+host = sys.argv[1]
 patience = 20
 clients = []
 
 
 def connect():
-    client = KazooClient(hosts=hosts, timeout=10.0)
+    # Each address is waited for as long as its share of the timeout. Apache ZooKeeper never answers who comes before it
+    # has a database: it fails to close the connection (NullPointerException in removeCnxn), so there must be a next try
+    # within the session's time.
+    client = KazooClient(hosts=",".join([host] * 5), timeout=20.0)
     client.start(timeout=patience)
     clients.append(client)
     return client
