@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -134,6 +134,27 @@ describe('a server in memory', () => {
     expect(await server.ended).toEqual({ kind: 'stopped' })
   })
 
+  test('stops at the end of the block that it was made for', async () => {
+    let server: RunningServer | undefined
+    {
+      await using mine = await startServer()
+      server = mine
+    }
+
+    await expect(handshake(server.port)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+    expect(await server.ended).toEqual({ kind: 'stopped' })
+  })
+
+  test('an option that is undefined is as good as left out', async () => {
+    const config = { tickTimeMs: undefined, maxClientCnxns: 7, auth: undefined }
+    const { port } = await started({ port: undefined, host: undefined, storage: undefined, config })
+
+    const conf = String(await exchange(port, 'conf'))
+
+    expect(conf).toContain('\ntickTime=3000\nmaxClientCnxns=7\n')
+    expect((await handshake(port)).readInt32BE(8)).toBe(10_000)
+  })
+
   test('two of them do not know of each other', async () => {
     const [first, second] = [await started(), await started()]
 
@@ -153,6 +174,15 @@ describe('a server on disk', () => {
 
     // createSession was a txn, and the stop kept it
     expect(String(await exchange(second.port, 'srvr'))).toContain('\nZxid: 0x1\n')
+  })
+
+  test('keeps its logs beside its snapshots, where no other directory is given', async () => {
+    const dataDir = aDir()
+    const { port } = await started({ storage: { dataDir, dataLogDir: undefined } })
+
+    await handshake(port)
+
+    expect(readdirSync(join(dataDir, 'version-2'))).toContain('log.1')
   })
 
   test('a directory in use is refused by name, and the first server goes on', async () => {

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** Puts a server together and waits until it serves. Installs no signal handler and never ends the process. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { defaultConfig, Server, type ServerConfig, seededRandom } from '@corral/core'
@@ -24,28 +25,28 @@ export interface DirectoryStorage {
   /** Snapshots; the logs too, unless `dataLogDir` is given. Created if missing, and locked while the server runs. */
   readonly dataDir: string
   /** Txn logs, best on a disk of their own. Created and locked as well. */
-  readonly dataLogDir?: string
+  readonly dataLogDir?: string | undefined
 }
 
-/** Where a server listens, where its data is, and how it serves. */
+/** Where a server listens, where its data is, and how it serves; everything can be left out. */
 export interface StartOptions {
   /** Default: memory, gone when the server stops. */
-  readonly storage?: 'memory' | DirectoryStorage
+  readonly storage?: 'memory' | DirectoryStorage | undefined
   /** Default: 127.0.0.1. */
-  readonly host?: string
+  readonly host?: string | undefined
   /** Default: 0, any free port. */
-  readonly port?: number
+  readonly port?: number | undefined
   /**
    * What differs from `defaultConfig`, taken as it is: nothing is checked, and nothing follows from anything else
    * (`tickTimeMs` moves no session timeout). A section is replaced whole: `{ ...defaultConfig.storage, snapCount: 1000 }`.
    */
-  readonly config?: Partial<ServerConfig>
+  readonly config?: { readonly [Name in keyof ServerConfig]?: ServerConfig[Name] | undefined } | undefined
   /** Gets each line in the midst of the server's work: it must be quick, and must not throw. Default: nobody does. */
-  readonly onLog?: (line: LogLine) => void
+  readonly onLog?: ((line: LogLine) => void) | undefined
 }
 
-/** A server that serves clients, until it is stopped or its disk fails. */
-export interface RunningServer {
+/** A server that serves clients, until it is stopped or its disk fails; `await using` stops it. */
+export interface RunningServer extends AsyncDisposable {
   /** That was bound, also where any free one was asked for. */
   readonly port: number
   /** For clients on the same machine: `host:port`. */
@@ -69,14 +70,23 @@ export interface RunningServer {
 export function startServer(options: StartOptions = {}): Promise<RunningServer> {
   const { storage = 'memory', host = '127.0.0.1', port = 0, config = {}, onLog } = options
   return launch({
-    core: { ...defaultConfig, ...config },
-    storage: storage === 'memory' ? storage : { dataLogDir: storage.dataDir, ...storage },
+    core: { ...defaultConfig, ...Object.fromEntries(Object.entries(config).filter(isGiven)) },
+    storage: storage === 'memory' ? storage : dirsOf(storage),
     listen: { host, port, backlog: undefined, hasKeepAlive: false },
     isDataDirAutocreated: true,
     fourLetterWords: ['*'],
     startedAtMs: performance.now(),
     onLog: onLog ?? (() => undefined),
   })
+}
+
+/** A spread would put what is undefined in the place of a default. */
+function isGiven([, value]: readonly [string, unknown]): boolean {
+  return value !== undefined
+}
+
+function dirsOf({ dataDir, dataLogDir = dataDir }: DirectoryStorage): DataDirs {
+  return { dataDir, dataLogDir }
 }
 
 export interface LaunchSettings {
@@ -129,14 +139,16 @@ export async function launch(settings: LaunchSettings): Promise<RunningServer> {
     throw neverServed(early)
   }
   sayServing(say, settings, bound)
+  const stop = async (): Promise<void> => {
+    driver.stop()
+    await ended
+  }
   return {
     port: bound.port,
     connectString: connectString(bound),
     ended,
-    stop: async () => {
-      driver.stop()
-      await ended
-    },
+    stop,
+    [Symbol.asyncDispose]: stop,
   }
 }
 
