@@ -2,7 +2,7 @@
 import { defaultConfig, type Random, type ServerConfig } from '@corral/core'
 import { between, chance, pick } from './chance.ts'
 import { type Mix, type Work, works } from './clients/generator.ts'
-import type { ClientHabits } from './clients/wire-client.ts'
+import type { ClientHabits } from './clients/sim-client.ts'
 import { type DiskOptions, healthyDisk } from './disk-options.ts'
 import type { DriverOptions } from './driver.ts'
 import type { NetworkOptions } from './network.ts'

@@ -3,6 +3,9 @@ import type { ConnId, Event } from '@corral/core'
 import type { EndHandler, Network, End as SocketEnd } from './network.ts'
 import { Outgoing } from './outgoing.ts'
 
+/** Every client is seen under it. */
+export const clientAddress = '10.0.0.1'
+
 export interface Socket {
   readonly conn: ConnId
   readonly end: SocketEnd
@@ -51,7 +54,7 @@ export class Sockets {
   #accept(end: SocketEnd): EndHandler {
     const conn = ++this.#lastConn
     this.#open.set(conn, { conn, end, outgoing: new Outgoing() })
-    this.#post({ kind: 'opened', conn, peer: { address: '10.0.0.1', port: 1024 + (conn % 60_000) } })
+    this.#post({ kind: 'opened', conn, peer: { address: clientAddress, port: 1024 + (conn % 60_000) } })
     return {
       received: bytes => {
         const copy = new Uint8Array(bytes)

@@ -1,9 +1,7 @@
 /** Connections with a tap on them: whatever a client says or hears goes into the history. */
 import type { ConnectionTap, Recorder } from '../history.ts'
 import type { End, EndHandler, Network } from '../network.ts'
-
-/** The address every client is seen under: the driver's. */
-export const clientAddress = '10.0.0.1'
+import { clientAddress } from '../sockets.ts'
 
 export interface Line {
   send(bytes: Uint8Array): void

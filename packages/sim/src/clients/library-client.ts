@@ -3,23 +3,14 @@
  * here its API is judged: every call settles exactly once, in order, with what the wire said.
  */
 
-import {
-  Client,
-  ConnectionLossError,
-  type ObservedReply,
-  type Timers,
-  type Transport,
-  ZkError,
-} from '@corral/client'
+import { Client, type ObservedReply, type Timers, type Transport, ZkError } from '@corral/client'
 import type { Random } from '@corral/core'
 import { AddWatchMode, encodeUtf8, type Request } from '@corral/protocol'
 import { between, chance, exponential, pick } from '../chance.ts'
-import type { Recorder } from '../history.ts'
-import type { Network } from '../network.ts'
-import type { Appointment, Scheduler } from '../scheduler.ts'
+import type { Appointment } from '../scheduler.ts'
 import { dial } from './dialer.ts'
-import { type Generator, secrets } from './generator.ts'
-import type { ClientHabits, SimClient } from './wire-client.ts'
+import { secrets } from './generator.ts'
+import type { ClientGiven, SimClient } from './sim-client.ts'
 
 export interface LibraryCounters {
   calls: number
@@ -30,12 +21,8 @@ export interface LibraryCounters {
 export class LibraryClient implements SimClient {
   readonly name: string
   readonly counters: LibraryCounters = { calls: 0, settled: 0, clients: 0 }
-  readonly #scheduler: Scheduler
-  readonly #network: Network
-  readonly #recorder: Recorder
+  readonly #given: ClientGiven
   readonly #random: Random
-  readonly #generator: Generator
-  readonly #habits: ClientHabits
   readonly #auth: string | undefined
   #client: Client | undefined
   #hangUp: (() => void) | undefined
@@ -46,22 +33,10 @@ export class LibraryClient implements SimClient {
   #think: Appointment | undefined
   #hasLeft = false
 
-  constructor(given: {
-    name: string
-    scheduler: Scheduler
-    network: Network
-    recorder: Recorder
-    random: Random
-    generator: Generator
-    habits: ClientHabits
-  }) {
+  constructor(given: ClientGiven) {
     this.name = given.name
-    this.#scheduler = given.scheduler
-    this.#network = given.network
-    this.#recorder = given.recorder
+    this.#given = given
     this.#random = given.random
-    this.#generator = given.generator
-    this.#habits = given.habits
     this.#auth = chance(given.random, 0.5) ? pick(given.random, secrets) : undefined
   }
 
@@ -89,7 +64,7 @@ export class LibraryClient implements SimClient {
     if (this.#hasLeft) return
     this.counters.clients++
     const client = new Client('sim:2181', {
-      sessionTimeoutMs: this.#habits.sessionTimeoutMs,
+      sessionTimeoutMs: this.#given.habits.sessionTimeoutMs,
       maxReconnectPauseMs: 100,
       ...(this.#auth === undefined ? {} : { auth: [{ scheme: 'digest', auth: encodeUtf8(this.#auth) }] }),
       transport: this.#transport(),
@@ -100,7 +75,7 @@ export class LibraryClient implements SimClient {
         if (state === 'expired' || state === 'closed' || state === 'authFailed') {
           this.#client = undefined
           this.#isLastSyncSent = false
-          this.#scheduler.after(exponential(this.#random, 50), `${this.name} begins again`, () =>
+          this.#given.scheduler.after(exponential(this.#random, 50), `${this.name} begins again`, () =>
             this.#renew(),
           )
         }
@@ -119,25 +94,25 @@ export class LibraryClient implements SimClient {
         const closed = (reason: string): void => {
           if (isClosed) return
           isClosed = true
-          this.#scheduler.hasPromises = true
+          this.#given.scheduler.hasPromises = true
           on.closed(reason)
         }
         let send: ((bytes: Uint8Array) => void) | undefined
-        const hangUp = dial(this.#network, this.#recorder, this.name, {
+        const hangUp = dial(this.#given.network, this.#given.recorder, this.name, {
           opened: line => {
             if (isClosed) return
             send = bytes => line.send(bytes)
             on.opened()
           },
           received: bytes => {
-            this.#scheduler.hasPromises = true
+            this.#given.scheduler.hasPromises = true
             if (!isClosed) on.received(bytes, 0, bytes.length)
           },
           closed: () => closed('closed by the network'),
         })
         this.#hangUp = () => {
           hangUp()
-          this.#scheduler.after(0, `${this.name} is cut off`, () => closed('hung up'))
+          this.#given.scheduler.after(0, `${this.name} is cut off`, () => closed('hung up'))
         }
         return {
           send: bytes => send?.(bytes),
@@ -152,10 +127,10 @@ export class LibraryClient implements SimClient {
 
   #timers(): Timers {
     return {
-      nowMs: () => this.#scheduler.nowMs,
+      nowMs: () => this.#given.scheduler.nowMs,
       after: (delayMs, run) => {
-        const appointment = this.#scheduler.after(delayMs, `${this.name}'s timer`, () => {
-          this.#scheduler.hasPromises = true
+        const appointment = this.#given.scheduler.after(delayMs, `${this.name}'s timer`, () => {
+          this.#given.scheduler.hasPromises = true
           run()
         })
         return () => {
@@ -172,12 +147,12 @@ export class LibraryClient implements SimClient {
       return
     }
     if (this.#think !== undefined) return
-    this.#think = this.#scheduler.after(
-      exponential(this.#random, this.#habits.meanThinkMs),
+    this.#think = this.#given.scheduler.after(
+      exponential(this.#random, this.#given.habits.meanThinkMs),
       `${this.name} thinks`,
       () => {
         this.#think = undefined
-        this.#scheduler.hasPromises = true
+        this.#given.scheduler.hasPromises = true
         if (!this.#isQuiescing) this.#thought()
         this.#goOn()
       },
@@ -186,7 +161,7 @@ export class LibraryClient implements SimClient {
 
   #lastSync(client: Client): void {
     this.#isLastSyncSent = true
-    this.#scheduler.hasPromises = true
+    this.#given.scheduler.hasPromises = true
     this.#outstanding++
     client.sync('/').then(
       () => {
@@ -197,7 +172,7 @@ export class LibraryClient implements SimClient {
         this.#outstanding--
         this.#isLastSyncSent = false
         this.#onRejected(error)
-        this.#scheduler.after(10, `${this.name} tries again`, () => this.#goOn())
+        this.#given.scheduler.after(10, `${this.name} tries again`, () => this.#goOn())
       },
     )
   }
@@ -205,29 +180,29 @@ export class LibraryClient implements SimClient {
   #thought(): void {
     const client = this.#client
     if (client === undefined) return
-    const { hangUp, closeSession, maxPipelined } = this.#habits
+    const { hangUp, closeSession, maxPipelined } = this.#given.habits
     if (chance(this.#random, hangUp)) return this.#hangUp?.()
     if (chance(this.#random, closeSession)) {
       void client.close()
       return
     }
     const count = between(this.#random, 1, maxPipelined) - this.#outstanding
-    for (let i = 0; i < count; i++) this.#call(client, this.#generator.next())
+    for (let i = 0; i < count; i++) this.#call(client, this.#given.generator.next())
   }
 
   #call(client: Client, request: Request): void {
-    this.#scheduler.hasPromises = true
+    this.#given.scheduler.hasPromises = true
     this.counters.calls++
     this.#outstanding++
     this.#perform(client, request).then(
       reply => {
         this.#settled()
-        if (reply !== undefined) this.#generator.learn(request, 0, reply.body)
+        if (reply !== undefined) this.#given.generator.learn(request, 0, reply.body)
       },
       error => {
         this.#settled()
         this.#onRejected(error)
-        if (error instanceof ZkError) this.#generator.learn(request, error.code, { kind: 'none' })
+        if (error instanceof ZkError) this.#given.generator.learn(request, error.code, { kind: 'none' })
       },
     )
   }
@@ -270,9 +245,8 @@ export class LibraryClient implements SimClient {
   }
 
   #onRejected(error: unknown): void {
-    if (!(error instanceof ZkError || error instanceof ConnectionLossError)) {
-      const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
-      this.#recorder.violate('client', `${this.name}: a call failed with ${text}`)
-    }
+    if (error instanceof ZkError) return
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    this.#given.recorder.violate('client', `${this.name}: a call failed with ${text}`)
   }
 }

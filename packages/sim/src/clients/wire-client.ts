@@ -27,35 +27,11 @@ import {
   type Zxid,
 } from '@corral/protocol'
 import { between, chance, exponential, pick } from '../chance.ts'
-import type { Recorder } from '../history.ts'
-import type { Network } from '../network.ts'
-import type { Appointment, Scheduler } from '../scheduler.ts'
+import type { Appointment } from '../scheduler.ts'
 import { dial, type Line } from './dialer.ts'
-import { type Generator, secrets } from './generator.ts'
+import { secrets } from './generator.ts'
 import { connectFrame } from './handshake.ts'
-
-export interface ClientHabits {
-  readonly sessionTimeoutMs: number
-  readonly meanThinkMs: number
-  readonly maxPipelined: number
-  /** Probabilities per thought. */
-  readonly hangUp: number
-  readonly letExpire: number
-  readonly closeSession: number
-  readonly readSlowly: number
-}
-
-/** What the run needs of any client. */
-export interface SimClient {
-  readonly name: string
-  start(): void
-  /** No new operations from now on; faults of its own are over. */
-  quiesce(): void
-  /** Everything asked is answered, and a last sync as well. */
-  readonly isQuiet: boolean
-  /** Hangs up for good, without closing the session. */
-  leave(): void
-}
+import type { ClientGiven, SimClient } from './sim-client.ts'
 
 interface Watches {
   readonly data: Set<string>
@@ -72,12 +48,8 @@ interface Pending {
 
 export class WireClient implements SimClient {
   readonly name: string
-  readonly #scheduler: Scheduler
-  readonly #network: Network
-  readonly #recorder: Recorder
+  readonly #given: ClientGiven
   readonly #random: Random
-  readonly #generator: Generator
-  readonly #habits: ClientHabits
   readonly #auth: string | undefined
   #session: SessionId = noSession
   #password: Uint8Array = new Uint8Array(16)
@@ -99,22 +71,10 @@ export class WireClient implements SimClient {
   #isQuiet = false
   #hasLeft = false
 
-  constructor(given: {
-    name: string
-    scheduler: Scheduler
-    network: Network
-    recorder: Recorder
-    random: Random
-    generator: Generator
-    habits: ClientHabits
-  }) {
+  constructor(given: ClientGiven) {
     this.name = given.name
-    this.#scheduler = given.scheduler
-    this.#network = given.network
-    this.#recorder = given.recorder
+    this.#given = given
     this.#random = given.random
-    this.#generator = given.generator
-    this.#habits = given.habits
     this.#timeoutMs = given.habits.sessionTimeoutMs
     this.#auth = chance(given.random, 0.5) ? pick(given.random, secrets) : undefined
   }
@@ -141,9 +101,9 @@ export class WireClient implements SimClient {
   // -- the connection
 
   #reconnectAfter(delayMs: number): void {
-    this.#scheduler.after(delayMs, `${this.name} dials`, () => {
+    this.#given.scheduler.after(delayMs, `${this.name} dials`, () => {
       if (this.#hasLeft || this.#hangUp !== undefined) return
-      this.#hangUp = dial(this.#network, this.#recorder, this.name, {
+      this.#hangUp = dial(this.#given.network, this.#given.recorder, this.name, {
         opened: line => this.#onOpened(line),
         received: bytes => this.#onReceived(bytes),
         closed: () => this.#onClosed(),
@@ -156,7 +116,7 @@ export class WireClient implements SimClient {
     this.#line = line
     this.#tail = new FrameTail()
     const frame = connectFrame({
-      timeoutMs: this.#habits.sessionTimeoutMs,
+      timeoutMs: this.#given.habits.sessionTimeoutMs,
       sessionId: this.#session,
       password: this.#password,
       lastZxidSeen: this.#lastZxid,
@@ -186,19 +146,23 @@ export class WireClient implements SimClient {
 
   /** Two thirds of the timeout without a frame, and the client looks for another connection. */
   #heard(): void {
-    this.#heardAtMs = this.#scheduler.nowMs
+    this.#heardAtMs = this.#given.scheduler.nowMs
     if (this.#watchdog !== undefined) return
     const watch = (): void => {
-      this.#watchdog = this.#scheduler.after(this.#timeoutMs / 3, `${this.name} looks at its watch`, () => {
-        const nowMs = this.#scheduler.nowMs
-        if (nowMs - this.#heardAtMs > (2 * this.#timeoutMs) / 3) {
-          this.#onClosed()
-          return
-        }
-        if (this.#isConnected && nowMs - this.#sentAtMs > this.#timeoutMs / 4)
-          this.#send(Xid.Ping, { kind: 'ping' })
-        watch()
-      })
+      this.#watchdog = this.#given.scheduler.after(
+        this.#timeoutMs / 3,
+        `${this.name} looks at its watch`,
+        () => {
+          const nowMs = this.#given.scheduler.nowMs
+          if (nowMs - this.#heardAtMs > (2 * this.#timeoutMs) / 3) {
+            this.#onClosed()
+            return
+          }
+          if (this.#isConnected && nowMs - this.#sentAtMs > this.#timeoutMs / 4)
+            this.#send(Xid.Ping, { kind: 'ping' })
+          watch()
+        },
+      )
     }
     watch()
   }
@@ -237,7 +201,7 @@ export class WireClient implements SimClient {
   #forgetSession(): void {
     this.#session = noSession
     this.#password = new Uint8Array(16)
-    this.#timeoutMs = this.#habits.sessionTimeoutMs
+    this.#timeoutMs = this.#given.habits.sessionTimeoutMs
     this.#watches = noWatches()
   }
 
@@ -265,7 +229,7 @@ export class WireClient implements SimClient {
 
   #sendAll(bytes: Uint8Array, pending: readonly Pending[]): void {
     this.#pending.push(...pending)
-    this.#sentAtMs = this.#scheduler.nowMs
+    this.#sentAtMs = this.#given.scheduler.nowMs
     this.#line?.send(bytes)
   }
 
@@ -276,8 +240,8 @@ export class WireClient implements SimClient {
       return
     }
     if (!this.#isConnected || this.#think !== undefined) return
-    const delayMs = exponential(this.#random, this.#habits.meanThinkMs)
-    this.#think = this.#scheduler.after(delayMs, `${this.name} thinks`, () => {
+    const delayMs = exponential(this.#random, this.#given.habits.meanThinkMs)
+    this.#think = this.#given.scheduler.after(delayMs, `${this.name} thinks`, () => {
       this.#think = undefined
       if (this.#isQuiescing) this.#goOn()
       else this.#thought()
@@ -295,7 +259,7 @@ export class WireClient implements SimClient {
   }
 
   #thought(): void {
-    const { hangUp, letExpire, closeSession, readSlowly, maxPipelined } = this.#habits
+    const { hangUp, letExpire, closeSession, readSlowly, maxPipelined } = this.#given.habits
     if (chance(this.#random, hangUp)) return this.#onClosed()
     if (chance(this.#random, letExpire)) {
       this.#disconnect()
@@ -312,12 +276,12 @@ export class WireClient implements SimClient {
   }
 
   #burst(): void {
-    const room = this.#habits.maxPipelined - this.#pending.length
+    const room = this.#given.habits.maxPipelined - this.#pending.length
     const count = between(this.#random, 1, room)
     const w = new Writer()
     const pending: Pending[] = []
     for (let i = 0; i < count; i++) {
-      const request = this.#generator.next()
+      const request = this.#given.generator.next()
       const xid = ++this.#xid
       writeRequestFrame(w, xid, request)
       pending.push({ xid, request })
@@ -328,9 +292,13 @@ export class WireClient implements SimClient {
   #stopReading(): void {
     const line = this.#line
     line?.setReading(false)
-    this.#scheduler.after(exponential(this.#random, this.#timeoutMs / 4), `${this.name} reads again`, () => {
-      line?.setReading(true)
-    })
+    this.#given.scheduler.after(
+      exponential(this.#random, this.#timeoutMs / 4),
+      `${this.name} reads again`,
+      () => {
+        line?.setReading(true)
+      },
+    )
   }
 
   // -- answers
@@ -352,7 +320,7 @@ export class WireClient implements SimClient {
       return this.#onClosed()
     }
     const { body } = readReplyFrame(opOf(pending.request), bytes, from, to)
-    this.#generator.learn(pending.request, header.err, body)
+    this.#given.generator.learn(pending.request, header.err, body)
     this.#remember(pending.request, header.err)
     this.#goOn()
   }
