@@ -39,8 +39,6 @@ export class LogHost {
   readonly calls: DiskCall[] = []
   readonly log: Log
   tree: DataTree
-  durableCount = 0
-  turnsAsked = 0
   #disk: DiskUnderTest | undefined
   #told: (end: Ended) => void = () => undefined
   #next: Promise<Ended>
@@ -149,16 +147,13 @@ export class LogHost {
       this.calls.push(effect.do)
       this.#disk?.perform(effect.op, effect.do)
     } else if (effect.kind === 'say') this.said.push(effect)
-    else if (effect.kind === 'askTurn') {
-      this.turnsAsked++
-      setImmediate(() => this.turnEnded())
-    } else if (effect.kind === 'fatal') this.#end(effect)
+    else if (effect.kind === 'askTurn') setImmediate(() => this.turnEnded())
+    else if (effect.kind === 'fatal') this.#end(effect)
   }
 
   #onReport(report: LogReport): void {
     if (report.kind === 'durable') {
       this.#apply(report)
-      this.durableCount += report.count
       this.#tellDurable()
     } else if (report.kind === 'recovered' || report.kind === 'stopped') this.#end(report)
   }

@@ -52,40 +52,40 @@ export function spoilOutput(bug: Bug, bytes: Uint8Array, isStruck: () => boolean
       const i = frames.findIndex((frame, at) => isEvent(frame) && isReply(frames[at + 1]))
       if (i === -1) return bytes
       swap(frames, i)
-      return joined(frames)
+      return Buffer.concat(frames)
     }
     case 'drop-event':
-      return joined(frames.filter(frame => !(isEvent(frame) && isStruck())))
+      return Buffer.concat(frames.filter(frame => !(isEvent(frame) && isStruck())))
     case 'repeat-event':
-      return joined(frames.flatMap(frame => (isEvent(frame) && isStruck() ? [frame, frame] : [frame])))
+      return Buffer.concat(frames.flatMap(frame => (isEvent(frame) && isStruck() ? [frame, frame] : [frame])))
     case 'swap-replies': {
       const i = frames.findIndex((frame, at) => isReply(frame) && isReply(frames[at + 1]))
       if (i === -1 || !isStruck()) return bytes
       swap(frames, i)
-      return joined(frames)
+      return Buffer.concat(frames)
     }
     case 'drop-reply':
-      return joined(frames.filter(frame => !(isReply(frame) && isStruck())))
+      return Buffer.concat(frames.filter(frame => !(isReply(frame) && isStruck())))
     case 'lower-zxid':
       for (const frame of frames) {
         const view = new DataView(frame.buffer, frame.byteOffset, frame.length)
         const zxid = view.getBigInt64(8)
         if (isReply(frame) && zxid > 1n && isStruck()) view.setBigInt64(8, zxid - 1n)
       }
-      return joined(frames)
+      return Buffer.concat(frames)
     case 'flip-data':
       for (const frame of frames) {
         // Past the header: a Stat, a path or a value.
         const at = frame.length - 3
         if (isReply(frame) && frame.length > 40 && isStruck()) frame[at] = (frame[at] as number) ^ 1
       }
-      return joined(frames)
+      return Buffer.concat(frames)
     case 'hide-refusal':
       for (const frame of frames) {
         const view = new DataView(frame.buffer, frame.byteOffset, frame.length)
         if (isReply(frame) && view.getInt32(16) === ErrorCode.BadVersion) view.setInt32(16, ErrorCode.NoNode)
       }
-      return joined(frames)
+      return Buffer.concat(frames)
     default:
       return bytes
   }
@@ -163,16 +163,4 @@ function swap(frames: Uint8Array[], i: number): void {
   const first = frames[i] as Uint8Array
   frames[i] = frames[i + 1] as Uint8Array
   frames[i + 1] = first
-}
-
-function joined(frames: readonly Uint8Array[]): Uint8Array {
-  let length = 0
-  for (const frame of frames) length += frame.length
-  const bytes = new Uint8Array(length)
-  let at = 0
-  for (const frame of frames) {
-    bytes.set(frame, at)
-    at += frame.length
-  }
-  return bytes
 }

@@ -108,7 +108,7 @@ export class SimDisk {
 
   /** Carries out one call; `done` is called once, later, unless the process dies first. */
   submit(call: DiskCall, done: (result: DiskResult) => void): void {
-    const lent = call.call === 'write' ? { ...call, pieces: [join(call.pieces)] } : call
+    const lent = call.call === 'write' ? { ...call, pieces: [Buffer.concat(call.pieces)] } : call
     const handle = 'file' in lent ? this.#handles.get(lent.file) : undefined
     const durationMs = this.#duration(lent)
     // A fill runs beside the writes to its file; everything else on a file waits for what was asked before it.
@@ -553,16 +553,4 @@ function familyOf(name: string): string {
 
 function failed(errno: string, message: string): DiskResult {
   return { ok: false, errno, message: `${errno}: ${message}` }
-}
-
-function join(pieces: readonly Uint8Array[]): Uint8Array {
-  let length = 0
-  for (const piece of pieces) length += piece.length
-  const whole = new Uint8Array(length)
-  let at = 0
-  for (const piece of pieces) {
-    whole.set(piece, at)
-    at += piece.length
-  }
-  return whole
 }

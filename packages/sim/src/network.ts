@@ -45,9 +45,7 @@ export interface NetworkCounters {
   connections: number
   refused: number
   breaks: number
-  halfOpen: number
   clogs: number
-  deliveries: number
 }
 
 const nobody: EndHandler = {
@@ -83,9 +81,7 @@ export class Network {
     connections: 0,
     refused: 0,
     breaks: 0,
-    halfOpen: 0,
     clogs: 0,
-    deliveries: 0,
   }
   readonly scheduler: Scheduler
   readonly trace: Trace
@@ -207,7 +203,6 @@ export class Connection {
       [this.server, notice.server],
     ] as const) {
       if (isTold) end.tellClosed(network.latency() * 4)
-      else network.counters.halfOpen++
     }
   }
 
@@ -246,10 +241,6 @@ export class End {
 
   get isGone(): boolean {
     return this.#isGone
-  }
-
-  get unsentBytes(): number {
-    return this.#waitingBytes
   }
 
   /** @param bytes - copied */
@@ -404,7 +395,6 @@ export class End {
   #arrive(bytes: Uint8Array, chargedBytes: number): void {
     const { network, number } = this.connection
     const other = this.connection.other(this)
-    network.counters.deliveries++
     network.trace.bytes(bytes)
     const atMs = network.scheduler.nowMs
     network.trace.event(() => `${atMs.toFixed(3)} net ${number} ${bytes.length} bytes to ${other.side}`)

@@ -14,11 +14,6 @@ export class Trace {
   #count = 0
   readonly #ring: Line[] = []
 
-  /** How many facts went into the hash. */
-  get count(): number {
-    return this.#count
-  }
-
   number(value: number): void {
     this.#mix(value | 0)
     this.#mix(Math.floor(value / 0x1_0000_0000) | 0)
