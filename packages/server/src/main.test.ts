@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 
 const scratch = mkdtempSync(join(tmpdir(), 'corral-main-'))
 const bundle = join(scratch, 'corral-server.cjs')
-const children: ChildProcess[] = []
+const processes: Running[] = []
 let directories = 0
 
 beforeAll(async () => {
@@ -25,8 +25,11 @@ beforeAll(async () => {
   })
 })
 
-afterEach(() => {
-  for (const child of children.splice(0)) child.kill('SIGKILL')
+afterEach(async () => {
+  for (const { child, ended } of processes.splice(0)) {
+    child.kill('SIGKILL')
+    await ended
+  }
 })
 
 afterAll(() => rmSync(scratch, { recursive: true, force: true }))
@@ -58,7 +61,7 @@ function run(args: readonly string[], environment: Readonly<Record<string, strin
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  children.push(child)
+  const lines: Record<string, unknown>[] = []
   const waiting: { what: string; tell: (line: Record<string, unknown>) => void }[] = []
   let [stdout, stderr, seen] = ['', '', 0]
   child.stderr.on('data', data => {
@@ -71,13 +74,20 @@ function run(args: readonly string[], environment: Readonly<Record<string, strin
       seen = end + 1
       if (!text.startsWith('{')) continue
       const line = JSON.parse(text)
+      lines.push(line)
       for (const { what, tell } of waiting) if (line.what === what) tell(line)
     }
   })
   const ended = new Promise<Ran>(resolve => {
     child.on('close', exitCode => resolve({ exitCode, stdout, stderr }))
   })
-  return { child, ended, line: what => new Promise(tell => waiting.push({ what, tell })) }
+  const line: Running['line'] = what => {
+    const said = lines.find(said => said['what'] === what)
+    return said === undefined ? new Promise(tell => waiting.push({ what, tell })) : Promise.resolve(said)
+  }
+  const running = { child, ended, line }
+  processes.push(running)
+  return running
 }
 
 function aDir(): string {
@@ -96,11 +106,19 @@ describe('a server process', () => {
     const fifo = `${aDir()}.fifo`
     execFileSync('mkfifo', [fifo])
     const preload = `${aDir()}.cjs`
+    // The clock hurries from the call on that is not answered: a slow disk is none that does not answer.
     writeFileSync(
       preload,
-      `const fs = require('node:fs')\nfs.fdatasync = (_, ended) => fs.open(${JSON.stringify(fifo)}, 'r', ended)\n`,
+      `const fs = require('node:fs')
+const now = performance.now.bind(performance)
+let aheadMs = 0
+fs.fdatasync = (_, ended) => {
+  performance.now = () => now() + (aheadMs += 1000)
+  fs.open(${JSON.stringify(fifo)}, 'r', ended)
+}
+`,
     )
-    const config = aConfig(`dataDir=${aDir()}\nclientPort=0\nfsync.stalllimitms=300\n`)
+    const config = aConfig(`dataDir=${aDir()}\nclientPort=0\nfsync.stalllimitms=20000\n`)
     const server = run(['server', config], { NODE_OPTIONS: `--require ${preload}` })
     const ready = await server.line('serving')
     const ends = server.line('the server ends')
