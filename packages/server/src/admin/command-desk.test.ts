@@ -222,6 +222,14 @@ describe('answers are those of the Java server', () => {
     expect(ask('dump', { timeZone })).toContain(`\n2 expire at ${text}:\n\t0x100001d12000000\n`)
   })
 
+  test('an address of IPv6 stands in brackets', () => {
+    const peer = { address: '0:0:0:0:0:0:0:1', port: 45382 }
+    const inspection = anInspection({ connections: () => [connection(1, { peer })] })
+
+    expect(ask('cons', { inspection })).toBe(' /[0:0:0:0:0:0:0:1]:45382[0](queued=0,recved=1,sent=0)\n\n')
+    expect(ask('dump', { inspection })).toContain('\tip: /[0:0:0:0:0:0:0:1]:45382 sessionId: 0x0\n')
+  })
+
   test('conf and dirs, of a server in memory', async () => {
     const captured = golden('conf')
       .replace(/^(data(?:Log)?Dir)=.*$/gm, '$1=memory')

@@ -4,7 +4,7 @@
  *
  * Source: org.apache.zookeeper.server.command, and captures of the Java server in `golden/`.
  */
-import type { ConnectionInfo } from '@corral/core'
+import type { ConnectionInfo, Peer } from '@corral/core'
 import { hexOf, hexText, javaDates, OpCode, type SessionId } from '@corral/protocol'
 import type { Answer } from '../driver.ts'
 import { escapeUnprintable } from '../log-lines.ts'
@@ -90,7 +90,12 @@ function* consTexts({ inspection }: Answering): Generator<string, void> {
 /** ` /127.0.0.1:56636[1](queued=0,recved=81,sent=81`; the number in brackets: 1 while it is read. */
 function briefConnection({ peer, isReading, outstanding, received, sent }: ConnectionInfo): string {
   const interest = isReading ? 1 : 0
-  return ` /${peer.address}:${peer.port}[${interest}](queued=${outstanding},recved=${received},sent=${sent}`
+  return ` ${peerText(peer)}[${interest}](queued=${outstanding},recved=${received},sent=${sent}`
+}
+
+/** As InetSocketAddress prints it since Java 14. */
+function peerText({ address, port }: Peer): string {
+  return address.includes(':') ? `/[${address}]:${port}` : `/${address}:${port}`
 }
 
 function sessionDetails(connection: ConnectionInfo): string {
@@ -155,7 +160,7 @@ function* dumpTexts({ inspection, now, timeZone }: Answering): Generator<string,
     yield ''
   }
   for (const { peer, session, expiresAtMonotonicMs } of inspection.connections()) {
-    const text = `\tip: /${peer.address}:${peer.port} sessionId: ${hexText(session)}\n`
+    const text = `\tip: ${peerText(peer)} sessionId: ${hexText(session)}\n`
     putInto(connections, expiresAtMonotonicMs, text)
     yield ''
   }
