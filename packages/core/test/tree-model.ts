@@ -177,7 +177,8 @@ export class TreeModel {
       case 'closeSession': {
         for (const path of body.paths ?? []) this.#delete(txn, path)
         const left = [...this.znodes].filter(([, znode]) => znode.owner === txn.header.session)
-        for (const [path, znode] of left) if (znode.owner !== 0n) this.#delete(txn, path)
+        for (const [path, { owner }] of left)
+          if (owner !== 0n && this.children(path).length === 0) this.#delete(txn, path)
         return ErrorCode.Ok
       }
       case 'error':
@@ -218,7 +219,10 @@ export class TreeModel {
     const parent = this.znodes.get(parentPath)
     if (parent === undefined) return ErrorCode.NoNode
     const znode = this.znodes.get(path)
-    if (znode !== undefined && this.children(path).length > 0) return ErrorCode.DataInconsistency
+    if (znode !== undefined && this.children(path).length > 0) {
+      if (txn.header.zxid >= znode.czxid) return ErrorCode.DataInconsistency
+      this.#deleteBelow(txn, path)
+    }
     if (txn.header.zxid > parent.pzxid) parent.pzxid = txn.header.zxid
     if (znode === undefined) return ErrorCode.NoNode
     this.znodes.delete(path)
@@ -229,6 +233,13 @@ export class TreeModel {
     this.#fire(both, EventType.NodeDeleted)
     this.#fire([[this.childWatches, parentPath]], EventType.NodeChildrenChanged)
     return ErrorCode.Ok
+  }
+
+  #deleteBelow(txn: Txn, path: string): void {
+    for (const child of this.children(path).reverse()) {
+      this.#deleteBelow(txn, child)
+      this.#delete(txn, child)
+    }
   }
 
   /** One step: each connection gets one event at most. */

@@ -225,7 +225,10 @@ export class TxnApplier {
     const isKnown = this.#known.znode !== 0
     const hash = isKnown ? this.#known.pathHash : znodes.hashOf(path, from, to)
     const id = isKnown ? this.#known.znode : znodes.findHashed(hash, path, from, to)
-    if (id !== 0) return this.#remove(id, hash, path, from, to, fired)
+    if (id !== 0) {
+      if (znodes.rows.get(id, Row.childCount) !== 0) this.#removeLaterOnes(id, fired)
+      return this.#remove(id, hash, path, from, to, fired)
+    }
     const parent = znodes.findParent(path, from, cut)
     if (parent !== 0) this.#raisePzxid(parent)
     return ErrorCode.NoNode
@@ -247,6 +250,27 @@ export class TxnApplier {
     this.#dropChildList(parent)
     this.#raisePzxid(parent)
     return ErrorCode.Ok
+  }
+
+  /**
+   * The Java server's snapshots may hold a znode that was deleted and made anew while they were taken, with its new
+   * children. For the txns before that they are not there yet: replay makes them again when it comes to them.
+   */
+  #removeLaterOnes(top: ZnodeId, fired: FiredWatches): void {
+    const { rows } = this.#parts.znodes
+    const isLater = isLess(
+      this.#zxidHigh,
+      this.#zxidLow,
+      rows.get(top, Row.czxid),
+      rows.get(top, Row.czxid + 4),
+    )
+    if (!isLater) return
+    for (let id = top; rows.get(top, Row.childCount) !== 0; ) {
+      const child = rows.get(id, Row.firstChild)
+      const parent = rows.get(id, Row.parent)
+      if (child === 0) this.#removeById(id, fired)
+      id = child === 0 ? parent : child
+    }
   }
 
   #removeById(id: ZnodeId, fired: FiredWatches): void {
