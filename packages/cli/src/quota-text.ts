@@ -7,7 +7,7 @@
 
 export const quotaRoot = '/zookeeper/quota'
 export const limitsName = 'zookeeper_limits'
-export const usageName = 'zookeeper_stats'
+const usageName = 'zookeeper_stats'
 
 export type QuotaKey = 'count' | 'bytes' | 'countHardLimit' | 'byteHardLimit'
 

@@ -35,17 +35,14 @@ export interface Command extends OptionRules {
 /** @throws CommandError with the usage */
 export function parseArguments(command: Command, words: readonly string[]): CommandArguments {
   const args = parseOptions(words, command)
-  if (args.operands.length < command.operands) throw new CommandError(usageOf(command))
+  if (args.operands.length < command.operands) throw usageError(command)
   return args
 }
 
-export function usageOf({ name, syntax, options, explainsOptions }: Command): string {
-  const usage = `${name} ${syntax}`
-  return explainsOptions === true ? `${[usage, ...optionHelp(options)].join('\n')}\n` : usage
-}
-
-export function usageError(command: Command): CommandError {
-  return new CommandError(usageOf(command))
+/** In zkCli's words. */
+export function usageError({ name, syntax, options, explainsOptions }: Command): CommandError {
+  const explained = explainsOptions === true ? [...optionHelp(options), ''] : []
+  return new CommandError([`${name} ${syntax}`, ...explained].join('\n'))
 }
 
 /** The operand at `index`, which is there: `operands` says so. */

@@ -1,11 +1,11 @@
 /** Commands about the ensemble's membership. */
 import { readFileSync } from 'node:fs'
+import type { ReconfigOptions } from '@corral/client'
 import { decodeUtf8 } from '@corral/protocol'
 import { configLines, parseMembership } from '../config-text.ts'
 import { CommandError } from '../failure.ts'
 import type { CommandArguments } from '../options.ts'
-import type { Command } from './command.ts'
-import { usageError } from './command.ts'
+import { type Command, usageError } from './command.ts'
 
 const configPath = '/zookeeper/config'
 
@@ -64,13 +64,7 @@ function wantedVersion(args: CommandArguments): bigint | undefined {
   return BigInt(`0x${text}`)
 }
 
-interface Change {
-  readonly joining?: readonly string[]
-  readonly leaving?: readonly string[]
-  readonly members?: readonly string[]
-}
-
-function wantedChange(args: CommandArguments): Change {
+function wantedChange(args: CommandArguments): Pick<ReconfigOptions, 'joining' | 'leaving' | 'members'> {
   const isWhole = args.has('file') || args.has('members')
   const isByStep = args.has('add') || args.has('remove')
   if (!isWhole && !isByStep) throw usageError(reconfig)

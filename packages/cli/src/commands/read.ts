@@ -1,6 +1,6 @@
 /** Commands that read znodes. */
-import { ErrorCode, ZkError, zkError } from '@corral/client'
-import { type OptionSpec, optionHelp } from '../options.ts'
+import { ErrorCode, type WatchListener, ZkError, zkError } from '@corral/client'
+import { type CommandArguments, type OptionSpec, optionHelp } from '../options.ts'
 import type { Result } from '../result.ts'
 import { walkPaths, walkTree } from '../subtree.ts'
 import {
@@ -29,9 +29,8 @@ const get: Command = {
   operands: 1,
   explainsOptions: true,
   async run(context, args) {
-    const isOldForm = oldWatchForm(context, args, "'get path [watch]'", "'get [-s] [-w] path'")
+    const watch = wantedWatch(context, args, { old: 'get path [watch]', now: 'get [-s] [-w] path' })
     const path = pathOperand(args)
-    const watch = args.has('w') || isOldForm ? context.watch : undefined
     const { data, stat } = await context.client.getData(path, { signal: context.signal, watch })
     const format = args.has('x') ? 'hex' : args.has('b') ? 'base64' : 'text'
     return { kind: 'data', path, data, format, ...(args.has('s') && { stat }) }
@@ -54,10 +53,9 @@ const ls: Command = {
   async run(context, args) {
     if (args.has('?'))
       for (const line of ['usage: ls [options] path', ...optionHelp(lsOptions)]) context.say(line)
-    const isOldForm = oldWatchForm(context, args, "'ls path [watch]'", "'ls [-w] path'")
+    const watch = wantedWatch(context, args, { old: 'ls path [watch]', now: 'ls [-w] path' })
     if (args.operands.length === 0) throw usageError(ls)
     const path = pathOperand(args)
-    const watch = args.has('w') || isOldForm ? context.watch : undefined
     const { client, signal } = context
     if (args.has('R')) return { kind: 'paths', paths: walkPaths(client, path, { signal, watch }) }
     const { children, stat } = await client.getChildrenWithStat(path, { signal, watch })
@@ -72,9 +70,8 @@ const stat: Command = {
   options: [watchOption],
   operands: 1,
   async run(context, args) {
-    const isOldForm = oldWatchForm(context, args, "'stat path [watch]'", "'stat [-w] path'")
+    const watch = wantedWatch(context, args, { old: 'stat path [watch]', now: 'stat [-w] path' })
     const path = pathOperand(args)
-    const watch = args.has('w') || isOldForm ? context.watch : undefined
     const found = await context.client.exists(path, { signal: context.signal, watch })
     if (found === undefined) throw zkError(ErrorCode.NoNode, { op: 'exists', path })
     return { kind: 'stat', path, stat: found }
@@ -153,16 +150,15 @@ const tree: Command = {
   },
 }
 
-/** `get path anything` once meant `get -w path`. */
-function oldWatchForm(
+/** `-w`, or the old form: `get path anything` once meant `get -w path`. */
+function wantedWatch(
   context: Context,
-  args: { readonly operands: readonly string[] },
-  old: string,
-  now: string,
-): boolean {
-  if (args.operands.length < 2) return false
-  context.note(`${old} has been deprecated. Please use ${now} instead.`)
-  return true
+  args: CommandArguments,
+  { old, now }: { readonly old: string; readonly now: string },
+): WatchListener | undefined {
+  const isOldForm = args.operands.length > 1
+  if (isOldForm) context.note(`'${old}' has been deprecated. Please use '${now}' instead.`)
+  return isOldForm || args.has('w') ? context.watch : undefined
 }
 
 export const readCommands: readonly Command[] = [

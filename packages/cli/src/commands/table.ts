@@ -20,7 +20,7 @@ const all: readonly Command[] = [
 export const commands: ReadonlyMap<string, Command> = new Map(all.map(command => [command.name, command]))
 
 /** What the shell does itself, without asking a server. */
-export const shellWords = {
+const shellWords = {
   close: { syntax: '', about: 'Ends the session; the shell stays.' },
   connect: { syntax: 'host:port', about: 'Ends the session and begins one with other servers.' },
   exit: { syntax: '', about: 'Ends the session and the shell, like quit.' },
