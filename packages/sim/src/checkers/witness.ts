@@ -39,6 +39,7 @@ import {
   writeReply,
 } from '../model/rules.ts'
 import { type Change, ModelTree } from '../model/znodes.ts'
+import type { HandshakeSettings } from './handshakes.ts'
 
 export interface WitnessInput {
   readonly history: History
@@ -47,11 +48,7 @@ export interface WitnessInput {
   readonly settings: WitnessSettings
 }
 
-export interface WitnessSettings {
-  readonly minSessionTimeoutMs: number
-  readonly maxSessionTimeoutMs: number
-  /** Rate of the server's clock against virtual time. */
-  readonly clockRate: number
+export interface WitnessSettings extends HandshakeSettings {
   /** `user:base64 sha1` that gives super rights. */
   readonly superDigest: string | undefined
   readonly isTtlEnabled: boolean
