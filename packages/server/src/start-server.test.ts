@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -183,6 +183,30 @@ describe('a server on disk', () => {
     await handshake(port)
 
     expect(readdirSync(join(dataDir, 'version-2'))).toContain('log.1')
+  })
+
+  test('a directory of two names is one directory, at the next start too', async () => {
+    const dir = aDir()
+    const storage = { dataDir: join(dir, 'data'), dataLogDir: join(dir, 'log') }
+    mkdirSync(storage.dataDir)
+    symlinkSync('data', storage.dataLogDir)
+    const first = await startServer({ storage })
+    await handshake(first.port)
+    await first.stop()
+
+    const second = await started({ storage })
+
+    expect(String(await exchange(second.port, 'srvr'))).toContain('\nZxid: 0x1\n')
+  })
+
+  test('a link that leads nowhere, as to a disk that is not mounted, is named with its target', async () => {
+    const dataDir = join(aDir(), 'data')
+    symlinkSync('/nowhere/disk', dataDir)
+
+    await expect(startServer({ storage: { dataDir } })).rejects.toMatchObject({
+      exitCode: 3,
+      message: `data directory ${dataDir} cannot be used: it is a link to /nowhere/disk, which does not exist`,
+    })
   })
 
   test('a directory in use is refused by name, and the first server goes on', async () => {

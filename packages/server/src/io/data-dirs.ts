@@ -1,5 +1,5 @@
 /** The directories of a server on disk: present, of the right kind, writable. */
-import { accessSync, constants, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
+import { accessSync, constants, existsSync, mkdirSync, readdirSync, readlinkSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { ExitCode, errnoOf, StartError } from '../start-error.ts'
 import type { DirPaths } from './disk.ts'
@@ -42,8 +42,15 @@ export function prepareDataDirs({ dataDir, dataLogDir }: DataDirs, isAutocreated
     })
     for (const used of [dir, version]) naming(used, isAutocreated, () => accessSync(used, allAccess))
   }
-  if (dataDir !== dataLogDir) refuseMixture(versionDir(dataDir), versionDir(dataLogDir))
+  const [data, log] = [versionDir(dataDir), versionDir(dataLogDir)]
+  if (!isSameDir(data, log)) refuseMixture(data, log)
   return [...changed]
+}
+
+/** However they are written, and whatever links lead there. */
+export function isSameDir(one: string, other: string): boolean {
+  const [a, b] = [statSync(one), statSync(other)]
+  return a.dev === b.dev && a.ino === b.ino
 }
 
 function naming(dir: string, isAutocreated: boolean, use: () => void): void {
@@ -87,6 +94,10 @@ function makeDir(dir: string, changed: Set<string>): void {
   try {
     mkdirSync(dir)
   } catch (error) {
+    if (errnoOf(error) === 'EEXIST' && !existsSync(dir)) {
+      const message = `data directory ${dir} cannot be used: it is a link to ${readlinkSync(dir)}, which does not exist`
+      throw new StartError(ExitCode.DataDirInaccessible, message, { cause: error })
+    }
     if (!isDirectory(dir)) throw error // else another process was faster
   }
   changed.add(parent)

@@ -15,13 +15,12 @@ import {
   lstatSync,
   openSync,
   renameSync,
-  statSync,
   unlinkSync,
 } from 'node:fs'
 import { createConnection, createServer, type Server } from 'node:net'
 import { join, resolve } from 'node:path'
 import { ExitCode, errnoOf, StartError } from '../start-error.ts'
-import { type DataDirs, directoryError } from './data-dirs.ts'
+import { type DataDirs, directoryError, isSameDir } from './data-dirs.ts'
 
 const lockName = 'corral.lock'
 /** Of the file that is linked to the lock's name, and of one that is taken away. */
@@ -64,12 +63,6 @@ export async function lockDirs({ dataDir, dataLogDir }: DataDirs): Promise<DirLo
     await data.release()
     throw error
   }
-}
-
-/** However they are written, and whatever links lead there. */
-function isSameDir(one: string, other: string): boolean {
-  const [a, b] = [statSync(one), statSync(other)]
-  return a.dev === b.dev && a.ino === b.ino
 }
 
 /** @throws StartError if another server has it, or the directory cannot be locked */
