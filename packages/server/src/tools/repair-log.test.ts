@@ -100,6 +100,16 @@ test('the logs of a running server are not touched', async () => {
   await server.stop()
 })
 
+test('a directory without data is no failure of the disk, but the wrong one', async () => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'corral-repair-'))
+  made.push(dataDir)
+
+  await expect(repaired(dataDir, false)).rejects.toMatchObject({
+    exitCode: 3,
+    message: `data directory ${dataDir}/version-2 cannot be used: it does not exist (ENOENT)`,
+  })
+})
+
 test('a directory that is not there is named', async () => {
   await expect(repaired('/nowhere/data', false)).rejects.toMatchObject({
     exitCode: 3,

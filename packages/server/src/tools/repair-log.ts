@@ -2,6 +2,7 @@
  * `corral repair-log`: the operator's explicit way out when a start was refused for a damaged log. Core says what is
  * damaged and what would be cut, and in which order; this carries it out, and changes files only when told to.
  */
+import { readdirSync } from 'node:fs'
 import {
   DataTree,
   DiskFailure,
@@ -15,7 +16,7 @@ import {
   seededRandom,
 } from '@corral/core'
 import { hexText } from '@corral/protocol'
-import { dirPaths } from '../io/data-dirs.ts'
+import { directoryError, dirPaths, versionDir } from '../io/data-dirs.ts'
 import { lockDirs } from '../io/dir-lock.ts'
 import { type DirPaths, FileDisk } from '../io/disk.ts'
 import { ExitCode, StartError } from '../start-error.ts'
@@ -37,12 +38,22 @@ export interface RepairOptions {
 export async function repairLog(options: RepairOptions): Promise<number> {
   const lock = await lockDirs(options)
   try {
+    for (const dir of [options.dataDir, options.dataLogDir]) requireDir(versionDir(dir))
     return await repairLocked(options)
   } catch (error) {
     if (!(error instanceof StorageRefusal || error instanceof DiskFailure)) throw error
     throw new StartError(ExitCode.DiskError, error.message, { cause: error })
   } finally {
     await lock.release()
+  }
+}
+
+/** Where a start would make it, there is nothing to repair. */
+function requireDir(dir: string): void {
+  try {
+    readdirSync(dir)
+  } catch (error) {
+    throw directoryError(error, dir, true)
   }
 }
 
