@@ -2,7 +2,10 @@
 export interface Streams {
   out(line: string): void
   err(line: string): void
-  /** When what was written has been taken off, so that a long output does not pile up in memory. */
+  /**
+   * When what was written has been taken off, so that a long output does not pile up in memory; and now and then a turn
+   * of the loop later, so that Ctrl-C is heard and the session lives, though a terminal takes every line at once.
+   */
   drained(): Promise<void>
 }
 
@@ -15,17 +18,23 @@ export interface Terminal {
   readonly historyPath?: string | undefined
 }
 
+const linesPerTurn = 100
+
 export function terminalStreams({ stdout, stderr }: Terminal): Streams {
   let isFull = false
+  let linesOfTurn = 0
   return {
     out: line => {
       isFull = !stdout.write(`${line}\n`)
+      linesOfTurn++
     },
     err: line => {
       stderr.write(`${line}\n`)
     },
     drained: () => {
-      if (!isFull) return Promise.resolve()
+      if (!isFull && linesOfTurn < linesPerTurn) return Promise.resolve()
+      linesOfTurn = 0
+      if (!isFull) return new Promise(resolve => setImmediate(resolve))
       isFull = false
       return new Promise(resolve => stdout.once('drain', resolve))
     },

@@ -66,7 +66,10 @@ export async function* walkPaths(
   walk.push([{ path: root, name: root, depth: 0, isLast: true, children: undefined }])
   for (let step = walk.pop(); step !== undefined; step = walk.pop()) {
     const children = await walk.childrenOf(step)
-    for (const { path } of children) yield path
+    for (const { path } of children) {
+      options.signal?.throwIfAborted()
+      yield path
+    }
     walk.push(children)
   }
 }
