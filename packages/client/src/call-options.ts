@@ -5,13 +5,16 @@ import type { PersistentWatch, WatchEvent, WatchListener } from './watch.ts'
 
 /** Options of every call. */
 export interface CallOptions {
-  /** Gives up waiting and rejects with the signal's reason. A request already sent may still take effect. */
+  /**
+   * Gives up waiting and rejects with the signal's reason. A request already sent may still take effect. Once the
+   * call is answered the signal does nothing more: a watch that the call has set is taken back with `Client.unwatch`.
+   */
   readonly signal?: AbortSignal | undefined
 }
 
 /** How long to wait for a connection. */
 export interface ConnectOptions extends CallOptions {
-  /** Default: the session timeout asked for. */
+  /** Default: the session timeout, see {@link Client.sessionTimeoutMs}. */
   readonly timeoutMs?: number | undefined
 }
 

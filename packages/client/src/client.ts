@@ -24,7 +24,6 @@ import type {
   RemoveWatchesOptions,
   VersionOptions,
   WatchOptions,
-  WatchSelection,
 } from './call-options.ts'
 import type {
   AclResult,
@@ -394,10 +393,7 @@ export class Client implements AsyncDisposable {
   }
 
   /** Whether the server has such a watch of this connection. */
-  async hasWatches(
-    path: string,
-    options: CallOptions & { readonly type?: WatchSelection } = {},
-  ): Promise<boolean> {
+  async hasWatches(path: string, options: Omit<RemoveWatchesOptions, 'isLocal'> = {}): Promise<boolean> {
     const request = {
       kind: 'checkWatches',
       path: this.#requests.serverPath('checkWatches', path),

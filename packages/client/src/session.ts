@@ -43,15 +43,11 @@ export interface Asked {
 
 const defaultSessionTimeoutMs = 30_000
 
-interface CallAbout {
+interface CallAbout extends Omit<Asked, 'watch'> {
   readonly op: string
-  /** As the caller gave it, for error messages. */
-  readonly path: string | undefined
-  readonly signal: AbortSignal | undefined
   /** Shown to the observer with the reply; undefined for what the observer is not told. */
-  readonly request: Request | undefined
-  readonly watcher: WatcherId | undefined
-  readonly removesWatches?: boolean | undefined
+  readonly request?: Request
+  readonly watcher?: WatcherId
 }
 
 /**
@@ -193,28 +189,25 @@ export class Session {
    * Sends a request, as soon as there is a connection, which it asks for if nobody did; rejects with the signal's
    * reason.
    */
-  ask(request: Request, about: Asked): Promise<Answer> {
-    const { path, signal, watch, removesWatches } = about
-    if (signal?.aborted !== true) this.start()
+  ask(request: Request, { path, signal, watch, removesWatches }: Asked): Promise<Answer> {
+    if (signal?.aborted === true) return Promise.reject(signal.reason)
+    this.start()
+    const about = { op: request.kind, path, signal, request, removesWatches }
     const call = this.#nextId()
     if (watch === undefined || !('path' in request)) {
-      const waiting = { op: request.kind, path, signal, request, watcher: undefined, removesWatches }
-      return this.#begin(waiting, { kind: 'call', call, request })
+      return this.#begin(about, { kind: 'call', call, request })
     }
     const watcher = this.#nextId()
-    const waiting = { op: request.kind, path, signal, request, watcher }
-    if (signal?.aborted !== true) {
-      const { kind, listener } = watch
-      const shownPath = path ?? request.path
-      this.#listeners.add(watcher, { listener, kind, path: shownPath, serverPath: request.path })
-    }
-    return this.#begin(waiting, { kind: 'call', call, request, watch: { kind: watch.kind, watcher } })
+    const { kind, listener } = watch
+    const serverPath = request.path
+    this.#listeners.add(watcher, { listener, kind, path: path ?? serverPath, serverPath })
+    return this.#begin({ ...about, watcher }, { kind: 'call', call, request, watch: { kind, watcher } })
   }
 
-  /** Authenticates this and all later connections, and makes none. */
+  /** Authenticates this and all later connections, and makes none; rejects with the signal's reason. */
   authenticate(scheme: string, auth: Uint8Array | null, { signal }: CallOptions): Promise<Answer> {
-    const waiting = { op: 'auth', path: undefined, signal, request: undefined, watcher: undefined }
-    return this.#begin(waiting, { kind: 'auth', call: this.#nextId(), scheme, auth })
+    if (signal?.aborted === true) return Promise.reject(signal.reason)
+    return this.#begin({ op: 'auth', signal }, { kind: 'auth', call: this.#nextId(), scheme, auth })
   }
 
   /** Takes one listener away wherever it watches, here and where possible at the server. */
@@ -224,17 +217,14 @@ export class Session {
 
   /** Ends all watches at a server path without asking the server. Rejects with NoWatcherError if there is none. */
   async forgetWatches(serverPath: string, type: WatcherType, path: string): Promise<void> {
-    const about = { op: 'removeWatches', path, signal: undefined, request: undefined, watcher: undefined }
     const event = { kind: 'forgetWatches', call: this.#nextId(), path: serverPath, type } as const
-    answered(await this.#begin({ ...about, removesWatches: true }, event))
+    answered(await this.#begin({ op: 'removeWatches', path, removesWatches: true }, event))
   }
 
   /** Hands an event to the machine, and waits until it settles the event's call. */
   #begin(about: CallAbout, event: CallEvent): Promise<Answer> {
-    const { signal } = about
-    if (signal?.aborted === true) return Promise.reject(signal.reason)
     return new Promise((resolve, reject) => {
-      this.#abortable.add(event.call, signal)
+      this.#abortable.add(event.call, about.signal)
       this.#calls.set(event.call, { about, resolve, reject })
       this.#driver.dispatch(event)
     })
@@ -258,9 +248,11 @@ export class Session {
 
   async #unwatch(watcher: WatcherId, { kind, serverPath: path }: Watcher): Promise<void> {
     this.#listeners.remove(watcher)
-    const about = { op: 'removeWatches', path, signal: undefined, request: undefined, watcher: undefined }
     const remove = (type: WatcherType): Promise<Answer> =>
-      this.#begin(about, { kind: 'unwatch', call: this.#nextId(), watcher, path, type })
+      this.#begin(
+        { op: 'removeWatches', path },
+        { kind: 'unwatch', call: this.#nextId(), watcher, path, type },
+      )
     const answer = await remove(watcherTypeOf[kind])
     // Servers before 3.9 cannot remove persistent watches alone, only everything at the path.
     const isOldServer = answer instanceof MarshallingError
