@@ -5,7 +5,7 @@
 import {
   decodeTxn,
   fileHeaderBytes,
-  hexOf,
+  hexText,
   logRecordHeadBytes,
   type SessionId,
   type Txn,
@@ -174,7 +174,7 @@ export class CommitLog implements DiskObserver {
       return
     this.violations.push({
       rule: 'X3',
-      message: `zxid 0x${hexOf(zxid)} has two contents, the second in ${place.name}`,
+      message: `zxid ${hexText(zxid)} has two contents, the second in ${place.name}`,
     })
   }
 }

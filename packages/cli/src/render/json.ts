@@ -4,7 +4,7 @@
  */
 
 import type { Acl, Stat } from '@corral/client'
-import { errorName, hexOf, unreachable } from '@corral/protocol'
+import { errorName, hexText, unreachable } from '@corral/protocol'
 import { permLetters } from '../acl-text.ts'
 import type { ShellEvent } from '../events.ts'
 import type { Failure } from '../failure.ts'
@@ -26,7 +26,7 @@ export function failureJson({ lines, error }: Failure): string {
 }
 
 export function eventJson({ state, type, path, zxid }: ShellEvent): string {
-  return JSON.stringify({ event: { state, type, path, zxid: zxid < 0n ? null : `0x${hexOf(zxid)}` } })
+  return JSON.stringify({ event: { state, type, path, zxid: zxid < 0n ? null : hexText(zxid) } })
 }
 
 async function jsonOf(result: Result): Promise<Json | undefined> {
@@ -90,15 +90,15 @@ function statField({ stat }: { readonly stat?: Stat }): { readonly stat?: Json }
 
 function statJson(stat: Stat): Json {
   return {
-    czxid: `0x${hexOf(stat.czxid)}`,
-    mzxid: `0x${hexOf(stat.mzxid)}`,
-    pzxid: `0x${hexOf(stat.pzxid)}`,
+    czxid: hexText(stat.czxid),
+    mzxid: hexText(stat.mzxid),
+    pzxid: hexText(stat.pzxid),
     ctime: timeJson(stat.ctime),
     mtime: timeJson(stat.mtime),
     version: stat.version,
     cversion: stat.cversion,
     aversion: stat.aversion,
-    ephemeralOwner: `0x${hexOf(stat.ephemeralOwner)}`,
+    ephemeralOwner: hexText(stat.ephemeralOwner),
     dataLength: stat.dataLength,
     numChildren: stat.numChildren,
   }
