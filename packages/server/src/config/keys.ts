@@ -38,9 +38,9 @@ export interface Key {
         readonly set: (settings: Settings, text: string, key: string) => Read<unknown>
       }
     /** `check` holds the original's own refusals. `false` asks for nothing, and is not spoken of. */
-    | { readonly kind: 'notYet'; readonly feature: string; readonly check?: Rule<unknown> }
+    | { readonly kind: 'notYet'; readonly feature: string; readonly check: Rule<unknown> | undefined }
     /** Read by members of ensembles only: here, as by a standalone server of the original, it is checked and nothing more. */
-    | { readonly kind: 'ensembleOnly'; readonly check?: Rule<unknown> }
+    | { readonly kind: 'ensembleOnly'; readonly check: Rule<unknown> | undefined }
     /** `isQuiet`: what asks for nothing that a client could miss, and is not spoken of. */
     | { readonly kind: 'meaningless'; readonly why: string; readonly isQuiet?: (text: string) => boolean }
     /** Says that the server is a member of an ensemble. */
@@ -321,14 +321,11 @@ function honoured<T>(form: Form, name: string, rule: Rule<T>, into: Target<T>): 
 }
 
 function notYet(feature: string, form: Form, check: Rule<unknown> | undefined, ...names: string[]): Key[] {
-  const fate =
-    check === undefined ? { kind: 'notYet' as const, feature } : { kind: 'notYet' as const, feature, check }
-  return names.map(name => ({ name, form, fate }))
+  return names.map(name => ({ name, form, fate: { kind: 'notYet', feature, check } }))
 }
 
 function ensembleOnly(form: Form, check: Rule<unknown> | undefined, ...names: string[]): Key[] {
-  const kind = 'ensembleOnly' as const
-  return names.map(name => ({ name, form, fate: check === undefined ? { kind } : { kind, check } }))
+  return names.map(name => ({ name, form, fate: { kind: 'ensembleOnly', check } }))
 }
 
 function meaningless(why: string, form: Form, ...names: string[]): Key[] {
