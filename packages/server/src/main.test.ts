@@ -321,6 +321,16 @@ describe('invocation', () => {
     expect(ran.stderr).toContain(said)
   })
 
+  test('nobody reads what it says: that changes neither the exit code nor what else is said', async () => {
+    const refused = run(['server', '/nowhere/zoo.cfg'])
+    refused.child.stderr?.destroy()
+    const helped = run(['server', '--help'])
+    helped.child.stdout?.destroy()
+
+    expect((await refused.ended).exitCode).toBe(2)
+    expect(await helped.ended).toMatchObject({ exitCode: 0, stderr: '' })
+  })
+
   test('--help and --version answer on standard output', async () => {
     expect(await run(['server', '--help']).ended).toMatchObject({ exitCode: 0, stderr: '' })
     expect(await run(['server', '--version']).ended).toMatchObject({ exitCode: 0, stdout: 'corral 0.1.0\n' })

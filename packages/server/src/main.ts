@@ -48,10 +48,10 @@ async function withConfiguration(
 ): Promise<void> {
   switch (command.kind) {
     case 'help':
-      process.stdout.write(usage)
+      outliving(process.stdout).write(usage)
       return
     case 'version':
-      process.stdout.write(`corral ${corralVersion}\n`)
+      outliving(process.stdout).write(`corral ${corralVersion}\n`)
       return
     case 'invalid':
       return complain(ExitCode.BadInvocation, `corral: ${command.problem}\n\n${usage}`)
@@ -69,7 +69,7 @@ function configurationOf({
 }: Extract<ServerCommand, { kind: 'serve' }>): Configuration | undefined {
   const text = configFile === undefined ? '' : readConfig(configFile)
   if (text === undefined) {
-    for (const problem of rest.problems) process.stderr.write(`command line: ${problem}\n`)
+    for (const problem of rest.problems) outliving(process.stderr).write(`command line: ${problem}\n`)
     return undefined
   }
   const file = configFile === undefined ? undefined : { path: configFile, text }
@@ -91,7 +91,7 @@ function withWholePaths(settings: ProcessSettings): ProcessSettings {
 }
 
 async function repair({ core, process: settings }: Configuration, isConfirmed: boolean): Promise<void> {
-  const print = (line: string): void => void process.stdout.write(`${line}\n`)
+  const print = (line: string): void => void outliving(process.stdout).write(`${line}\n`)
   try {
     process.exitCode = await repairLog({ config: core, ...settings, isConfirmed, print })
   } catch (error) {
@@ -226,10 +226,9 @@ function placesOf(
 
 function lineWriter({ logThreshold }: ProcessSettings): (line: LogLine) => void {
   const render = process.stdout.isTTY ? textLine : jsonLine
-  // Whoever read the log may be gone; that is no reason to stop serving.
-  process.stdout.on('error', () => undefined)
+  const stdout = outliving(process.stdout)
   return line => {
-    if (isAtLeast(line.level, logThreshold)) process.stdout.write(render(line))
+    if (isAtLeast(line.level, logThreshold)) stdout.write(render(line))
   }
 }
 
@@ -247,8 +246,13 @@ function stallReport(): { readonly begin: () => void; readonly print: () => void
 }
 
 function complain(exitCode: number, text: string): void {
-  process.stderr.write(text)
+  outliving(process.stderr).write(text)
   process.exitCode = exitCode
+}
+
+/** Whoever read it may be gone, or its disk full: that changes neither what is done nor the exit code. */
+function outliving(stream: NodeJS.WriteStream): NodeJS.WriteStream {
+  return stream.listenerCount('error') > 0 ? stream : stream.on('error', () => undefined)
 }
 
 void main(process.argv.slice(2))
