@@ -9,10 +9,13 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import {
+  accessSync,
+  constants,
   copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -20,7 +23,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const stamp = 'node_modules/.corral-ready'
@@ -45,6 +48,7 @@ if (isStale()) await makeReady()
 
 async function makeReady() {
   const startedAt = new Date()
+  requireWritable()
   if (!isInstalled()) {
     say('installing packages')
     run('npm', ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'])
@@ -170,6 +174,25 @@ function requireNode(major, minor) {
   if (haveMajor > major || (haveMajor === major && haveMinor >= minor)) return
   say(`needs Node ${major}.${minor} or newer, and this is ${process.versions.node}`)
   process.exit(1)
+}
+
+/** Who runs what somebody else has checked out should not have to guess it from a compiler's words. */
+function requireWritable() {
+  const packages = readdirSync('packages').map(name => join('packages', name))
+  const built = packages.flatMap(path => [path, join(path, 'dist'), join(path, 'bundle')])
+  for (const path of ['.', 'node_modules', ...built]) {
+    try {
+      accessSync(path, constants.W_OK)
+    } catch (error) {
+      const { code } = /** @type {NodeJS.ErrnoException} */ (error)
+      if (code === 'ENOENT') continue // its parent says whether it can be made
+      say(
+        `the build is missing or older than its sources, and ${resolve(path)} may not be written (${code}). ` +
+          "Run 'npm run build' as somebody who may, or in a copy",
+      )
+      process.exit(1)
+    }
+  }
 }
 
 /** @param {string} text */
