@@ -101,25 +101,28 @@ function aConfig(text: string): string {
   return path
 }
 
+/** The environment of a process that runs this script first. */
+function preloading(script: string): Readonly<Record<string, string>> {
+  const path = `${aDir()}.cjs`
+  writeFileSync(path, script)
+  return { NODE_OPTIONS: `--require ${JSON.stringify(path)}` }
+}
+
 describe('a server process', () => {
   test('ends though the disk holds its threads and does not answer', async () => {
     const fifo = `${aDir()}.fifo`
     execFileSync('mkfifo', [fifo])
-    const preload = `${aDir()}.cjs`
     // The clock hurries from the call on that is not answered: a slow disk is none that does not answer.
-    writeFileSync(
-      preload,
-      `const fs = require('node:fs')
+    const environment = preloading(`
+const fs = require('node:fs')
 const now = performance.now.bind(performance)
 let aheadMs = 0
 fs.fdatasync = (_, ended) => {
   performance.now = () => now() + (aheadMs += 1000)
   fs.open(${JSON.stringify(fifo)}, 'r', ended)
-}
-`,
-    )
+}`)
     const config = aConfig(`dataDir=${aDir()}\nclientPort=0\nfsync.stalllimitms=20000\n`)
-    const server = run(['server', config], { NODE_OPTIONS: `--require ${preload}` })
+    const server = run(['server', config], environment)
     const ready = await server.line('serving')
     const ends = server.line('the server ends')
     const socket = connect(Number(ready['port']), '127.0.0.1', () => socket.write(connectRequest))
@@ -153,13 +156,9 @@ fs.fdatasync = (_, ended) => {
   })
 
   test('a second signal during the stop changes nothing: Ctrl-C under npm arrives twice', async () => {
-    const preload = `${aDir()}.cjs`
-    writeFileSync(
-      preload,
-      `const fs = require('node:fs')
-for (const name of ['fsync', 'fdatasync']) fs[name] = (_, ended) => setTimeout(ended, 200, null)\n`,
-    )
-    const environment = { NODE_OPTIONS: `--require ${preload}` }
+    const environment = preloading(`
+const fs = require('node:fs')
+for (const name of ['fsync', 'fdatasync']) fs[name] = (_, ended) => setTimeout(ended, 200, null)`)
     const server = run(['server', '--client-port', '0', '--data-dir', aDir()], environment)
     await server.line('serving')
     const stopping = server.line('stopping')
@@ -174,9 +173,7 @@ for (const name of ['fsync', 'fdatasync']) fs[name] = (_, ended) => setTimeout(e
   })
 
   test('SIGTERM ends a start that is not done yet, with 0', async () => {
-    const preload = `${aDir()}.cjs`
-    writeFileSync(preload, `require('node:fs').readdir = () => process.kill(process.pid, 'SIGTERM')\n`)
-    const environment = { NODE_OPTIONS: `--require ${preload}` }
+    const environment = preloading(`require('node:fs').readdir = () => process.kill(process.pid, 'SIGTERM')`)
 
     const { exitCode, stdout } = await run(
       ['server', '--client-port', '0', '--data-dir', aDir()],

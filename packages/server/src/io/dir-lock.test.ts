@@ -1,5 +1,4 @@
 import { spawnSync } from 'node:child_process'
-import { once } from 'node:events'
 import {
   existsSync,
   mkdirSync,
@@ -10,7 +9,6 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
@@ -31,11 +29,10 @@ function aDir(): string {
 
 /** A socket file that nobody listens at. */
 async function leaveStaleLock(dir: string): Promise<void> {
-  const died = createServer().listen(join(dir, 'died'))
-  await once(died, 'listening')
+  const lock = await lockDir(dir)
+  renameSync(join(dir, 'corral.lock'), join(dir, 'died'))
+  await lock.release()
   renameSync(join(dir, 'died'), join(dir, 'corral.lock'))
-  died.close()
-  await once(died, 'close')
 }
 
 test('a directory is locked once, and again after its release', async () => {
