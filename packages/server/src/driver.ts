@@ -8,7 +8,8 @@
  *   have already arrived
  */
 import type { ConnId, DiskResult, Effect, Event, Inspection, Now, OpId, Peer } from '@corral/core'
-import { assert, encodeUtf8, unreachable } from '@corral/protocol'
+import { assert, unreachable } from '@corral/protocol'
+import { type Answer, Answers } from './answers.ts'
 import type { ChunkPool } from './io/chunk-pool.ts'
 import type { Disk } from './io/disk.ts'
 import type { ClientSockets, SocketEvents } from './io/net.ts'
@@ -27,9 +28,6 @@ export interface Clock {
 export const systemClock: Clock = {
   now: () => ({ monotonicMs: performance.now(), wallMs: Date.now() }),
 }
-
-/** Text, now or later, or in parts: each is made between two steps, when what came before has left. */
-export type Answer = string | Promise<string> | Generator<string, void>
 
 /** Answers four-letter words. */
 export interface CommandDesk {
@@ -62,13 +60,6 @@ export interface DriverParts {
 const longestTickMs = 100
 const acceptComplaintMs = 10_000
 
-interface Listing {
-  readonly parts: Generator<string, void>
-  /** What was sent has not left yet. */
-  isBlocked: boolean
-  isGoingOn: boolean
-}
-
 export class Driver implements SocketEvents {
   readonly serving: Promise<void>
   /** Told once nothing more will be stepped, sent or written; sockets may still be closing. */
@@ -76,8 +67,7 @@ export class Driver implements SocketEvents {
   readonly #parts: DriverParts
   readonly #tickMs: number
   readonly #queue: Event[] = []
-  /** Answers in parts, under way. */
-  readonly #listings: Map<ConnId, Listing> = new Map()
+  readonly #answers: Answers
   #isStepping = false
   #isTurnAsked = false
   #isEnded = false
@@ -89,6 +79,11 @@ export class Driver implements SocketEvents {
 
   constructor(parts: DriverParts) {
     this.#parts = parts
+    this.#answers = new Answers({
+      sockets: parts.sockets,
+      pool: parts.pool,
+      hungUp: conn => this.closed(conn),
+    })
     this.#tickMs = Math.min(parts.tickTimeMs, longestTickMs)
     this.serving = new Promise(resolve => {
       this.#tellServing = resolve
@@ -118,16 +113,12 @@ export class Driver implements SocketEvents {
   }
 
   unsent(conn: ConnId, lengthBytes: number): void {
-    const listing = this.#listings.get(conn)
-    if (listing !== undefined) {
-      listing.isBlocked = lengthBytes > 0
-      if (!listing.isBlocked) this.#continueSoon(conn, listing)
-    }
+    this.#answers.unsent(conn, lengthBytes)
     this.#happen({ kind: 'unsent', conn, lengthBytes })
   }
 
   closed(conn: ConnId): void {
-    this.#endListing(conn)
+    this.#answers.drop(conn)
     this.#happen({ kind: 'closed', conn })
   }
 
@@ -172,7 +163,7 @@ export class Driver implements SocketEvents {
       case 'setReading':
         return sockets.setReading(effect.conn, effect.to)
       case 'close':
-        this.#endListing(effect.conn)
+        this.#answers.drop(effect.conn)
         return sockets.close(effect.conn, effect.how)
       case 'askTurn':
         return this.#askTurn()
@@ -221,67 +212,13 @@ export class Driver implements SocketEvents {
     const { desk, machine, sockets } = this.#parts
     const asker = sockets.peerOf(conn)
     if (asker === undefined) return
-    const answer = desk.answer(word, argument, { inspection: machine.inspect(), now, asker })
-    if (typeof answer === 'string') {
-      this.#answer(conn, answer)
-      return
-    }
-    sockets.awaitAnswer(conn)
-    if (answer instanceof Promise) {
-      void answer.then(text => this.#answer(conn, text))
-      return
-    }
-    const listing: Listing = { parts: answer, isBlocked: false, isGoingOn: false }
-    this.#listings.set(conn, listing)
-    this.#continueSoon(conn, listing)
-  }
-
-  #continueSoon(conn: ConnId, listing: Listing): void {
-    if (listing.isGoingOn) return
-    listing.isGoingOn = true
-    setImmediate(() => {
-      listing.isGoingOn = false
-      if (!listing.isBlocked && this.#listings.has(conn) && !this.#isEnded) this.#continue(conn, listing)
-    })
-  }
-
-  #continue(conn: ConnId, listing: Listing): void {
-    const { done, value } = listing.parts.next()
-    if (done === true) {
-      this.#hangUp(conn)
-      return
-    }
-    this.#sendText(conn, value)
-    this.#continueSoon(conn, listing)
-  }
-
-  #endListing(conn: ConnId): void {
-    this.#listings.get(conn)?.parts.return()
-    this.#listings.delete(conn)
-  }
-
-  #answer(conn: ConnId, answer: string): void {
-    if (!this.#parts.sockets.has(conn)) return
-    this.#sendText(conn, answer)
-    this.#hangUp(conn)
-  }
-
-  #sendText(conn: ConnId, text: string): void {
-    if (text === '') return
-    const encoded = encodeUtf8(text)
-    const chunk = this.#parts.pool.take(encoded.length)
-    chunk.bytes.set(encoded)
-    this.#parts.sockets.send(conn, chunk, encoded.length)
-  }
-
-  #hangUp(conn: ConnId): void {
-    this.#parts.sockets.close(conn, 'flush')
-    this.closed(conn)
+    this.#answers.give(conn, desk.answer(word, argument, { inspection: machine.inspect(), now, asker }))
   }
 
   #end(reason: EndReason): void {
     this.#isEnded = true
     this.#queue.length = 0
+    this.#answers.dropAll()
     clearTimeout(this.#timer)
     if (reason.kind === 'fatal') void this.#parts.sockets.abort()
     this.#tellEnded(reason)

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { type ConnectionInfo, defaultConfig, type Inspection, type Now } from '@corral/core'
 import { OpCode, sessionId, zxid } from '@corral/protocol'
 import { describe, expect, test } from 'vitest'
-import type { Answer } from '../driver.ts'
+import type { Answer } from '../answers.ts'
 import { zooKeeperVersion } from '../version.ts'
 import { CommandDesk } from './command-desk.ts'
 

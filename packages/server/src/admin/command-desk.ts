@@ -3,7 +3,8 @@
  * are beside.
  */
 import type { Inspection, Now, Peer } from '@corral/core'
-import type { Answer, CommandDesk as Desk } from '../driver.ts'
+import type { Answer } from '../answers.ts'
+import type { CommandDesk as Desk } from '../driver.ts'
 import type { Say } from '../log-lines.ts'
 import type { Answering, Place } from './answering.ts'
 import { sizeOfDir } from './dir-size.ts'

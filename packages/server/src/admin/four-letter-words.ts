@@ -6,7 +6,7 @@
  */
 import type { ConnectionInfo, Peer } from '@corral/core'
 import { hexOf, hexText, javaDates, OpCode, type SessionId } from '@corral/protocol'
-import type { Answer } from '../driver.ts'
+import type { Answer } from '../answers.ts'
 import { escapeUnprintable } from '../log-lines.ts'
 import { zooKeeperVersion } from '../version.ts'
 import { type Answering, averageLatency, znodeCount } from './answering.ts'
