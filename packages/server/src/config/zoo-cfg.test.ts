@@ -314,6 +314,19 @@ describe('definitions and options', () => {
     expect(noticesOf('', { definitions })).toEqual(['info JVMFLAGS -Dfile.encoding has no meaning here'])
   })
 
+  test('a key of ZooKeeper that lacks the prefix has no effect, and is said to', () => {
+    const definitions = [
+      { name: '4lw.commands.whitelist', value: '*', origin: 'command line' },
+      { name: 'requestThrottleLimit', value: '5', origin: 'command line' },
+    ]
+
+    expect(noticesOf('', { definitions })).toEqual([
+      'warn command line -D4lw.commands.whitelist has no effect; did you mean -Dzookeeper.4lw.commands.whitelist?',
+      'warn command line -DrequestThrottleLimit has no effect; did you mean -Dzookeeper.request_throttle_max_requests?',
+    ])
+    expect(loaded('', { definitions }).process.fourLetterWords).toEqual([])
+  })
+
   test('no message repeats a secret', () => {
     const definitions = [
       { name: 'zookeeper.SASLAuthenticationProvider.superPassword', value: 's3cret', origin: 'x' },

@@ -142,7 +142,9 @@ class Loader {
   #define({ name, value, origin }: Definition): void {
     const { key, row } = resolve(name)
     const isOurs = name.startsWith('zookeeper.') || (row !== undefined && bareNames.has(name))
-    if (!isOurs) this.#note('info', origin, `-D${name}`, 'has no meaning here')
+    if (!isOurs && exact.has(key))
+      this.#note('warn', origin, `-D${name}`, `has no effect; did you mean -Dzookeeper.${key}?`)
+    else if (!isOurs) this.#note('info', origin, `-D${name}`, 'has no meaning here')
     else if (row === undefined) this.#noteUnknown(origin, key)
     else this.#apply(row, key, value, origin)
   }
