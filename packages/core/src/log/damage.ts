@@ -33,6 +33,8 @@ export interface Stop {
   readonly validBehind: number
   /** Nothing but zeros from here to the end of the file. */
   readonly isZeroToEnd: boolean
+  /** A checksum stands here, no length, and nothing but zeros behind. */
+  readonly isChecksumAlone: boolean
   /** Zeros in the damaged record where a sector should be. */
   readonly isMissingSector: boolean
   /** No later log file holds a record. */
@@ -56,7 +58,7 @@ export function judge(stop: Stop): Verdict {
   // replay checks that. Nothing of ours is ever left torn.
   if (!stop.isNewest) return (isIncomplete || stop.found === 'zeros') && isLast ? 'end' : 'damaged'
   const isOurs = stop.mark > 0
-  if (!isOurs) return isIncomplete && isLast ? 'torn' : 'damaged'
+  if (!isOurs) return (isIncomplete || stop.isChecksumAlone) && isLast ? 'torn' : 'damaged'
   if (isBeforeMark || stop.wasClean) return 'damaged'
   // What tore a batch is missing, sectors or the end of the file: a damaged byte among others was written, and may
   // have been told of. Whole records that follow can be of the same batch.

@@ -12,6 +12,7 @@ import {
   fileHeaderBytes,
   fromWords,
   hexText,
+  logRecordHeadBytes,
   makeSpace,
   noZxid,
   type SessionId,
@@ -337,9 +338,19 @@ function* verdictOn(
   const { mark, isNewest, wasClean } = on
   const isZeroToEnd = found === 'zeros' && (yield* reader.isZeroToEnd())
   const isMissingSector = !isZeroToEnd && reader.isMissingSector(found)
-  const behind = isZeroToEnd ? undefined : yield* reader.survey(found)
-  const validBehind = behind?.count ?? 0
-  const verdict = judge({ found, at, isZeroToEnd, isMissingSector, isNewest, wasClean, mark, validBehind })
+  const isChecksumAlone = found === 'zeros' && !isZeroToEnd && (yield* reader.isZeroToEnd(logRecordHeadBytes))
+  const behind = isZeroToEnd || isChecksumAlone ? undefined : yield* reader.survey(found)
+  const verdict = judge({
+    found,
+    at,
+    isZeroToEnd,
+    isChecksumAlone,
+    isMissingSector,
+    isNewest,
+    wasClean,
+    mark,
+    validBehind: behind?.count ?? 0,
+  })
   if (verdict !== 'damaged') return verdict
   const known = at < mark ? `; it was durable up to byte ${mark}` : ''
   throw damaged({

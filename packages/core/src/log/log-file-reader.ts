@@ -91,11 +91,15 @@ export class LogFileReader {
     this.#isEnd = count < into.length
   }
 
-  /** Whether nothing but zeros follows, from {@link at} to the end of the file. Moves the window. */
-  *isZeroToEnd(): Script<boolean> {
+  /**
+   * Whether nothing but zeros follows, to the end of the file. Moves the window.
+   *
+   * @param behind - bytes from {@link at} on that may be others; no more than were read
+   */
+  *isZeroToEnd(behind = 0): Script<boolean> {
     const back = this.at
-    for (;;) {
-      if (firstNonZero(this.#space.bytes, this.#from, this.#to) < this.#to) {
+    for (let from = this.#from + behind; ; from = 0) {
+      if (firstNonZero(this.#space.bytes, from, this.#to) < this.#to) {
         yield* this.#seek(back)
         return false
       }

@@ -255,6 +255,41 @@ test('a refused start has changed nothing', () => {
   expect(next.disk.print).toBe(before)
 })
 
+describe('the last record of a log of the Java server, which fills its files with zeros ahead', () => {
+  const version2 = 'zookeeper-3.8.0/standalone-basic/data/version-2'
+  const whole = golden(`${version2}/log.1`)
+  const lastAt = 3907
+  const end = 4012
+
+  function startedOn(log: Uint8Array): LogRun {
+    const disk = new CrashDisk()
+    disk.put('data', 'snapshot.0', golden(`${version2}/snapshot.0`))
+    disk.put('log', 'log.1', log)
+    return started(disk)
+  }
+
+  test('is cut off when it was torn, wherever the zeros begin', () => {
+    for (let from = lastAt; from < end; from++) {
+      const run = startedOn(whole.slice().fill(0, from))
+
+      expect(run.recovered?.lastZxid, `zeros from byte ${from} on`).toBe(0x24n)
+      expect(run.said.map(({ what }) => what)).toEqual(
+        from < lastAt + 5 ? [] : ['cut a torn record, never acknowledged, off the end of the log'],
+      )
+    }
+  })
+
+  test('is damaged when a byte stands behind its head, and no length in it', () => {
+    const log = whole.slice().fill(0, lastAt + 8)
+    log[end + 1000] = 1
+
+    expect(startedOn(log).fatal).toMatchObject({
+      exitCode: 10,
+      reason: expect.stringContaining(`byte ${lastAt}`),
+    })
+  })
+})
+
 describe('a zxid that is not in a log of the Java server', () => {
   /** Without the records of these counters. */
   function without(...gone: readonly number[]): CrashDisk {
