@@ -93,6 +93,7 @@ export class Accounts {
   forget(connection: Connection): void {
     this.#counters.outstanding -= connection.outstanding
     connection.outstanding = 0
+    this.holdLarge(connection, -connection.heldLargeBytes)
   }
 
   /** Is the request a large one, of which only so many bytes may be outstanding? */
@@ -108,6 +109,17 @@ export class Accounts {
   /** @param bytes - negative when the request was answered */
   countLarge(bytes: number): void {
     this.#largeBytes += bytes
+  }
+
+  /** A large request waits in the backlog of its connection. */
+  holdLarge(connection: Connection, frameBytes: number): void {
+    this.countLarge(frameBytes)
+    connection.heldLargeBytes += frameBytes
+  }
+
+  /** A request that waited there was answered. */
+  letLarge(connection: Connection, frameBytes: number): void {
+    if (this.isLarge(frameBytes)) this.holdLarge(connection, -frameBytes)
   }
 
   /** Whoever has something outstanding waits while there is too much in all. */

@@ -138,12 +138,17 @@ export class Pipeline {
 
   /** Takes one frame of an open connection. @param clockMs - the session clock */
   accept(now: Now, clockMs: number, connection: Connection, space: Space, from: number, to: number): void {
-    this.#accounts.countReceived(connection)
-    if (to - from < requestHeadBytes) return this.#host.abort(connection)
+    const accounts = this.#accounts
+    accounts.countReceived(connection)
+    const frameBytes = to - from
+    if (frameBytes < requestHeadBytes) return this.#host.abort(connection)
+    const isLarge = accounts.isLarge(frameBytes)
+    if (isLarge && !accounts.hasRoomForLarge(frameBytes)) return this.#host.abort(connection)
     const request = this.#request
     const isWhole = request.readFrame(space.bytes, space.view, from, to)
     const access = accessOf(request.op)
     const session = connection.session as Session
+    let isThrottled = false
     if (access?.kind === 'connection') {
       // What cannot be read here closes the connection without an answer; so does a SASL packet without a token.
       if (!isWhole || (request.op === OpCode.Sasl && request.dataFrom < 0)) {
@@ -163,21 +168,25 @@ export class Pipeline {
         access.kind === 'multiOnly'
       ) {
         connection.phase = 'ending'
-      } else if (access.kind === 'write' && !this.#isThrottled(now, connection)) {
-        return this.#submitRequest(now, connection, isWhole, to - from)
+      } else {
+        isThrottled = this.#isThrottled(now, connection)
+        if (access.kind === 'write' && !isThrottled)
+          return this.#submitRequest(now, connection, isWhole, isLarge ? frameBytes : 0)
       }
     }
-    this.#accounts.countAccepted(connection)
+    accounts.countAccepted(connection)
     if (request.op === OpCode.Sync) this.awaitWrites(connection)
     const mustWait = connection.newestWrite > connection.answeredWrite || !connection.backlog.isEmpty
     if (!mustWait && !isReplay(request.op)) {
       connection.askerIds = connection.ids
-      this.#answer(now, connection, isWhole, now.monotonicMs)
+      if (isThrottled) this.#answerThrottled(now, connection, now.monotonicMs)
+      else this.#answer(now, connection, isWhole, now.monotonicMs)
       return
     }
     const { newestWrite, ids } = connection
-    connection.backlog.push(space, from, to, { newestWrite, nowMs: now.monotonicMs, ids })
-    if (mustWait) this.#accounts.pauseIfFull(connection)
+    connection.backlog.push(space, from, to, { newestWrite, nowMs: now.monotonicMs, ids, isThrottled })
+    if (isLarge) accounts.holdLarge(connection, frameBytes)
+    if (mustWait) accounts.pauseIfFull(connection)
     else this.#answerBacklog(now, connection)
   }
 
@@ -250,10 +259,8 @@ export class Pipeline {
     return this.#unapplied > 0
   }
 
-  #submitRequest(now: Now, connection: Connection, isWhole: boolean, frameBytes: number): void {
+  #submitRequest(now: Now, connection: Connection, isWhole: boolean, largeBytes: number): void {
     const request = this.#request
-    const isLarge = this.#accounts.isLarge(frameBytes)
-    if (isLarge && !this.#accounts.hasRoomForLarge(frameBytes)) return this.#host.abort(connection)
     this.#accounts.countAccepted(connection)
     const session = connection.session as Session
     const asked = { connection, session, ids: connection.ids, xid: request.xid }
@@ -263,10 +270,8 @@ export class Pipeline {
       session.isClosing = true
       write = this.#writes.closeSession(now, asked)
     } else write = this.#writes.submit(now, asked, request, isWhole)
-    if (isLarge) {
-      this.#accounts.countLarge(frameBytes)
-      write.largeBytes = frameBytes
-    }
+    this.#accounts.countLarge(largeBytes)
+    write.largeBytes = largeBytes
     this.#accounts.pauseIfFull(connection)
   }
 
@@ -352,7 +357,10 @@ export class Pipeline {
         backlog.to,
       )
       connection.askerIds = backlog.ids
-      if (this.#answer(now, connection, isWhole, backlog.arrivedMs)) backlog.drop()
+      if (backlog.isThrottled) this.#answerThrottled(now, connection, backlog.arrivedMs)
+      else if (!this.#answer(now, connection, isWhole, backlog.arrivedMs)) continue
+      if (connection.heldLargeBytes > 0) this.#accounts.letLarge(connection, backlog.to - backlog.from)
+      backlog.drop()
     }
     return true
   }
@@ -367,25 +375,25 @@ export class Pipeline {
       if (err !== ErrorCode.Ok) this.#refuseAndClose(w, connection, 0, err)
     } else if (this.#authentication.isBarred(connection))
       this.#refuseAndClose(w, connection, 0, ErrorCode.SessionClosedRequireSaslAuth)
-    else if (access?.kind === 'write' || (access?.kind === 'read' && this.#isThrottled(now, connection))) {
-      // A write gets here only when it was throttled as it came.
-      this.#accounts.countThrottled()
-      refuse(
-        w,
-        beginReply(w, request.xid, this.#tree.lastZxidHigh, this.#tree.lastZxidLow),
-        ErrorCode.ThrottledOp,
-      )
-    } else if (access?.kind === 'read') {
+    else if (access?.kind === 'read') {
       if (!this.#reads.answer(w, connection, request, isWhole)) return false
     } else this.#refuseAndClose(w, connection, -1, ErrorCode.Unimplemented)
     this.#accounts.countAnswered(now, connection, { op: request.op, xid: request.xid, arrivedMs })
     return true
   }
 
+  #answerThrottled(now: Now, connection: Connection, arrivedMs: number): void {
+    const { xid, op } = this.#request
+    const w = this.#outbox.open(connection)
+    this.#accounts.countThrottled()
+    refuse(w, beginReply(w, xid, this.#tree.lastZxidHigh, this.#tree.lastZxidLow), ErrorCode.ThrottledOp)
+    this.#accounts.countAnswered(now, connection, { op, xid, arrivedMs })
+  }
+
   /** Did the frame wait too long before the pipeline, while the connection was throttled? Pings and closes never do. */
   #isThrottled(now: Now, connection: Connection): boolean {
     const limitMs = this.#config.requestThrottle.throttledOpWaitTimeMs
-    if (limitMs <= 0 || connection.waitingSinceMs === 0 || connection.backlog.partsDone > 0) return false
+    if (limitMs <= 0 || connection.waitingSinceMs === 0) return false
     const { op } = this.#request
     return (
       op !== OpCode.Ping &&

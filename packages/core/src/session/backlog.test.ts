@@ -12,6 +12,7 @@ test('what waits is kept, in order, and nothing else, though it is never empty',
       newestWrite: request,
       nowMs: -request,
       ids: idsOf(request),
+      isThrottled: request % 3 === 0,
     })
   }
   for (let request = 0; request < 100; request++) push(request)
@@ -22,6 +23,7 @@ test('what waits is kept, in order, and nothing else, though it is never empty',
     expect(backlog.space.view.getInt32(backlog.from)).toBe(oldest)
     expect(backlog.to - backlog.from).toBe(16 + (oldest % 16))
     expect([backlog.arrivedMs, backlog.ids]).toEqual([-oldest, idsOf(oldest)])
+    expect(backlog.isThrottled).toBe(oldest % 3 === 0)
     expect([backlog.isDue(oldest - 1), backlog.isDue(oldest)]).toEqual([false, true])
     backlog.drop()
     most = Math.max(most, backlog.space.bytes.length)

@@ -5,8 +5,8 @@
 import { copyBytes, makeSpace, type Space } from '@corral/protocol'
 import type { AuthId } from './auth-ids.ts'
 
-/** from, to, sequence number of the write it waits for, arrival ms */
-const entryFields = 4
+/** from, to, sequence number of the write it waits for, arrival ms, 1 if throttled */
+const entryFields = 5
 const spareBytes = 16 * 1024
 
 export class Backlog {
@@ -31,12 +31,17 @@ export class Backlog {
     source: Space,
     from: number,
     to: number,
-    on: { readonly newestWrite: number; readonly nowMs: number; readonly ids: readonly AuthId[] },
+    on: {
+      readonly newestWrite: number
+      readonly nowMs: number
+      readonly ids: readonly AuthId[]
+      readonly isThrottled: boolean
+    },
   ): void {
     const length = to - from
     const space = this.#room(length)
     copyBytes(source, from, to, space, this.#used)
-    this.#entries.push(this.#used, this.#used + length, on.newestWrite, on.nowMs)
+    this.#entries.push(this.#used, this.#used + length, on.newestWrite, on.nowMs, Number(on.isThrottled))
     this.#ids.push(on.ids)
     this.#used += length
   }
@@ -61,6 +66,11 @@ export class Backlog {
 
   get arrivedMs(): number {
     return this.#entries[this.#head + 3] as number
+  }
+
+  /** It waited too long to get here. */
+  get isThrottled(): boolean {
+    return this.#entries[this.#head + 4] === 1
   }
 
   /** Whose permissions it has, whatever the connection was told to be since. */

@@ -41,6 +41,8 @@ export class Connection {
   unfinishedWrites = 0
   /** Requests accepted and not answered. */
   outstanding = 0
+  /** Bytes of the large ones in its backlog. */
+  heldLargeBytes = 0
   paused = 0
   /** When the bytes in the tail began to wait. */
   waitingSinceMs = 0
