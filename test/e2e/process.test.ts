@@ -136,7 +136,7 @@ describeUnless(noTerminal, 'on a terminal', () => {
 
     terminal.kill('SIGKILL')
 
-    expect(await client.until(() => client.isClosed, 5_000)).toBe(true)
+    expect(await client.until(() => client.isClosed)).toBe(true)
     expect(await stateOnce(dataDir, state => !state.startsWith('running'))).toMatch(/^clean\n/)
   })
 

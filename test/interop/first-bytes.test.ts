@@ -191,12 +191,12 @@ function tales(
 async function tell(port: number, frames: readonly Buffer[]): Promise<string> {
   const client = await RawClient.open(port)
   client.send(Buffer.concat(frames))
-  await client.until(() => client.frames.length === frames.length, 2_000)
+  await client.until(() => client.frames.length === frames.length)
   const words = client.frames.splice(0).map(describe)
   const writer = new Writer()
   writeRequestFrame(writer, 99, { kind: 'exists', path: '/', watch: false })
   client.send(writer.written())
-  const answer = await client.next(2_000)
+  const answer = await client.next()
   const end = answer === undefined ? (client.isClosed ? 'closed' : 'silent') : 'served'
   client.drop()
   return [...words, end].join(', ')

@@ -106,7 +106,7 @@ export class Generator {
       ],
       [6, () => ({ do: 'mixWatchModes', slot, path: dice.of(livePaths), type: 1 + dice.below(5) })],
       [18, () => ({ do: 'send', slot, sent: [this.#auth()] })],
-      // One is enough: 3.8.0 never answers it, and each costs the time it takes to believe that.
+      // One is enough: 3.8.0 never answers it, and the connection ends with it.
       [1, () => ({ do: 'send', slot, sent: [{ request: { kind: 'check', path: '/a', version: -1 } }] })],
     ])()
   }

@@ -40,7 +40,8 @@ export type ServerSettings = ServerOptions & Required<Pick<ServerOptions, keyof 
 export const defaultOptions = {
   tickTimeMs: 3000,
   isQuotaEnforced: false,
-  containerCheckIntervalMs: 60_000,
+  /** Longer than any test: it would take containers from one of two servers first. */
+  containerCheckIntervalMs: 3_600_000,
   sessionlessTimeoutMs: 10_000,
   isReconfigEnabled: false,
   isTtlEnabled: true,
@@ -57,13 +58,18 @@ export function childEnvironment(): NodeJS.ProcessEnv {
   return { ...environment, LC_ALL: 'C.UTF-8' }
 }
 
+/** Below the range from which the kernel serves outgoing connections. */
 const firstPort = 20_000
-const portCount = 10_000
+const portCount = 1000
+/** Test files that run at the same time are numbered from 1: each has ports of its own. */
+const ownPorts = firstPort + portCount * (Number(process.env['VITEST_POOL_ID'] ?? 0) % 10)
+let lastPort = Math.floor(Math.random() * portCount)
 
-/** A port nobody listens on, below the range from which the kernel serves outgoing connections. */
+/** A port nobody listens on, and that is given to nobody else before its server has started. */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const port = firstPort + Math.floor(Math.random() * portCount)
+    lastPort = (lastPort + 1) % portCount
+    const port = ownPorts + lastPort
     const isFree = await new Promise<boolean>(resolve => {
       const probe = createServer()
       probe.once('error', () => resolve(false))
@@ -73,16 +79,17 @@ export async function freePort(): Promise<number> {
   }
 }
 
-/** The Java server may forget to close when it is asked while it starts. */
-const wordMs = 300
-
-/** The answer to a four-letter word, or undefined where nobody listens. */
-export function fourLetterWord(port: number, word: string): Promise<string | undefined> {
+/**
+ * The answer to a four-letter word, or undefined where nobody listens.
+ *
+ * @param mostMs - after so long without a word it is given up; 0 waits for ever
+ */
+export function fourLetterWord(port: number, word: string, mostMs = 0): Promise<string | undefined> {
   return new Promise(resolve => {
     let answer = ''
     const socket = connect(port, '127.0.0.1', () => socket.write(word))
     socket.setEncoding('latin1')
-    socket.setTimeout(wordMs, () => socket.destroy())
+    socket.setTimeout(mostMs, () => socket.destroy())
     socket.on('data', (text: string) => {
       answer += text
     })
@@ -97,9 +104,12 @@ export async function untilServing(
   isGivenUp: () => boolean,
   describe: () => string,
 ): Promise<void> {
-  const deadline = performance.now() + 30_000
+  const deadline = performance.now() + 50_000
+  // The Java server may forget to close when it is asked while it starts. Longer each time: it may only be slow.
+  let mostMs = 300
   while (performance.now() < deadline && !isGivenUp()) {
-    const answer = await fourLetterWord(port, 'srvr')
+    const answer = await fourLetterWord(port, 'srvr', mostMs)
+    if (answer === '') mostMs *= 2
     if (answer?.includes('Mode: standalone')) return
     await new Promise(resolve => setTimeout(resolve, 10))
   }

@@ -16,13 +16,10 @@ import type { Seen } from './decode.ts'
 import type { Divergence, Exchange, WatchClass } from './divergences.ts'
 import { fourLetterWord, type InteropServer } from './interop-server.ts'
 import { Placeholders } from './placeholders.ts'
-import type { Handshake } from './raw-client.ts'
+import { type Handshake, patienceMs } from './raw-client.ts'
 import { writeSent } from './sent-frame.ts'
-import { answerMs, closeMs, Side } from './side.ts'
+import { Side } from './side.ts'
 import { newSession, type Sent, type Step, slotCount } from './steps.ts'
-
-/** For answers that one of the two is known to owe for ever. */
-const silenceMs = 300
 
 export interface Difference {
   readonly index: number
@@ -169,7 +166,9 @@ export class LockStep {
       this.#sides.map(side => {
         const connection = side.connections[step.slot]
         if (connection === undefined) throw new Error(`slot ${step.slot} is not connected`)
-        return side.exchange(connection, bytes, ops, isCheck && side.server.isOracle ? silenceMs : answerMs)
+        return isCheck && side.server.isOracle
+          ? side.exchangeAtMost(connection, bytes, ops)
+          : side.exchange(connection, bytes, ops)
       }),
     )
     if (sent[0]?.request.kind !== 'ping') this.#operationCount += sent.length
@@ -235,7 +234,7 @@ export class LockStep {
     if (connection === undefined || state === undefined || !connection.isOpen) return ErrorCode.ConnectionLoss
     const writer = new Writer()
     writeSent(writer, { request }, nextXid(state))
-    const seen = await this.#oracle.exchange(connection, writer.written(), [opOf(request)], answerMs)
+    const seen = await this.#oracle.exchange(connection, writer.written(), [opOf(request)])
     const reply = seen.at(-1)
     return reply?.kind === 'reply' ? reply.err : ErrorCode.ConnectionLoss
   }
@@ -258,7 +257,7 @@ export class LockStep {
     if (connection === undefined) throw new Error('the control connection is gone')
     const writer = new Writer()
     writeSent(writer, { request }, 1)
-    const [seen] = await side.exchange(connection, writer.written(), [opOf(request)], answerMs)
+    const [seen] = await side.exchange(connection, writer.written(), [opOf(request)])
     if (seen?.kind !== 'reply') throw new Error('the control connection is not answered')
   }
 
@@ -364,7 +363,7 @@ export class LockStep {
    */
   async #untilDropsAreNoticed(): Promise<void> {
     const open = this.#oracle.connections.filter(connection => connection?.isOpen === true).length
-    for (const deadline = performance.now() + closeMs; performance.now() < deadline; ) {
+    for (const deadline = performance.now() + patienceMs; performance.now() < deadline; ) {
       const answer = await fourLetterWord(this.#oracle.server.port, 'srvr')
       const count = Number(/^Connections: (\d+)$/m.exec(answer ?? '')?.[1])
       if (count <= open + 1) break // the question is a connection too
@@ -392,7 +391,7 @@ export class LockStep {
         if (isTaken) return side.untilClosed(connection)
         const writer = new Writer()
         writeRequestFrame(writer, Xid.Ping, { kind: 'ping' })
-        return side.exchange(connection, writer.written(), [OpCode.Ping], answerMs)
+        return side.exchange(connection, writer.written(), [OpCode.Ping])
       }),
     )
     seen.oracle.push(...(ends[0] ?? []))
@@ -445,7 +444,7 @@ export class LockStep {
       this.#sides.map(async side => {
         const connection = side.connections[step.slot]
         if (connection !== undefined) {
-          await side.exchange(connection, writer.written(), [OpCode.RemoveWatches], answerMs)
+          await side.exchange(connection, writer.written(), [OpCode.RemoveWatches])
         }
       }),
     )

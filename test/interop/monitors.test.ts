@@ -57,7 +57,7 @@ async function closeSession(client: RawClient): Promise<void> {
 }
 
 async function untilClosed(client: RawClient): Promise<void> {
-  expect(await client.until(() => client.isClosed, 10_000)).toBe(true)
+  expect(await client.until(() => client.isClosed)).toBe(true)
 }
 
 async function figure(port: number, name: string): Promise<number> {

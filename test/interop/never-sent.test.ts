@@ -55,7 +55,7 @@ async function pipeline(requests: readonly Request[], ending?: Uint8Array): Prom
     answers.push(`${header.xid} ${header.err}`)
   }
   if (ending !== undefined) {
-    await client.until(() => client.isClosed, 2_000)
+    await client.until(() => client.isClosed)
     answers.push(client.isClosed ? 'closed' : 'open')
   }
   client.drop()

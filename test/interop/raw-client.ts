@@ -16,6 +16,9 @@ import {
   zxid,
 } from '@corral/protocol'
 
+/** Ends what hangs: no machine is so slow. */
+export const patienceMs = 30_000
+
 /** Replies are as large as they like: a getChildren of everything is not limited by jute.maxbuffer. */
 const maxReplyBytes = 64 * 1024 * 1024
 
@@ -82,7 +85,7 @@ export class RawClient {
   }
 
   /** @returns false if it did not come true in time; a closed connection is asked once more and then given up */
-  async until(isTrue: () => boolean, timeoutMs: number): Promise<boolean> {
+  async until(isTrue: () => boolean, timeoutMs = patienceMs): Promise<boolean> {
     const deadline = performance.now() + timeoutMs
     while (!isTrue()) {
       const leftMs = deadline - performance.now()
@@ -99,8 +102,8 @@ export class RawClient {
   }
 
   /** Takes the oldest frame, waiting for it. @returns undefined when the connection is closed first */
-  async next(timeoutMs = 10_000): Promise<Uint8Array | undefined> {
-    await this.until(() => this.frames.length > 0 || this.isClosed, timeoutMs)
+  async next(): Promise<Uint8Array | undefined> {
+    await this.until(() => this.frames.length > 0 || this.isClosed)
     return this.frames.shift()
   }
 
@@ -110,7 +113,7 @@ export class RawClient {
     writeRequestFrame(writer, xid, request)
     this.send(writer.written())
     const find = (): number => this.frames.findIndex(frame => new Reader(frame).int32() === xid)
-    await this.until(() => find() >= 0, 10_000)
+    await this.until(() => find() >= 0)
     const at = find()
     if (at < 0) throw new Error(`no reply to ${request.kind}`)
     const [frame] = this.frames.splice(at, 1)

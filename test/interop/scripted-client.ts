@@ -61,9 +61,9 @@ export class ScriptedClient {
   }
 
   /** Waits for them. @returns `NodeDeleted /a`, or `nothing` for each that does not come */
-  async events(count: number, timeoutMs: number): Promise<string[]> {
+  async events(count: number): Promise<string[]> {
     const { frames } = this.#client
-    await this.#client.until(() => frames.filter(isEvent).length >= count, timeoutMs)
+    await this.#client.until(() => frames.filter(isEvent).length >= count)
     const events = this.#takeEvents(count)
     while (events.length < count) events.push('nothing')
     return events
@@ -78,9 +78,9 @@ export class ScriptedClient {
   }
 
   /** Waits for the end of the connection. @returns `closed`, behind a word for each frame that came before it */
-  async untilClosed(timeoutMs: number): Promise<string> {
+  async untilClosed(): Promise<string> {
     const client = this.#client
-    await client.until(() => client.isClosed, timeoutMs)
+    await client.until(() => client.isClosed)
     return [...client.frames.splice(0).map(describeFrame), client.isClosed ? 'closed' : 'open'].join(', ')
   }
 
@@ -94,9 +94,15 @@ export class ScriptedClient {
   drop(): void {
     this.#client.drop()
   }
+
+  /** Ends the session too, if it is still on this connection. */
+  async close(): Promise<void> {
+    if (!this.#client.isClosed) await this.ask({ kind: 'closeSession' }).catch(() => undefined)
+    this.drop()
+  }
 }
 
-/** How a server answers a connect request that it may refuse: in words. */
+/** How a server answers a connect request that it may refuse: in words. A new session is closed, another stays. */
 export async function describeHandshake(port: number, handshake: Handshake): Promise<string> {
   const client = await RawClient.open(port)
   try {
@@ -112,11 +118,13 @@ async function describeAnswer(client: RawClient, handshake: Handshake): Promise<
   if (frame === undefined) return client.isClosed ? 'closed without an answer' : 'silence'
   const { timeoutMs, sessionId, password } = readConnectResponse(new Reader(frame))
   if (sessionId === 0n) {
-    await client.until(() => client.isClosed, 2_000)
+    await client.until(() => client.isClosed)
     const isBlank = timeoutMs === 0 && password?.length === 16 && password.every(byte => byte === 0)
     return `${isBlank ? 'expired' : 'a strange refusal'}, then ${client.isClosed ? 'closed' : 'open'}`
   }
-  return `${sessionId === handshake.sessionId ? 'the same session' : 'a new session'}, ${timeoutMs} ms`
+  if (sessionId === handshake.sessionId) return `the same session, ${timeoutMs} ms`
+  await client.request(1, { kind: 'closeSession' }).catch(() => undefined) // it may have ended by itself
+  return `a new session, ${timeoutMs} ms`
 }
 
 function isEvent(frame: Uint8Array): boolean {
