@@ -43,7 +43,7 @@ describeWith([java, javaZooKeeper], 'a directory changes hands', () => {
         await rm(dataDir, { recursive: true, force: true })
       }
     },
-    60_000,
+    300_000,
   )
 })
 

@@ -57,14 +57,14 @@ describeWith([java, javaZooKeeper], 'a directory that we wrote', () => {
 
       expect(await treeThatJavaLoads(dir, host)).toEqual(dumpTree(host.tree))
     },
-    40_000,
+    300_000,
   )
 
   test('is loaded by the Java server after a kill', async () => {
     const { dir, host } = await written({ isStopped: false })
 
     expect(await treeThatJavaLoads(dir, host)).toEqual(dumpTree(host.tree))
-  }, 40_000)
+  }, 300_000)
 
   test('is loaded with every ACL that came or changed while its snapshot was taken', async () => {
     const dir = mkdtempSync(join(tmpdir(), 'corral-storage-'))
@@ -122,7 +122,7 @@ describeWith([java, javaZooKeeper], 'a directory that we wrote', () => {
     expect(await host.stop()).toEqual({ kind: 'stopped' })
 
     expect(await treeThatJavaLoads(dir, host)).toEqual(dumpTree(host.tree))
-  }, 60_000)
+  }, 300_000)
 
   test('has ACL text above U+FFFF that the Java server reads, and cannot read when it has written it', async () => {
     const dir = mkdtempSync(join(tmpdir(), 'corral-storage-'))
@@ -148,7 +148,7 @@ describeWith([java, javaZooKeeper], 'a directory that we wrote', () => {
     expect(dumpTree(again.tree).find(({ path }) => path === '/a')?.acl).toEqual([
       { perms: 31, scheme: 'digest', id: '\ufffd\ufffd:x' },
     ])
-  }, 40_000)
+  }, 300_000)
 
   test('is dumped by TxnLogToolkit without a complaint', async () => {
     const { dir, host } = await written({ isStopped: true, purge: undefined })
@@ -165,7 +165,7 @@ describeWith([java, javaZooKeeper], 'a directory that we wrote', () => {
 
     const last = Number(host.lastZxid)
     expect(zxids).toEqual(Array.from({ length: last }, (_, i) => `0x${(i + 1).toString(16)}`))
-  }, 40_000)
+  }, 300_000)
 
   test('is dumped by SnapshotFormatter with every znode of the tree', async () => {
     const { dir, host } = await written({ isStopped: true, snapCount: 4 })
@@ -179,7 +179,7 @@ describeWith([java, javaZooKeeper], 'a directory that we wrote', () => {
     expect(text).toContain('/app/child')
     expect(text).toContain(`${hexOf(living)}`)
     expect(host.log.counters.snapshots).toBeGreaterThan(2)
-  }, 40_000)
+  }, 300_000)
 })
 
 /** One of every kind of txn, twenty times over, with digests as the Java server writes them. */
