@@ -3,20 +3,19 @@
  * starts as any start would, and one for each older snapshot, from which the logs must lead to the same tree.
  */
 import { defaultConfig, type Random, type ServerConfig } from '@corral/core'
-import { noZxid, zxid } from '@corral/protocol'
+import { hexText, noZxid, zxid } from '@corral/protocol'
 import { chance } from './chance.ts'
 import { compareSessions, type OpenSessions } from './checkers/sessions.ts'
 import { Auditor, compareWithModel } from './clients/auditor.ts'
 import { dial } from './clients/dialer.ts'
 import { connectFrame } from './clients/handshake.ts'
-import type { CommitLog } from './commit-log.ts'
+import { type CommitLog, zxidIn } from './commit-log.ts'
 import { SimDisk } from './disk.ts'
 import { healthyDisk } from './disk-options.ts'
 import { type DriverOptions, type MakeMachine, SimServer } from './driver.ts'
 import type { Violation } from './history.ts'
 import type { ModelTree } from './model/znodes.ts'
 import { instantNetwork, Network } from './network.ts'
-import { zxidIn } from './recovery-judge.ts'
 import type { Scheduler } from './scheduler.ts'
 import type { Trace } from './trace.ts'
 
@@ -87,7 +86,7 @@ export class Aftermath {
     await this.#given.scheduler.until(() => outcome !== undefined, 60_000)
     hangUp()
     if (outcome !== 'closed')
-      this.#violate('P4', `who has seen 0x${(last + 1n).toString(16)} is ${outcome ?? 'kept waiting'}`)
+      this.#violate('P4', `who has seen ${hexText(last + 1n)} is ${outcome ?? 'kept waiting'}`)
   }
 
   /**

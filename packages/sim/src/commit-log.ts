@@ -126,7 +126,7 @@ export class CommitLog implements DiskObserver {
     if (dir !== 'log') return
     let newest: string | undefined
     for (const name of this.#scanned.keys()) {
-      if (newest === undefined || fileZxid(name) > fileZxid(newest)) newest = name
+      if (newest === undefined || zxidIn(name) > zxidIn(newest)) newest = name
     }
     if (newest === undefined) return
     const last = this.#lastIn.get(newest) ?? 0n
@@ -188,6 +188,7 @@ function inOrder(byZxid: ReadonlyMap<bigint, Committed>): readonly Committed[] {
   }
 }
 
-function fileZxid(name: string): bigint {
-  return BigInt(`0x${name.slice('log.'.length)}`)
+/** Of `log.1f`, `snapshot.1f`, `snapshot.1f.gz`. */
+export function zxidIn(name: string): bigint {
+  return BigInt(`0x${name.split('.')[1]}`)
 }

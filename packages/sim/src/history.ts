@@ -8,7 +8,8 @@ import {
   cutFrames,
   DecodeError,
   FrameTail,
-  OpCode,
+  hexText,
+  opOf,
   Reader,
   type ReplyBody,
   type ReplyHeader,
@@ -206,7 +207,7 @@ export class ConnectionTap {
       this.#violate('S1', `reply with xid ${header.xid} where ${op === undefined ? 'none' : op.xid} was due`)
       return
     }
-    const { body } = readReplyFrame(opCodeOf(op), bytes, from, to)
+    const { body } = readReplyFrame(opOf(op.request), bytes, from, to)
     op.reply = { kind: 'reply', op, header, body, at, order }
     this.record.arrivals.push(op.reply)
     this.#recorder.replies++
@@ -223,32 +224,6 @@ export function sessionOf(connection: ConnectionRecord): SessionId | undefined {
   return response === undefined || response.timeoutMs <= 0 ? undefined : response.sessionId
 }
 
-const simpleCodes: ReadonlyMap<string, number> = new Map<string, number>([
-  ['createTtl', OpCode.CreateTtl],
-  ['delete', OpCode.Delete],
-  ['exists', OpCode.Exists],
-  ['getData', OpCode.GetData],
-  ['getChildren', OpCode.GetChildren],
-  ['getChildren2', OpCode.GetChildren2],
-  ['setData', OpCode.SetData],
-  ['setAcl', OpCode.SetAcl],
-  ['check', OpCode.Check],
-  ['getAcl', OpCode.GetAcl],
-  ['sync', OpCode.Sync],
-  ['getEphemerals', OpCode.GetEphemerals],
-  ['getAllChildrenNumber', OpCode.GetAllChildrenNumber],
-  ['multi', OpCode.Multi],
-  ['multiRead', OpCode.MultiRead],
-  ['addWatch', OpCode.AddWatch],
-  ['whoAmI', OpCode.WhoAmI],
-])
-
-/** The opcode whose reply record this request has; 0 for a header without a body. */
-function opCodeOf(op: Op): number {
-  const { request } = op
-  return request.kind === 'create' ? request.op : (simpleCodes.get(request.kind) ?? 0)
-}
-
 /** One line, for reports. */
 export function describe(op: Op): string {
   const { request, connection, xid } = op
@@ -256,6 +231,6 @@ export function describe(op: Op): string {
   const reply =
     op.reply === undefined
       ? 'no reply'
-      : `err ${op.reply.header.err} at zxid 0x${op.reply.header.zxid.toString(16)}`
+      : `err ${op.reply.header.err} at zxid ${hexText(op.reply.header.zxid)}`
   return `${connection.client}, connection ${connection.number}, xid ${xid}: ${request.kind}${path} (${reply})`
 }

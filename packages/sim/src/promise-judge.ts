@@ -2,6 +2,7 @@
  * What clients may have learned from the server, against what its disk has: at each send, and at the end of each
  * start.
  */
+import { hexText } from '@corral/protocol'
 import { compareSessions, type HeldSession } from './checkers/sessions.ts'
 import type { CommitLog } from './commit-log.ts'
 import type { SimDisk } from './disk.ts'
@@ -39,7 +40,7 @@ export class PromiseJudge {
     if (this.#log === undefined || this.#log.promisedZxid >= zxid) return
     this.#violate(
       'L1',
-      `zxid 0x${zxid.toString(16)} leaves the server at ${nowMs} ms, and only 0x${this.#log.promisedZxid.toString(16)} is durable`,
+      `zxid ${hexText(zxid)} leaves the server at ${nowMs} ms, and only 0x${this.#log.promisedZxid.toString(16)} is durable`,
     )
   }
 
@@ -50,7 +51,7 @@ export class PromiseJudge {
     const end = last < due ? this.#judgeLoss(last, due) : this.#log?.isForked(last) ? 'bereft' : undefined
     if (end !== undefined || this.#log === undefined) return end
     this.#log.recovered(last)
-    const when = `after a start up to zxid 0x${last.toString(16)}`
+    const when = `after a start up to zxid ${hexText(last)}`
     this.violations.push(...compareSessions(sessions, this.#log.openSessions(), when))
     return undefined
   }
@@ -69,7 +70,7 @@ export class PromiseJudge {
     if (this.#recovery?.isDamaged === true && problem === undefined) return 'bereft'
     this.#violate(
       'L4',
-      `a start recovered up to zxid 0x${last.toString(16)}, but 0x${due.toString(16)} was promised; ${problem}`,
+      `a start recovered up to zxid ${hexText(last)}, but ${hexText(due)} was promised; ${problem}`,
     )
     return undefined
   }

@@ -3,7 +3,8 @@ import { encodeUtf8 } from '@corral/protocol'
 import { expect, test } from 'vitest'
 import { Bench, damage } from '../test/bench.ts'
 import { create } from './clients/generator.ts'
-import { RecoveryJudge, zxidIn } from './recovery-judge.ts'
+import { zxidIn } from './commit-log.ts'
+import { RecoveryJudge } from './recovery-judge.ts'
 
 /** A server that wrote one txn after the other, and is gone; zxid 1 made the session. */
 function aWrittenDisk(

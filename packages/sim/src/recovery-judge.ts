@@ -11,7 +11,8 @@
  *
  * The disk knows the truth; the server sees none of this.
  */
-import type { CommitLog, RecordPlace, Restored } from './commit-log.ts'
+import { hexText } from '@corral/protocol'
+import { type CommitLog, type RecordPlace, type Restored, zxidIn } from './commit-log.ts'
 import { type Damage, overlaps } from './damage.ts'
 import type { SimDisk } from './disk.ts'
 import type { DamagedFile } from './volume.ts'
@@ -101,7 +102,7 @@ export class RecoveryJudge {
 
   #problemAt(first: bigint, kept: bigint): string | undefined {
     const place = this.#log.placeOf(first)
-    if (place === undefined) return `zxid 0x${first.toString(16)} was never written`
+    if (place === undefined) return `zxid ${hexText(first)} was never written`
     const log = this.#logs.get(place.name)
     if (log === undefined) return this.#problemOfAbsence(place, kept)
     if (log.isNameLost) return undefined
@@ -225,9 +226,4 @@ function zxidNoted(note: string): bigint {
 
 function newestFirst(names: readonly string[]): readonly string[] {
   return [...names].sort((a, b) => (zxidIn(a) > zxidIn(b) ? -1 : 1))
-}
-
-/** Of `log.1f`, `snapshot.1f`, `snapshot.1f.gz`. */
-export function zxidIn(name: string): bigint {
-  return BigInt(`0x${name.split('.')[1]}`)
 }

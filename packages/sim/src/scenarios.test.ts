@@ -6,7 +6,7 @@ import { Bench, damage, syncMs } from '../test/bench.ts'
 import { dial } from './clients/dialer.ts'
 import { create } from './clients/generator.ts'
 import { connectFrame } from './clients/handshake.ts'
-import { zxidIn } from './recovery-judge.ts'
+import { zxidIn } from './commit-log.ts'
 
 const value = encodeUtf8('x')
 

@@ -2,7 +2,7 @@
  * Judges handshakes and the zxids that a session is told, which need no model: a session goes on only under its own id
  * and password, only while it lives, and never back in time; one that lives is never said to be gone.
  */
-import { type SessionId, Xid } from '@corral/protocol'
+import { hexText, type SessionId, Xid } from '@corral/protocol'
 import type { Committed } from '../commit-log.ts'
 import { type Arrival, type ConnectionRecord, type History, sessionOf, type Violation } from '../history.ts'
 
@@ -70,11 +70,7 @@ class HandshakeJudge {
       this.#violate('P9', connection, 'a session came back after its end')
     const last = this.#given.committed.findLast(({ writtenAt }) => writtenAt <= response.at)
     if (request.lastZxidSeen > (last?.txn.header.zxid ?? 0n))
-      this.#violate(
-        'S8',
-        connection,
-        `a client that had seen 0x${request.lastZxidSeen.toString(16)} was welcomed`,
-      )
+      this.#violate('S8', connection, `a client that had seen ${hexText(request.lastZxidSeen)} was welcomed`)
   }
 
   /**
@@ -126,7 +122,7 @@ class HandshakeJudge {
         this.#violate(
           'P2',
           connection,
-          `an answer at zxid 0x${seen.toString(16)} is older than 0x${zxid.toString(16)}, asked for on a lost connection`,
+          `an answer at zxid ${hexText(seen)} is older than ${hexText(zxid)}, asked for on a lost connection`,
         )
     }
   }
@@ -151,7 +147,7 @@ class HandshakeJudge {
         const zxid = zxidOf(arrival)
         if (zxid === undefined) continue
         if (zxid < highest)
-          this.#violate('S2', connection, `zxid 0x${zxid.toString(16)} comes after 0x${highest.toString(16)}`)
+          this.#violate('S2', connection, `zxid ${hexText(zxid)} comes after ${hexText(highest)}`)
         else highest = zxid
       }
     }

@@ -10,6 +10,7 @@ import {
   AddWatchMode,
   ErrorCode,
   EventType,
+  hexText,
   Perm,
   parentPath,
   type WatcherEvent,
@@ -102,7 +103,7 @@ class ConnectionJudge {
     if (missing !== undefined) {
       this.#violate(
         'W1',
-        `${describe(op)} comes before ${brief(missing.event)} of zxid 0x${missing.zxid.toString(16)}`,
+        `${describe(op)} comes before ${brief(missing.event)} of zxid ${hexText(missing.zxid)}`,
       )
       return
     }
@@ -114,8 +115,8 @@ class ConnectionJudge {
     const due = this.#due.shift()
     if (due === undefined || due.zxid !== zxid || canonical(due.event) !== canonical(event)) {
       const expected =
-        due === undefined ? 'none is due' : `${brief(due.event)} of 0x${due.zxid.toString(16)} is due`
-      this.#violate('W3', `event ${brief(event)} of zxid 0x${zxid.toString(16)} came, ${expected}`)
+        due === undefined ? 'none is due' : `${brief(due.event)} of ${hexText(due.zxid)} is due`
+      this.#violate('W3', `event ${brief(event)} of zxid ${hexText(zxid)} came, ${expected}`)
       return
     }
     this.#fired++

@@ -7,6 +7,7 @@
 import {
   ErrorCode,
   EventType,
+  hexText,
   Perm,
   type ReplyBody,
   type SessionId,
@@ -199,7 +200,7 @@ class Witness {
       // Answers to auth and sasl name no zxid.
       if (op.request.kind === 'auth' || op.request.kind === 'sasl') continue
       if (zxid < bound || (zxid === bound && isWrite(op.request) && !isUnlogged(op))) {
-        this.#violate('P1', `${describe(op)} is below zxid 0x${bound.toString(16)}, seen before it was sent`)
+        this.#violate('P1', `${describe(op)} is below zxid ${hexText(bound)}, seen before it was sent`)
       }
       if (zxid > highest) highest = zxid
     }
@@ -350,7 +351,7 @@ class Witness {
     const err = txn.body.kind === 'error' ? txn.body.err : 0
     const body: ReplyBody = err === 0 ? writeReply(op.request, txn.body, stats) : { kind: 'none' }
     if (reply.header.zxid !== txn.header.zxid) {
-      this.#violate('C1', `${describe(op)} was logged at zxid 0x${txn.header.zxid.toString(16)}`)
+      this.#violate('C1', `${describe(op)} was logged at zxid ${hexText(txn.header.zxid)}`)
     }
     this.#compare('C1', op, err, body)
   }
@@ -410,7 +411,7 @@ class Witness {
       } else if (op.reply.header.zxid > end) {
         this.#violate(
           'P5',
-          `${describe(op)} names a zxid that is not in the log, which ends at 0x${end.toString(16)}`,
+          `${describe(op)} names a zxid that is not in the log, which ends at ${hexText(end)}`,
         )
       } else if (isWrite(op.request) && !this.#written.has(op) && !isUnlogged(op)) {
         this.#violate('C1', `${describe(op)} was answered, and no txn is its own`)
@@ -469,7 +470,7 @@ function isUnlogged(op: Op): boolean {
 }
 
 function nameOf(txn: Txn): string {
-  return `txn 0x${txn.header.zxid.toString(16)} (${txn.body.kind} of session 0x${BigInt.asUintN(64, txn.header.session).toString(16)}, xid ${txn.header.cxid})`
+  return `txn ${hexText(txn.header.zxid)} (${txn.body.kind} of session ${hexText(txn.header.session)}, xid ${txn.header.cxid})`
 }
 
 /** Lists whose order is nobody's promise are sorted before they are compared. */
