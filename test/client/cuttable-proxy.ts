@@ -6,7 +6,7 @@ export class CuttableProxy {
   readonly #server = createServer(client => this.#onClient(client))
   readonly #sockets: Set<Socket> = new Set()
   readonly #targetPort: number
-  #isCut = false
+  #isBarred = false
   #isSilent = false
 
   private constructor(targetPort: number) {
@@ -24,9 +24,14 @@ export class CuttableProxy {
     return (this.#server.address() as AddressInfo).port
   }
 
+  /** Breaks each new connection at once. */
+  bar(): void {
+    this.#isBarred = true
+  }
+
   /** Breaks all connections, and each new one at once. */
   cut(): void {
-    this.#isCut = true
+    this.bar()
     for (const socket of this.#sockets) socket.destroy()
   }
 
@@ -36,7 +41,7 @@ export class CuttableProxy {
   }
 
   mend(): void {
-    this.#isCut = false
+    this.#isBarred = false
     this.#isSilent = false
   }
 
@@ -47,7 +52,7 @@ export class CuttableProxy {
   }
 
   #onClient(client: Socket): void {
-    if (this.#isCut) {
+    if (this.#isBarred) {
       client.destroy()
       return
     }
