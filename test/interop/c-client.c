@@ -30,7 +30,7 @@ static void on_event(zhandle_t *zh, int type, int state, const char *path, void 
 static void wait_until(const int *value, int at_least, const char *what) {
   struct timespec deadline;
   clock_gettime(CLOCK_REALTIME, &deadline);
-  deadline.tv_sec += 10;
+  deadline.tv_sec += 60;
   pthread_mutex_lock(&mutex);
   while (*value < at_least) {
     if (pthread_cond_timedwait(&changed, &mutex, &deadline) == ETIMEDOUT) {
@@ -99,7 +99,7 @@ int main(int argc, char **argv) {
   if (argc != 2) return 2;
   zoo_set_debug_level(ZOO_LOG_LEVEL_ERROR);
   setvbuf(stdout, NULL, _IONBF, 0);
-  zhandle_t *zh = zookeeper_init(argv[1], on_event, 10000, NULL, NULL, 0);
+  zhandle_t *zh = zookeeper_init(argv[1], on_event, 60000, NULL, NULL, 0);
   wait_until(&is_connected, 1, "the session");
 
   create(zh, "/c", ZOO_PERSISTENT, -1);
@@ -158,7 +158,7 @@ int main(int argc, char **argv) {
   show_stat(&stat);
   deallocate_ACL_vector(&acl);
   is_connected = 0;
-  zhandle_t *other = zookeeper_init(argv[1], on_event, 10000, NULL, NULL, 0);
+  zhandle_t *other = zookeeper_init(argv[1], on_event, 60000, NULL, NULL, 0);
   wait_until(&is_connected, 1, "the other session");
   printf("\nother reads: %d\n", zoo_get(other, "/m", 0, made, &(int){(int)sizeof made}, &stat));
   create(other, "/c/theirs", ZOO_EPHEMERAL, -1);

@@ -18,11 +18,11 @@ from kazoo.recipe.watchers import ChildrenWatch, DataWatch
 from kazoo.security import make_digest_acl
 
 hosts = sys.argv[1]
-patience = 10
+patience = 60
 
 
 def connect(**options):
-    client = KazooClient(hosts=hosts, timeout=10.0, **options)
+    client = KazooClient(hosts=hosts, timeout=60.0, **options)
     client.start(timeout=patience)
     return client
 

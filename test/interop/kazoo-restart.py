@@ -15,15 +15,16 @@ from kazoo.recipe.watchers import ChildrenWatch, DataWatch
 from kazoo.security import CREATOR_ALL_ACL
 
 host = sys.argv[1]
-patience = 20
+patience = 60
 clients = []
 
 
 def connect():
     # Each address is waited for as long as its share of the timeout. Apache ZooKeeper never answers who comes before it
     # has a database: it fails to close the connection (NullPointerException in removeCnxn), so there must be a next try
-    # within the session's time.
-    client = KazooClient(hosts=",".join([host] * 5), timeout=20.0)
+    # within the session's time. And by itself kazoo would wait longer from try to try, up to a minute.
+    retry = {"max_tries": -1, "delay": 0.5, "backoff": 1}
+    client = KazooClient(hosts=",".join([host] * 20), timeout=60.0, connection_retry=retry)
     client.start(timeout=patience)
     clients.append(client)
     return client

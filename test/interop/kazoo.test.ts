@@ -22,7 +22,7 @@ describeWith([kazoo, java, javaZooKeeper], 'kazoo', () => {
       const server = await start()
       try {
         const { stdout } = await run('/usr/bin/python3', [script, `127.0.0.1:${server.port}`], {
-          timeout: 50_000,
+          timeout: 280_000,
           env: childEnvironment(),
         })
 
@@ -43,7 +43,7 @@ describeWith([kazoo, java, javaZooKeeper], 'kazoo', () => {
         await server.stop()
       }
     },
-    60_000,
+    300_000,
   )
 
   test.each(servers)(
@@ -54,7 +54,7 @@ describeWith([kazoo, java, javaZooKeeper], 'kazoo', () => {
       const { port } = server
       const client = spawn('/usr/bin/python3', [restartScript, `127.0.0.1:${port}`], {
         env: childEnvironment(),
-        timeout: 50_000,
+        timeout: 280_000,
       })
       try {
         const complaints = text(client.stderr)
@@ -87,6 +87,6 @@ describeWith([kazoo, java, javaZooKeeper], 'kazoo', () => {
         await rm(dataDir, { recursive: true, force: true })
       }
     },
-    60_000,
+    300_000,
   )
 })
