@@ -191,6 +191,41 @@ describe('problems', () => {
       message: 'Invalid configuration, only one server specified (ignoring)',
     })
   })
+
+  test.each([
+    ['localhost:2888:3888;[::1]:2181', '::1', 2181],
+    ['localhost:2888:3888;:2181', undefined, 2181],
+    ['[::1]:2888:3888:PARTICIPANT;2181', undefined, 2181],
+    ['a:2888:3888|b:2888:3888;2181', undefined, 2181],
+    ['localhost:2888:3888;2181;2281', undefined, 2181],
+  ])('server.1=%s serves clients there', (line, host, port) => {
+    expect(load(`dataDir=/d\nserver.1=${line}\n`)).toMatchObject({ ok: true, process: { host, port } })
+  })
+
+  test('the TLS port of a server line is none for clients without TLS', () => {
+    expect(problemsOf('dataDir=/d\nserver.1=localhost:2888:3888;;2281\n')).toEqual([
+      '/etc/zoo.cfg clientPort: clientPort is not set: there would be no port to serve clients on',
+    ])
+    expect(noticesOf('server.1=localhost:2888:3888;2181;2281\n')).toContain(
+      'warn /etc/zoo.cfg:3 server.1 names a secure client port, which is not yet supported (TLS)',
+    )
+  })
+
+  const form = 'does not have the form host:port:port[:role][;[address:]clientPort]'
+  test.each([
+    ['server.1=localhost', `server.1: "localhost" ${form}`],
+    ['server.1=localhost:2888:3888;abc', `server.1: "localhost:2888:3888;abc" ${form}`],
+    ['server.1=localhost:2888:3888;99999', 'server.1: port out of range: 99999'],
+    ['server.1=localhost:2888:99999;2181', 'server.1: port out of range: 99999'],
+    ['server.1=localhost:2888:3888:king;2181', 'server.1: Unrecognised peertype: king'],
+    [
+      'server.1=localhost:2888:3888:observer;2181',
+      'server.1: Observers w/o participants is an invalid configuration',
+    ],
+    ['server.x=localhost:2888:3888;2181', 'server.x: server id "x" is not a number'],
+  ])('%s is refused, though there is but one', (line, problem) => {
+    expect(problemsOf(`${minimal}${line}\n`)).toEqual([`/etc/zoo.cfg:3 ${problem}`])
+  })
 })
 
 describe('keys', () => {

@@ -6,6 +6,7 @@ import type { ServerConfig } from '@corral/core'
 import { assert, type Property, parseProperties } from '@corral/protocol'
 import { aliases, type Key, keys } from './keys.ts'
 import { nearest } from './nearest.ts'
+import { readServerLine } from './server-line.ts'
 import {
   coreConfig,
   crossProblems,
@@ -201,16 +202,27 @@ class Loader {
       const message = 'Invalid configuration, only one server specified (ignoring)'
       this.#note('warn', where, key, isServer ? message : 'has no effect on a standalone server')
     }
-    if (alone !== undefined && this.#settings.clientPort === undefined) this.#clientPortOf(alone.value)
+    if (alone !== undefined) this.#readServerLine(alone)
   }
 
-  /** `server.1=host:2888:3888;[address:]port` */
-  #clientPortOf(server: string): void {
-    const client = /;(?:(?<host>\[[^\]]*\]|[^:;[\]]*):)?(?<port>[0-9]{1,5})$/.exec(server)?.groups
-    if (client === undefined) return
-    this.#settings.clientPort = Number(client['port'])
-    const host = client['host']?.replace(/^\[(.*)\]$/, '$1')
-    if (host !== undefined && host !== '') this.#settings.clientPortAddress ??= host
+  #readServerLine({
+    where,
+    key,
+    value,
+  }: {
+    readonly where: string
+    readonly key: string
+    readonly value: string
+  }): void {
+    const read = readServerLine(key, value)
+    if (!read.ok) return this.#refuse(where, key, read.problem)
+    const { client, hasSecureClient } = read.value
+    if (hasSecureClient) {
+      this.#note('warn', where, key, 'names a secure client port, which is not yet supported (TLS)')
+    }
+    if (client === undefined || this.#settings.clientPort !== undefined) return
+    this.#settings.clientPort = client.port
+    if (client.host !== undefined) this.#settings.clientPortAddress ??= client.host
   }
 
   /** Every real zoo.cfg has some: one line for all of them. */
