@@ -23,7 +23,16 @@ import { divergences } from './divergences.ts'
 import { type InteropServer, type ServerOptions, superDigest } from './interop-server.ts'
 import { startJavaServer } from './java-server.ts'
 import { LockStep } from './lock-step.ts'
-import { badPaths, nullPathMultis, oddBodies, oddMultiReads, oddMultis, oddWatchLists } from './odd-frames.ts'
+import {
+  badPaths,
+  frame,
+  nullPathMultis,
+  oddBodies,
+  oddMultiReads,
+  oddMultis,
+  oddWatchLists,
+  text,
+} from './odd-frames.ts'
 import { describeDifference } from './report.ts'
 import { describeWith, java, javaZooKeeper } from './software.ts'
 import type { Sent, Step } from './steps.ts'
@@ -277,8 +286,12 @@ describeWith([java, javaZooKeeper], 'edges of requests', () => {
     await pair.agreesOn(
       each(
         0,
-        ...['/eph', '/ephx', '/ ~'].map(path => create(path, ephemeral)),
+        ...['/eph', '/ephx', '/ ~', '/é'].map(path => create(path, ephemeral)),
         ...prefixes.map((path): Request => ({ kind: 'getEphemerals', path })),
+        ...[
+          [0x2f, 0xc3],
+          [0x2f, 0xc3, 0xa9],
+        ].map(path => frame(OpCode.GetEphemerals, [text(path)], { kind: 'getEphemerals', path: '/' })),
       ),
     )
   })

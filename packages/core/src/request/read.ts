@@ -256,9 +256,11 @@ function isPrefixOfAll({ bytes, pathFrom, pathTo }: RequestView): boolean {
   return from === to || (to - from === 1 && bytes[from] === slash)
 }
 
+/** Of text: a prefix that ends within a character of the path is none. */
 function hasPrefix(w: Writer, at: number, request: RequestView): boolean {
   const { bytes, pathFrom, pathTo } = request
-  if (w.at - at < pathTo - pathFrom) return false
-  for (let i = 0; i < pathTo - pathFrom; i++) if (w.bytes[at + i] !== bytes[pathFrom + i]) return false
-  return true
+  const length = pathTo - pathFrom
+  if (w.at - at < length) return false
+  for (let i = 0; i < length; i++) if (w.bytes[at + i] !== bytes[pathFrom + i]) return false
+  return w.at - at === length || ((w.bytes[at + length] as number) & 0xc0) !== 0x80
 }
