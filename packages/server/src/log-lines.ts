@@ -20,6 +20,11 @@ export interface LogLine {
 /** Whoever has something to say: the line gets its time later. */
 export type Say = (level: Level, what: string, fields: LogFields) => void
 
+/** Gives each line the time at which it is said. */
+export function sayTo(onLog: (line: LogLine) => void): Say {
+  return (level, what, fields) => onLog({ wallMs: Date.now(), level, what, fields })
+}
+
 const longestText = 300
 /** Our own words, stack traces among them. */
 const longestOwnText = 6000

@@ -14,6 +14,8 @@ import {
   isAtLeast,
   jsonLine,
   type LogLine,
+  type Say,
+  sayTo,
   sentenceOf,
   textLine,
 } from './log-lines.ts'
@@ -121,6 +123,7 @@ const readReasons: Readonly<Record<string, string>> = {
 async function run({ core, process: settings, notices }: Configuration): Promise<void> {
   const stalls = stallReport()
   const onLog = lineWriter(settings)
+  const say = sayTo(onLog)
   let isTerminalGone = false
   const endWith = (exitCode: number): never => {
     stalls.print()
@@ -132,19 +135,16 @@ async function run({ core, process: settings, notices }: Configuration): Promise
     process.exit(exitCode)
   }
   process.on('uncaughtException', error => {
-    const fields = { error: error.stack ?? String(error) }
-    onLog({ wallMs: Date.now(), level: 'error', what: 'an unexpected error', fields })
+    say('error', 'an unexpected error', { error: error.stack ?? String(error) })
     endWith(ExitCode.UnexpectedError)
   })
-  for (const { level, ...fields } of notices) {
-    onLog({ wallMs: Date.now(), level, what: 'configuration', fields })
-  }
+  for (const { level, ...fields } of notices) say(level, 'configuration', fields)
   let server: RunningServer | undefined
   const endStopped = (): never => {
-    onLog({ wallMs: Date.now(), level: 'info', what: 'stopped', fields: {} })
+    say('info', 'stopped', {})
     return endWith(ExitCode.Ok)
   }
-  obeySignals(onLog, signal => {
+  obeySignals(say, signal => {
     isTerminalGone = signal === 'SIGHUP'
     if (server === undefined)
       endStopped() // nothing was accepted yet
@@ -164,18 +164,12 @@ async function run({ core, process: settings, notices }: Configuration): Promise
   } catch (error) {
     if (!(error instanceof StartError)) throw error
     const { exitCode, message: reason } = error
-    const fields = { reason, ...placesOf(settings, exitCode) }
-    onLog({ wallMs: Date.now(), level: 'error', what: 'the start failed', fields })
+    say('error', 'the start failed', { reason, ...placesOf(settings, exitCode) })
     return endWith(exitCode)
   }
   const end = await server.ended
   if (end.kind === 'fatal') {
-    onLog({
-      wallMs: Date.now(),
-      level: 'error',
-      what: 'the server ends',
-      fields: { reason: end.reason, ...placesOf(settings, end.exitCode) },
-    })
+    say('error', 'the server ends', { reason: end.reason, ...placesOf(settings, end.exitCode) })
     if (await isDiskStuck()) process.kill(process.pid, 'SIGKILL')
     return endWith(end.exitCode)
   }
@@ -183,12 +177,12 @@ async function run({ core, process: settings, notices }: Configuration): Promise
 }
 
 /** @param stop - called once: a second signal, as Ctrl-C under npm is, changes nothing about a stop that has begun */
-function obeySignals(onLog: (line: LogLine) => void, stop: (signal: string) => void): void {
+function obeySignals(say: Say, stop: (signal: string) => void): void {
   let isStopping = false
   const stopFor = (signal: string): void => {
     if (isStopping) return
     isStopping = true
-    onLog({ wallMs: Date.now(), level: 'info', what: 'stopping', fields: { signal } })
+    say('info', 'stopping', { signal })
     stop(signal)
   }
   process.on('SIGTERM', stopFor)
@@ -199,7 +193,7 @@ function obeySignals(onLog: (line: LogLine) => void, stop: (signal: string) => v
       return
     }
     const reason = 'nothing is read again while the server runs; to change a setting, start anew'
-    onLog({ wallMs: Date.now(), level: 'warn', what: 'SIGHUP is ignored', fields: { reason } })
+    say('warn', 'SIGHUP is ignored', { reason })
   })
 }
 

@@ -13,7 +13,7 @@ import { type Disk, type DiskGiven, FileDisk } from './io/disk.ts'
 import { MemoryDisk } from './io/memory-disk.ts'
 import { ClientSockets, type ListenOptions } from './io/net.ts'
 import { limited } from './log-limit.ts'
-import type { LogLine, Say } from './log-lines.ts'
+import { type LogLine, type Say, sayTo } from './log-lines.ts'
 import { sha1 } from './sha1.ts'
 import { ExitCode, errnoOf, StartError } from './start-error.ts'
 import { corralVersion } from './version.ts'
@@ -163,10 +163,7 @@ interface Assembly {
 
 function assemble(settings: LaunchSettings): Assembly {
   const { core, storage, fourLetterWords } = settings
-  const say = limited(
-    (level, what, fields) => settings.onLog({ wallMs: Date.now(), level, what, fields }),
-    () => performance.now(),
-  )
+  const say = limited(sayTo(settings.onLog), () => performance.now())
   const pool = new ChunkPool()
   const sockets = new ClientSockets({ pool })
   const disk = makeDisk(storage, { report: (op, result) => driver.diskDone(op, result) })
