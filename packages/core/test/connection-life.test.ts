@@ -13,7 +13,7 @@ import { lives } from './life/steps.ts'
 const numRuns = Number(process.env['LIVES'] ?? 400)
 const seed = Number(process.env['SEED'] ?? 1)
 /** Many times what a life takes. */
-const mostMsPerLife = 100
+const mostMsPerLife = 1000
 
 let probe: Probe
 
