@@ -69,7 +69,7 @@ async function exchange(port: number, bytes: Uint8Array | string): Promise<strin
   })
   socket.on('error', () => undefined)
   socket.write(bytes)
-  await once(socket, 'close')
+  await new Promise(resolve => socket.on('close', resolve)) // behind a reset too
   return text
 }
 

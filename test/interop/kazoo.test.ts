@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
-import { childEnvironment, type InteropServer, run } from './interop-server.ts'
+import { childEnvironment, freePort, type InteropServer, run } from './interop-server.ts'
 import { servers } from './servers.ts'
 import { describeWith, java, javaZooKeeper, kazoo } from './software.ts'
 
@@ -50,8 +50,9 @@ describeWith([kazoo, java, javaZooKeeper], 'kazoo', () => {
     'keeps its locks, leaders and watches when $name is killed and comes back',
     async ({ start }) => {
       const dataDir = await mkdtemp(join(tmpdir(), 'corral-kazoo-'))
-      let server: InteropServer = await start({ dataDir })
-      const { port } = server
+      // Not one of the kernel's: while nobody listens there, it could give it to somebody else.
+      const port = await freePort()
+      let server: InteropServer = await start({ dataDir, port })
       const client = spawn('/usr/bin/python3', [restartScript, `127.0.0.1:${port}`], {
         env: childEnvironment(),
         timeout: 280_000,
