@@ -112,29 +112,22 @@ export class Shell {
   /** A line as it is typed. What goes wrong is printed, and in the exit code. */
   async runLine(line: string, signal?: AbortSignal): Promise<void> {
     const words = splitWords(line)
-    if (words.length === 0) return
-    const index = this.#remember(line)
-    await this.#guarded(() => this.#run(words, index, signal))
+    if (words.length > 0) await this.#runNext(words, line, signal)
   }
 
   /** A command that is in words already. */
-  async runWords(words: readonly string[], signal?: AbortSignal): Promise<void> {
-    const index = this.#remember(words.join(' '))
-    await this.#guarded(() => this.#run(words, index, signal))
+  runWords(words: readonly string[]): Promise<void> {
+    return this.#runNext(words, words.join(' '), undefined)
   }
 
-  #remember(line: string): number {
+  async #runNext(words: readonly string[], line: string, signal: AbortSignal | undefined): Promise<void> {
     const index = this.#lineCount++
     this.#history.set(index, line)
     this.#history.delete(index - historyKept)
-    return index
-  }
-
-  async #guarded(run: () => Promise<void>): Promise<void> {
     const before = this.#exitCode
     this.#exitCode = exitCodes.done
     try {
-      await run()
+      await this.#run(words, index, signal)
       if (this.#hasQuit) this.#exitCode = before
     } catch (error) {
       this.fail(error)
