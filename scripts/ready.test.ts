@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
@@ -14,11 +14,19 @@ afterEach(() => {
   }
 })
 
-/** Root may write anywhere. */
-const asNobody = 'data:text/javascript,if (process.getuid() === 0) process.setuid(65534)'
+/** Root may write anywhere, and cannot become somebody else on every machine: this is what the others are told. */
+const asNobody = `
+import fs from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
+const { accessSync } = fs
+fs.accessSync = (path, mode) => {
+  accessSync(path, mode)
+  if ((fs.statSync(path).mode & 0o222) === 0) throw Object.assign(new Error('not writable'), { code: 'EACCES' })
+}
+syncBuiltinESMExports()`
 
 test('a checkout that may not be written is named, with what to do', () => {
-  const root = mkdtempSync(join(tmpdir(), 'corral-ready-'))
+  const root = realpathSync(mkdtempSync(join(tmpdir(), 'corral-ready-')))
   roots.push(root)
   mkdirSync(join(root, 'packages/server'), { recursive: true })
   for (const script of ['ready.mjs', 'stale.sh']) {
@@ -28,10 +36,8 @@ test('a checkout that may not be written is named, with what to do', () => {
 
   const { status, stderr } = spawnSync(
     process.execPath,
-    ['--import', asNobody, join(root, 'scripts/ready.mjs')],
-    {
-      encoding: 'utf8',
-    },
+    [`--import=data:text/javascript,${encodeURIComponent(asNobody)}`, join(root, 'scripts/ready.mjs')],
+    { encoding: 'utf8' },
   )
 
   expect(stderr).toBe(
