@@ -26,9 +26,10 @@ export class Trace {
     this.#mix(value.length)
   }
 
-  bytes(value: Uint8Array, from = 0, to: number = value.length): void {
-    let at = from
-    for (; at + 4 <= to; at += 4) {
+  bytes(value: Uint8Array): void {
+    const { length } = value
+    let at = 0
+    for (; at + 4 <= length; at += 4) {
       this.#mix(
         (value[at] as number) |
           ((value[at + 1] as number) << 8) |
@@ -36,8 +37,8 @@ export class Trace {
           ((value[at + 3] as number) << 24),
       )
     }
-    for (; at < to; at++) this.#mix(value[at] as number)
-    this.#mix(to - from)
+    for (; at < length; at++) this.#mix(value[at] as number)
+    this.#mix(length)
   }
 
   /** Ends a fact: it is remembered, without being part of the hash. */
@@ -53,10 +54,10 @@ export class Trace {
   }
 
   /** The last events, oldest first. */
-  last(count: number = remembered): readonly string[] {
-    const from = Math.max(0, this.#count - Math.min(count, remembered))
+  last(): readonly string[] {
     const lines: string[] = []
-    for (let i = from; i < this.#count; i++) lines.push((this.#ring[i % remembered] as Line)())
+    for (let i = Math.max(0, this.#count - remembered); i < this.#count; i++)
+      lines.push((this.#ring[i % remembered] as Line)())
     return lines
   }
 

@@ -50,9 +50,9 @@ export function operand(args: CommandArguments, index: number): string {
   return args.operands[index] ?? ''
 }
 
-/** The operand at `index` as a path. @throws CommandError saying what is wrong with it */
-export function pathOperand(args: CommandArguments, index = 0): string {
-  return legalPath(operand(args, index))
+/** The first operand as a path. @throws CommandError saying what is wrong with it */
+export function pathOperand(args: CommandArguments): string {
+  return legalPath(operand(args, 0))
 }
 
 /** @throws CommandError in the Java client's words */

@@ -3,15 +3,7 @@ import { ErrorCode, type WatchListener, ZkError, zkError } from '@corral/client'
 import { type CommandArguments, type OptionSpec, optionHelp } from '../options.ts'
 import type { Result } from '../result.ts'
 import { walkPaths, walkTree } from '../subtree.ts'
-import {
-  type Command,
-  type Context,
-  intOption,
-  legalPath,
-  operand,
-  pathOperand,
-  usageError,
-} from './command.ts'
+import { type Command, type Context, intOption, pathOperand, usageError } from './command.ts'
 
 const statOption: OptionSpec = { name: 's', about: 'stat' }
 const watchOption: OptionSpec = { name: 'w', about: 'watch' }
@@ -110,7 +102,7 @@ const getEphemerals: Command = {
   options: [],
   operands: 0,
   async run({ client, signal }, args) {
-    const prefix = args.operands.length === 0 ? '/' : legalPath(operand(args, 0))
+    const prefix = args.operands.length === 0 ? '/' : pathOperand(args)
     return { kind: 'ephemerals', paths: await client.getEphemerals(prefix, { signal }) }
   },
 }

@@ -6,7 +6,7 @@ import { CommandError, keeperErrorText } from '../failure.ts'
 import type { CommandArguments } from '../options.ts'
 import { nothing } from '../result.ts'
 import { listLevels, walkPaths } from '../subtree.ts'
-import { type Command, type Context, intOption, legalPath, operand, pathOperand } from './command.ts'
+import { type Command, type Context, intOption, operand, pathOperand } from './command.ts'
 
 const create: Command = {
   name: 'create',
@@ -181,7 +181,7 @@ const setAcl: Command = {
     const { client, signal } = context
     const acl = notEmpty(readAcl(context, operand(args, 1)))
     const version = intOption(args, 'v')
-    const path = legalPath(operand(args, 0))
+    const path = pathOperand(args)
     if (!args.has('R')) {
       const stat = await client.setAcl(path, acl, { signal, version })
       return args.has('s') ? { kind: 'stat', path, stat } : nothing
