@@ -199,6 +199,13 @@ describe('a server on disk', () => {
     expect(String(await exchange(second.port, 'srvr'))).toContain('\nZxid: 0x1\n')
   })
 
+  test('an address of IPv6 that cannot be had is told from its port', async () => {
+    await expect(startServer({ host: '2001:db8::1' })).rejects.toMatchObject({
+      exitCode: 1,
+      message: expect.stringContaining('cannot serve clients on [2001:db8::1]:0: '),
+    })
+  })
+
   test('a link that leads nowhere, as to a disk that is not mounted, is named with its target', async () => {
     const dataDir = join(aDir(), 'data')
     symlinkSync('/nowhere/disk', dataDir)

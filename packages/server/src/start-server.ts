@@ -207,7 +207,7 @@ async function bind(sockets: ClientSockets, listen: ListenOptions, driver: Drive
     const { address, port } = await sockets.listen({ ...listen, mostConnections: mostConnections() }, driver)
     return { host: address, port }
   } catch (error) {
-    const where = `${listen.host ?? '*'}:${listen.port}`
+    const where = hostPort(listen.host ?? '*', listen.port)
     const errno = errnoOf(error)
     const why = bindReasons[errno] ?? (error instanceof Error ? error.message : String(error))
     throw new StartError(ExitCode.UnexpectedError, `cannot serve clients on ${where}: ${why}`, {
@@ -249,6 +249,10 @@ function sayServing(say: Say, { storage, startedAtMs }: LaunchSettings, { host, 
 /** An address that means "all" is reached as this machine. */
 function connectString({ host, port }: Bound): string {
   if (host === '0.0.0.0' || host === '::') return `127.0.0.1:${port}`
+  return hostPort(host, port)
+}
+
+function hostPort(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 

@@ -42,7 +42,7 @@ export function readServerLine(key: string, value: string): Read<ServerLine> {
 function addressOf(written: string | undefined): ServerLine['client'] {
   if (written === undefined) return undefined
   const at = written.lastIndexOf(':')
-  const address = written.slice(0, Math.max(at, 0)).replace(/^\[(.*)\]$/, '$1')
+  const address = written.slice(0, Math.max(at, 0))
   return { host: address === '' ? undefined : address, port: Number(written.slice(at + 1)) }
 }
 

@@ -202,6 +202,10 @@ describe('problems', () => {
     expect(load(`dataDir=/d\nserver.1=${line}\n`)).toMatchObject({ ok: true, process: { host, port } })
   })
 
+  test.each(['[::1]', '::1'])('clientPortAddress=%s is an address of IPv6', written => {
+    expect(loaded(`clientPortAddress=${written}\n`).process.host).toBe('::1')
+  })
+
   test('the TLS port of a server line is none for clients without TLS', () => {
     expect(problemsOf('dataDir=/d\nserver.1=localhost:2888:3888;;2281\n')).toEqual([
       '/etc/zoo.cfg clientPort: clientPort is not set: there would be no port to serve clients on',

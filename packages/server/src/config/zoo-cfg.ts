@@ -298,7 +298,7 @@ function processSettings(settings: Settings): ProcessSettings {
   return {
     dataDir,
     dataLogDir: settings.dataLogDir ?? dataDir,
-    host: settings.clientPortAddress,
+    host: settings.clientPortAddress?.replace(/^\[(.*)\]$/, '$1'),
     port: clientPort,
     backlog: backlog === undefined || backlog < 1 ? undefined : backlog,
     hasKeepAlive: settings.hasKeepAlive,
