@@ -130,7 +130,7 @@ export class CallQueue {
     const { lengthBytes } = pending
     const size = lengthBytes > usualMaxFrameBytes ? ` (${lengthBytes} bytes: more than jute.maxbuffer?)` : ''
     const reason = `${why}; the request${size} was sent and may have been applied`
-    this.settle(pending, lost(ErrorCode.ConnectionLoss, reason, true))
+    this.settle(pending, lostSent(ErrorCode.ConnectionLoss, reason))
   }
 
   /** When the next request has waited long enough; Infinity for never. All wait equally long, so it is an oldest. */
@@ -147,7 +147,7 @@ export class CallQueue {
     const overdue = takeDue(this.#sent, nowMs)
     for (const pending of overdue) {
       const reason = `${why}; the request was sent and may have been applied`
-      this.settle(pending, lost(ErrorCode.RequestTimeout, reason, true))
+      this.settle(pending, lostSent(ErrorCode.RequestTimeout, reason))
     }
     return overdue.length > 0
   }
@@ -163,7 +163,7 @@ export class CallQueue {
 
   /** The session is over. */
   end(code: ErrorCode, reason: string): void {
-    for (const pending of this.#sent.drain()) this.settle(pending, lost(code, reason, true))
+    for (const pending of this.#sent.drain()) this.settle(pending, lostSent(code, reason))
     for (const pending of this.#queued.drain()) this.settle(pending, lost(code, reason))
   }
 
@@ -204,8 +204,13 @@ function takeDue(queue: Fifo<Pending>, nowMs: number): Pending[] {
   return due
 }
 
-export function lost(code: ErrorCode, reason: string, mayHaveBeenApplied = false): Outcome {
-  return { kind: 'lost', code, reason, mayHaveBeenApplied }
+/** Of a request that was never sent. */
+export function lost(code: ErrorCode, reason: string): Outcome {
+  return { kind: 'lost', code, reason, mayHaveBeenApplied: false }
+}
+
+function lostSent(code: ErrorCode, reason: string): Outcome {
+  return { kind: 'lost', code, reason, mayHaveBeenApplied: true }
 }
 
 /** Requests count from 1 to the largest int, and then from 1 again: 0 and below have other meanings. */
