@@ -19,6 +19,7 @@ import {
   sentenceOf,
   textLine,
 } from './log-lines.ts'
+import { logOutput } from './log-output.ts'
 import { ExitCode, errnoOf, StartError } from './start-error.ts'
 import { launch, type RunningServer } from './start-server.ts'
 import { repairLog } from './tools/repair-log.ts'
@@ -219,10 +220,9 @@ function placesOf(
 }
 
 function lineWriter({ logThreshold }: ProcessSettings): (line: LogLine) => void {
-  const render = process.stdout.isTTY ? textLine : jsonLine
-  const stdout = outliving(process.stdout)
+  const write = logOutput(outliving(process.stdout), process.stdout.isTTY ? textLine : jsonLine)
   return line => {
-    if (isAtLeast(line.level, logThreshold)) stdout.write(render(line))
+    if (isAtLeast(line.level, logThreshold)) write(line)
   }
 }
 
