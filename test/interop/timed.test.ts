@@ -100,8 +100,10 @@ describeWith([java, javaZooKeeper], 'what time brings about', () => {
       for (const path of ['/e', '/e/1', '/e/2']) await watcher.ask(creating(path))
       await watcher.ask({ kind: 'addWatch', path: '/e', mode: 1 })
       const paths = {
-        ...{ pinging: ['/e/pinging'], brief: ['/e/1/brief', '/e/2/brief'] },
-        ...{ authing: ['/e/authing'], silent: ['/e/silent'] },
+        pinging: ['/e/pinging'],
+        brief: ['/e/1/brief', '/e/2/brief'],
+        authing: ['/e/authing'],
+        silent: ['/e/silent'],
       }
       const clients = new Map<string, ScriptedClient>()
       for (const [name, owned] of Object.entries(paths)) {
