@@ -24,7 +24,14 @@ import type { Dir, DirEntry } from '../disk.ts'
 import { TooManyAcls } from '../tree/acl-table.ts'
 import type { DataTree } from '../tree/data-tree.ts'
 import { judge, LogDamaged } from './damage.ts'
-import { type LogFile, logFiles, type SnapshotFile, snapshotFiles, strayNames } from './file-names.ts'
+import {
+  type LogFile,
+  logFiles,
+  logName,
+  type SnapshotFile,
+  snapshotFiles,
+  strayNames,
+} from './file-names.ts'
 import { LogFileReader, type Survey } from './log-file-reader.ts'
 import { markIn } from './log-mark.ts'
 import { type Found, isLogHeader } from './record-reader.ts'
@@ -307,7 +314,7 @@ function* replayFile(
   const isOurs = mark > 0
   const maxPayloadBytes = longestTxnBytes(given.config)
   const reader = new LogFileReader({ file, maxPayloadBytes, at: fileHeaderBytes })
-  const found = reader.diagnose(yield* replayRecords(reader, replay, { isOurs }))
+  const found = reader.diagnose(yield* replayRecords(reader, replay, { log, isOurs }))
   if (found === 'bad length') yield* refuseTooLong(reader, file, maxPayloadBytes)
   const { at } = reader
   const verdict = yield* verdictOn(reader, found, { ...on, mark })
@@ -365,7 +372,7 @@ function* verdictOn(
 function* replayRecords(
   reader: LogFileReader,
   replay: Replay,
-  writer: { readonly isOurs: boolean },
+  file: { readonly log: LogFile; readonly isOurs: boolean },
 ): Script<Found> {
   for (;;) {
     const found = reader.look()
@@ -374,7 +381,8 @@ function* replayRecords(
       continue
     }
     if (found !== 'record') return found
-    const problem = recordInto(replay, reader, writer)
+    if (reader.at === fileHeaderBytes) refuseMisnamed(reader, file.log)
+    const problem = recordInto(replay, reader, file)
     if (problem !== undefined) {
       const id = hexText(zxid(fromWords(reader.zxidHigh, reader.zxidLow)))
       throw damaged({
@@ -386,6 +394,16 @@ function* replayRecords(
     }
     reader.advance()
   }
+}
+
+/** @param reader - at the first record. Logs are read in the order of their names: the next one would come before it */
+function refuseMisnamed({ zxidHigh, zxidLow }: LogFileReader, { name, zxid: named }: LogFile): void {
+  const first = zxid(fromWords(zxidHigh, zxidLow))
+  if (first >= named) return
+  throw refusal(
+    `${name} begins with zxid ${hexText(first)}, before the one in its name: it was ${logName(first)}, and must be ` +
+      'named so again',
+  )
 }
 
 function recordInto(

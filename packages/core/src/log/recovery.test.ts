@@ -140,6 +140,30 @@ test('a snapshot that holds parts of txns which no log holds is refused', () => 
   })
 })
 
+test('a snapshot that ends before the zxid in its name was given a wrong one', () => {
+  const run = written(started(new CrashDisk()), 3)
+  run.disk.put('data', 'snapshot.2', run.disk.bytesOf('data', 'snapshot.0'))
+
+  const next = restarted(run.disk)
+
+  expect(next.recovered).toMatchObject({ lastZxid: 3n, replayedTxns: 3 })
+  expect(next.said.map(({ fields }) => fields)).toContainEqual({
+    file: 'snapshot.2',
+    problem: expect.stringContaining('ends at 0x0'),
+  })
+})
+
+test('a log that begins before the zxid in its name is refused: the next one would sort before it', () => {
+  const { disk } = stopped(written(started(new CrashDisk()), 3))
+  disk.put('log', 'log.9', disk.bytesOf('log', 'log.1'))
+  disk.drop('log', 'log.1')
+
+  const { fatal } = restarted(disk)
+
+  expect(fatal).toMatchObject({ exitCode: 10, reason: expect.stringMatching(/log\.9 begins with .*log\.1/) })
+  expect(fatal?.reason).not.toContain('repair-log')
+})
+
 describe('a snapshot that claims much takes little memory', () => {
   const whole = golden('zookeeper-3.8.0/snapshot-and-logs/data/version-2/snapshot.c')
   const megabytes = 20

@@ -1,5 +1,5 @@
 /** Reads one snapshot file into a fresh tree. */
-import { highWord, lowWord, makeSpace, type SessionId, type Zxid } from '@corral/protocol'
+import { hexText, highWord, lowWord, makeSpace, type SessionId, type Zxid } from '@corral/protocol'
 import type { DataTree } from '../tree/data-tree.ts'
 import type { SnapshotFile } from './file-names.ts'
 import { close, DiskFailure, type OpenedFile, open, read, type Script } from './script.ts'
@@ -41,6 +41,9 @@ export function* loadSnapshot(given: {
   const trailer = yield* readWhole(given.file, reader, expect)
   if (typeof trailer === 'string') return trailer
   const { zxid } = given.file
+  // Nobody writes such a file: another name was put on it, and the txns between would be missing.
+  if (trailer.lastZxid !== undefined && trailer.lastZxid < zxid)
+    return `ends at ${hexText(trailer.lastZxid)}, before the zxid in its name`
   const problem = loader.finish(highWord(zxid), lowWord(zxid))
   return problem ?? { zxid, tree, sessions, databaseId: reader.databaseId, trailer }
 }
