@@ -53,9 +53,11 @@ interface Running {
   line(what: string): Promise<Readonly<Record<string, unknown>>>
 }
 
+/** The first one only makes a start slow; the others are settings of the server. */
+const unwanted = { NODE_EXTRA_CA_CERTS: undefined, JVMFLAGS: undefined, SERVER_JVMFLAGS: undefined }
+
 function run(args: readonly string[], environment: Readonly<Record<string, string>> = {}): Running {
-  const { NODE_EXTRA_CA_CERTS: _slow, ...inherited } = process.env
-  const env = { ...inherited, ...environment }
+  const env = { ...process.env, ...unwanted, ...environment }
   const child = spawn(process.execPath, [bundle, ...args], {
     cwd: scratch,
     env,

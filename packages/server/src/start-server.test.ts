@@ -244,7 +244,7 @@ describe('a server on disk', () => {
       import { mkdirSync, writeFileSync } from 'node:fs'
       mkdirSync(dir + '/version-2', { recursive: true })
       writeFileSync(dir + '/version-2/log.5', 'not a log at all, but long enough to have a header')
-      await startServer({ storage: { dataDir: dir } }).catch(error => console.log(error.exitCode))`)
+      await startServer({ storage: { dataDir: dir } }).catch(error => console.log(String(error.exitCode)))`)
 
     expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: '10\n' })
   })
