@@ -1,4 +1,14 @@
-import { decodeTxn, encodeUtf8, type MultiOp, OpCode, openAcl, txnType } from '@corral/protocol'
+import {
+  CreateFlags,
+  decodeTxn,
+  encodeUtf8,
+  type MultiOp,
+  OpCode,
+  openAcl,
+  Perm,
+  type Request,
+  txnType,
+} from '@corral/protocol'
 import { expect, test } from 'vitest'
 import { OneServer } from './one-server.ts'
 
@@ -23,6 +33,37 @@ test('a create2 in a multi is logged as a create, and answered with its Stat', (
 
   expect(client.inbox).toEqual([expect.stringMatching(/^reply 1 .*ok created\+stat created created\+stat$/)])
   expect(logged).toEqual([OpCode.Create, OpCode.Create, OpCode.Create])
+})
+
+test('a multi that fails leaves what outstanding writes made as they made it', () => {
+  const server = new OneServer()
+  const client = server.client(1)
+  const create = (path: string, flags = 0, perms = 31): MultiOp => {
+    const acl = openAcl.map(entry => ({ ...entry, perms }))
+    return { kind: 'create', op: OpCode.Create, path, data: null, acl, flags }
+  }
+  const remove = (path: string, version = -1): MultiOp => ({ kind: 'delete', path, version })
+  const first = '/p/s0000000000'
+  const failing: readonly MultiOp[] = [
+    create('/p/s', CreateFlags.PersistentSequential),
+    { kind: 'setData', path: '/p', data: null, version: 0 },
+    ...[remove(first), create(first, 0, Perm.Read), remove('/none')],
+  ]
+  const requests: readonly Request[] = [
+    ...[create('/p'), create('/p/s', CreateFlags.PersistentSequential)],
+    { kind: 'multi', ops: failing },
+    ...[create('/p/s', CreateFlags.PersistentSequential), create(`${first}/c`)],
+    ...[remove(`${first}/c`), remove(first), remove('/p/s0000000001'), remove('/p', 0)],
+  ]
+
+  for (const [i, request] of requests.entries()) server.request(client, i, request)
+  server.disk()
+
+  expect(client.inbox.map(text => text.replace(/^reply (\d) zxid=\d+/, '$1'))).toEqual([
+    ...['0 ok /p', `1 ok ${first}`],
+    '2 ok Ok Ok Ok Ok NoNode',
+    ...['3 ok /p/s0000000001', `4 ok ${first}/c`, '5 ok', '6 ok', '7 ok', '8 ok'],
+  ])
 })
 
 /** Of the ops of the multi that is the only record of a batch. */
