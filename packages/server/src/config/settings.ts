@@ -179,13 +179,17 @@ export function coreConfig(settings: Settings): ServerConfig {
   }
 }
 
+/** What an int of the handshake holds: where 20 ticks are longer, the Java server answers with a negative timeout. */
+const longestTimeoutMs = 0x7fff_ffff
+
 function sessionTimeouts({ core: { tickTimeMs }, minSessionTimeoutMs, maxSessionTimeoutMs }: Settings): {
   min: number
   max: number
 } {
+  const ticks = (count: number): number => Math.min(count * tickTimeMs, longestTimeoutMs)
   return {
-    min: minSessionTimeoutMs === -1 ? tickTimeMs * 2 : minSessionTimeoutMs,
-    max: maxSessionTimeoutMs === -1 ? tickTimeMs * 20 : maxSessionTimeoutMs,
+    min: minSessionTimeoutMs === -1 ? ticks(2) : minSessionTimeoutMs,
+    max: maxSessionTimeoutMs === -1 ? ticks(20) : maxSessionTimeoutMs,
   }
 }
 

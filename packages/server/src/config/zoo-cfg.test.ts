@@ -43,6 +43,12 @@ describe('values', () => {
     expect(Object.isFrozen(core.storage.purge)).toBe(true)
   })
 
+  test('sessions last no longer than the handshake can say', () => {
+    const { core } = loaded('tickTime=200000000\n')
+
+    expect(core).toMatchObject({ minSessionTimeoutMs: 400_000_000, maxSessionTimeoutMs: 2_147_483_647 })
+  })
+
   test('the original reads only -D jute.maxbuffer; here the file counts too, and the extra size follows it', () => {
     const { core } = loaded('jute.maxbuffer=0x400000\n')
 
