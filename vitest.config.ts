@@ -15,8 +15,8 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     // They end what hangs. No test may depend on how fast a machine is.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     teardownTimeout: 10_000,
     // A test that never asserts, or a file without a test, is a mistake and not a success.
     passWithNoTests: false,

@@ -34,7 +34,7 @@ describeWith([cliMt, java, javaZooKeeper], 'cli_mt', () => {
 
     expect(oracle).toContain('/cc: rc = -101')
     expect(subject).toEqual(oracle)
-  }, 300_000)
+  })
 })
 
 describeWith([cLibrary, java, javaZooKeeper], 'a program on the C library', () => {
@@ -68,7 +68,7 @@ describeWith([cLibrary, java, javaZooKeeper], 'a program on the C library', () =
     } finally {
       await rm(dir, { recursive: true, force: true })
     }
-  }, 300_000)
+  })
 })
 
 /** It forgets what is unanswered when it quits, so each command waits for the answer to the one before. */

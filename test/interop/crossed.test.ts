@@ -26,25 +26,21 @@ describeWith([java, javaZooKeeper], 'a directory changes hands', () => {
     { worker: 'Corral', heir: 'Apache ZooKeeper' },
     { worker: 'Apache ZooKeeper', heir: 'Corral' },
     { worker: 'Corral', heir: 'Corral' },
-  ])(
-    '$heir opens what $worker wrote until it was killed, to the same tree',
-    async ({ worker, heir }) => {
-      const dataDir = await mkdtemp(join(tmpdir(), 'corral-crossed-'))
+  ])('$heir opens what $worker wrote until it was killed, to the same tree', async ({ worker, heir }) => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'corral-crossed-'))
+    try {
+      const before = await work(await starterOf(worker)({ ...options, dataDir }))
+      const server = await starterOf(heir)({ ...options, dataDir })
       try {
-        const before = await work(await starterOf(worker)({ ...options, dataDir }))
-        const server = await starterOf(heir)({ ...options, dataDir })
-        try {
-          expect(await treeOf(server)).toEqual(before)
-          expect(before.length).toBeGreaterThan(50)
-        } finally {
-          await server.stop()
-        }
+        expect(await treeOf(server)).toEqual(before)
+        expect(before.length).toBeGreaterThan(50)
       } finally {
-        await rm(dataDir, { recursive: true, force: true })
+        await server.stop()
       }
-    },
-    300_000,
-  )
+    } finally {
+      await rm(dataDir, { recursive: true, force: true })
+    }
+  })
 })
 
 function starterOf(name: string): (options: ServerOptions) => Promise<InteropServer> {

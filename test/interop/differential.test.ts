@@ -37,7 +37,7 @@ describeWith([java, javaZooKeeper], 'the same steps on two servers', () => {
 
     expect(outcome.difference).toBeUndefined()
     expect(outcome.operationCount).toBeGreaterThan(1500)
-  }, 300_000)
+  })
 
   test('Corral differs from Apache ZooKeeper in what divergences.ts lists, and in nothing else', async () => {
     const met = new Map<string, number>()
@@ -53,7 +53,7 @@ describeWith([java, javaZooKeeper], 'the same steps on two servers', () => {
     expect(operationCount).toBeGreaterThan(2 * stepCount)
     const unmet = divergences.filter(({ id }) => !met.has(id)).map(({ id }) => id)
     expect(unmet, 'divergences that the run never met').toEqual([])
-  }, 300_000)
+  })
 })
 
 async function compare(given: ServerOptions): Promise<Outcome> {

@@ -16,35 +16,31 @@ const script = fileURLToPath(new URL('kazoo-client.py', import.meta.url))
 const restartScript = fileURLToPath(new URL('kazoo-restart.py', import.meta.url))
 
 describeWith([kazoo, java, javaZooKeeper], 'kazoo', () => {
-  test.each(servers)(
-    'does all it can with $name',
-    async ({ start }) => {
-      const server = await start()
-      try {
-        const { stdout } = await run('/usr/bin/python3', [script, `127.0.0.1:${server.port}`], {
-          timeout: 280_000,
-          env: childEnvironment(),
-        })
+  test.each(servers)('does all it can with $name', async ({ start }) => {
+    const server = await start()
+    try {
+      const { stdout } = await run('/usr/bin/python3', [script, `127.0.0.1:${server.port}`], {
+        timeout: 280_000,
+        env: childEnvironment(),
+      })
 
-        expect(stdout.trim().split('\n')).toEqual([
-          'basics ok',
-          'modes ok',
-          'ephemerals_end ok',
-          'acls ok',
-          'transactions ok',
-          'watches ok',
-          'watcher_recipes ok',
-          'locks ok',
-          'election ok',
-          'queues ok',
-          'reconnect ok',
-        ])
-      } finally {
-        await server.stop()
-      }
-    },
-    300_000,
-  )
+      expect(stdout.trim().split('\n')).toEqual([
+        'basics ok',
+        'modes ok',
+        'ephemerals_end ok',
+        'acls ok',
+        'transactions ok',
+        'watches ok',
+        'watcher_recipes ok',
+        'locks ok',
+        'election ok',
+        'queues ok',
+        'reconnect ok',
+      ])
+    } finally {
+      await server.stop()
+    }
+  })
 
   test.each(servers)(
     'keeps its locks, leaders and watches when $name is killed and comes back',
@@ -88,6 +84,5 @@ describeWith([kazoo, java, javaZooKeeper], 'kazoo', () => {
         await rm(dataDir, { recursive: true, force: true })
       }
     },
-    300_000,
   )
 })

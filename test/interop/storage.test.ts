@@ -50,21 +50,17 @@ describeWith([java, javaZooKeeper], 'a directory that we wrote', () => {
     { name: 'snappy', storage: { snapshotCodec: 'snappy' } },
     { name: 'without the last zxid', storage: { hasLastZxidTrailer: false } },
     { name: 'without zero-fill', storage: { preAllocBytes: 0 } },
-  ] as const)(
-    '$name: is loaded by the Java server to the same tree',
-    async ({ storage }) => {
-      const { dir, host } = await written({ ...storage, isStopped: true })
+  ] as const)('$name: is loaded by the Java server to the same tree', async ({ storage }) => {
+    const { dir, host } = await written({ ...storage, isStopped: true })
 
-      expect(await treeThatJavaLoads(dir, host)).toEqual(dumpTree(host.tree))
-    },
-    300_000,
-  )
+    expect(await treeThatJavaLoads(dir, host)).toEqual(dumpTree(host.tree))
+  })
 
   test('is loaded by the Java server after a kill', async () => {
     const { dir, host } = await written({ isStopped: false })
 
     expect(await treeThatJavaLoads(dir, host)).toEqual(dumpTree(host.tree))
-  }, 300_000)
+  })
 
   test('is loaded with every ACL that came or changed while its snapshot was taken', async () => {
     const dir = mkdtempSync(join(tmpdir(), 'corral-storage-'))
@@ -122,7 +118,7 @@ describeWith([java, javaZooKeeper], 'a directory that we wrote', () => {
     expect(await host.stop()).toEqual({ kind: 'stopped' })
 
     expect(await treeThatJavaLoads(dir, host)).toEqual(dumpTree(host.tree))
-  }, 300_000)
+  })
 
   test('has ACL text above U+FFFF that the Java server reads, and cannot read when it has written it', async () => {
     const dir = mkdtempSync(join(tmpdir(), 'corral-storage-'))
@@ -148,7 +144,7 @@ describeWith([java, javaZooKeeper], 'a directory that we wrote', () => {
     expect(dumpTree(again.tree).find(({ path }) => path === '/a')?.acl).toEqual([
       { perms: 31, scheme: 'digest', id: '\ufffd\ufffd:x' },
     ])
-  }, 300_000)
+  })
 
   test('is dumped by TxnLogToolkit without a complaint', async () => {
     const { dir, host } = await written({ isStopped: true, purge: undefined })
@@ -165,7 +161,7 @@ describeWith([java, javaZooKeeper], 'a directory that we wrote', () => {
 
     const last = Number(host.lastZxid)
     expect(zxids).toEqual(Array.from({ length: last }, (_, i) => `0x${(i + 1).toString(16)}`))
-  }, 300_000)
+  })
 
   test('is dumped by SnapshotFormatter with every znode of the tree', async () => {
     const { dir, host } = await written({ isStopped: true, snapCount: 4 })
@@ -179,7 +175,7 @@ describeWith([java, javaZooKeeper], 'a directory that we wrote', () => {
     expect(text).toContain('/app/child')
     expect(text).toContain(`${hexOf(living)}`)
     expect(host.log.counters.snapshots).toBeGreaterThan(2)
-  }, 300_000)
+  })
 })
 
 /** One of every kind of txn, twenty times over, with digests as the Java server writes them. */

@@ -88,7 +88,7 @@ describeWith([java, javaZooKeeper], 'zkCli', () => {
     ])
     expect(oracle?.err).toContain('Node not empty: /a')
     expect(subject).toEqual(oracle)
-  }, 300_000)
+  })
 
   test('single commands print the same and end with the same exit code', async () => {
     const commands = [
@@ -116,7 +116,7 @@ describeWith([java, javaZooKeeper], 'zkCli', () => {
 
     expect(oracle?.map(({ code }) => code)).toEqual([0, 0, 1, 0, 0, 1, 127])
     expect(subject).toEqual(oracle)
-  }, 300_000)
+  })
 })
 
 interface Transcript {
