@@ -72,3 +72,18 @@ function typesOf(batch: Uint8Array | undefined): readonly number[] {
   const { body } = decodeTxn(batch, 12, batch.length - 1)
   return body.kind === 'multi' ? body.txns.map(txnType) : []
 }
+
+test('flags of a createTTL that are none fail that op, and those of another create the whole multi', () => {
+  const server = new OneServer()
+  const client = server.client(1)
+  const spoilt = { path: '/a', data: null, acl: openAcl, flags: 7 } as const
+
+  server.request(client, 1, { kind: 'multi', ops: [{ ...spoilt, kind: 'createTtl', ttlMs: 1000 }] })
+  server.request(client, 2, { kind: 'multi', ops: [{ ...spoilt, kind: 'create', op: OpCode.Create }] })
+  server.disk()
+
+  expect(client.inbox).toEqual([
+    expect.stringMatching(/^reply 1 .*ok BadArguments$/),
+    expect.stringMatching(/^reply 2 .*MarshallingError$/),
+  ])
+})

@@ -52,13 +52,14 @@ export function checkFlags(request: RequestView, type: CreateType, isTtlEnabled:
   return isLegalTtl ? ErrorCode.Ok : ErrorCode.BadArguments
 }
 
-/** Inside a multi the flags of a create redirect its kind. @returns undefined for flags that spoil the whole multi */
+/**
+ * Inside a multi the flags of a create redirect its kind. @returns undefined for flags that spoil the whole multi; those
+ * of a createTTL that are none spoil that op alone
+ */
 export function multiCreateType(op: CreateType, flags: number): CreateType | undefined {
-  if (!isInRange(flags)) return undefined
-  const hasTtlMode = flags >= CreateFlags.PersistentWithTtl
-  if (hasTtlMode) return op === OpCode.CreateTtl ? OpCode.CreateTtl : undefined
+  const isTtl = op === OpCode.CreateTtl
+  if (!isInRange(flags) || flags >= CreateFlags.PersistentWithTtl) return isTtl ? OpCode.CreateTtl : undefined
   if (op === OpCode.CreateContainer || flags === CreateFlags.Container) return OpCode.CreateContainer
-  if (op === OpCode.CreateTtl) return OpCode.Create
   return op === OpCode.Create2 ? OpCode.Create2 : OpCode.Create
 }
 

@@ -102,7 +102,7 @@ function prepareOp(
   request: RequestView,
   type: OpCode,
 ): ErrorCode {
-  // The kind is settled by now: only the TTL itself can still be wrong.
+  // The kind is settled by now: only what makes a TTL can still be wrong.
   if (type === OpCode.CreateTtl) {
     const err = checkFlags(request, type, config.isTtlEnabled)
     if (err !== ErrorCode.Ok) return err
