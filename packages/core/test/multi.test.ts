@@ -73,17 +73,25 @@ function typesOf(batch: Uint8Array | undefined): readonly number[] {
   return body.kind === 'multi' ? body.txns.map(txnType) : []
 }
 
-test('flags of a createTTL that are none fail that op, and those of another create the whole multi', () => {
+test('flags that are none and a null ACL fail a createTTL alone, and with another create the whole multi', () => {
   const server = new OneServer()
   const client = server.client(1)
-  const spoilt = { path: '/a', data: null, acl: openAcl, flags: 7 } as const
+  const base = { path: '/a', data: null }
+  const spoilt = [
+    { ...base, acl: openAcl, flags: 7 },
+    { ...base, acl: null, flags: CreateFlags.PersistentWithTtl },
+    { ...base, acl: null, flags: CreateFlags.Container },
+  ]
 
-  server.request(client, 1, { kind: 'multi', ops: [{ ...spoilt, kind: 'createTtl', ttlMs: 1000 }] })
-  server.request(client, 2, { kind: 'multi', ops: [{ ...spoilt, kind: 'create', op: OpCode.Create }] })
+  for (const [i, op] of spoilt.entries()) {
+    server.request(client, 2 * i, { kind: 'multi', ops: [{ ...op, kind: 'createTtl', ttlMs: 1000 }] })
+    server.request(client, 2 * i + 1, { kind: 'multi', ops: [{ ...op, kind: 'create', op: OpCode.Create2 }] })
+  }
   server.disk()
 
-  expect(client.inbox).toEqual([
-    expect.stringMatching(/^reply 1 .*ok BadArguments$/),
-    expect.stringMatching(/^reply 2 .*MarshallingError$/),
+  expect(client.inbox.map(told => told.replace(/^reply (\d) zxid=\d+/, '$1'))).toEqual([
+    ...['0 ok BadArguments', '1 MarshallingError'],
+    ...['2 ok InvalidAcl', '3 MarshallingError'],
+    ...['4 ok InvalidAcl', '5 MarshallingError'],
   ])
 })

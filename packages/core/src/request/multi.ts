@@ -40,6 +40,8 @@ function subTxnType(request: RequestView, op: number): OpCode | undefined {
     case OpCode.Create:
     case OpCode.Create2:
     case OpCode.CreateContainer:
+      // A null ACL, which is the op's own error everywhere else, cannot be read here.
+      return request.view.getInt32(request.aclFrom) === -1 ? undefined : multiCreateType(op, request.flags)
     case OpCode.CreateTtl:
       return multiCreateType(op, request.flags)
     case OpCode.Delete:

@@ -152,9 +152,7 @@ export class Watching {
     if (flags < WatcherType.Children || flags > WatcherType.PersistentRecursive) {
       return ErrorCode.MarshallingError
     }
-    if (pathFrom < 0) {
-      return request.op === OpCode.CheckWatches ? ErrorCode.MarshallingError : ErrorCode.NoWatcher
-    }
+    if (pathFrom < 0) return ErrorCode.NoWatcher
     const { watches } = this.#tree
     const isFound =
       request.op === OpCode.CheckWatches
