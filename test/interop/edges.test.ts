@@ -201,6 +201,7 @@ describeWith([java, javaZooKeeper], 'edges of requests', () => {
     const seen = await pair.agreesOn([
       ...each(0, create('/a'), create('/hidden', { acl: [entry('world', 'anyone', 30)] })),
       ...each(0, ...oddMultis, ...nullPathMultis, ...oddMultiReads),
+      ...each(0, multi(setData('/a'), create('/n', { acl: null })), multi(create('/n', { acl: [] }))),
       ...each(0, getData('/a'), getChildren('/')),
     ])
 

@@ -32,6 +32,7 @@ import {
   xids,
 } from './choices.ts'
 import { Dice } from './dice.ts'
+import { isJavaBefore } from './java-release.ts'
 import { nullPathMultis, oddBodies, oddMultiReads, oddMultis } from './odd-frames.ts'
 import { type ConnectHow, type Mutation, madePrefix, type Sent, type Step, slotCount } from './steps.ts'
 
@@ -438,7 +439,7 @@ export class Generator {
 /** Inside a multi 3.8.0 makes a container by its flags alone, and later versions by its opcode too: never-sent.test.ts. */
 function asOneKind(op: MultiOp): MultiOp {
   const isContainer = op.kind === 'create' && op.op === OpCode.CreateContainer
-  return isContainer ? { ...op, flags: CreateFlags.Container } : op
+  return isContainer && isJavaBefore('3.9.0') ? { ...op, flags: CreateFlags.Container } : op
 }
 
 function mayBeSpoilt(request: Request): boolean {
@@ -446,7 +447,7 @@ function mayBeSpoilt(request: Request): boolean {
   return request.ops.some(
     op =>
       (op.kind === 'create' || op.kind === 'createTtl') &&
-      (op.flags > CreateFlags.Container || op.flags < 0 || op.acl?.some(({ id }) => id === null) === true),
+      (op.flags > CreateFlags.Container || op.flags < 0 || op.acl?.some(({ id }) => id === null) !== false),
   )
 }
 

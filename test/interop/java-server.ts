@@ -1,7 +1,6 @@
-/** Starts the Apache ZooKeeper server of Debian (3.8.0), standalone. */
+/** Starts an Apache ZooKeeper server, standalone. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,12 +13,9 @@ import {
   type ServerSettings,
   untilServing,
 } from './interop-server.ts'
+import { javaClasspath, javaRelease } from './java-release.ts'
 
 const stopMs = 5_000
-
-const simpleLogger = '/usr/share/java/slf4j-simple.jar'
-
-export const javaClasspath = ['/usr/share/java/zookeeper.jar', simpleLogger].filter(existsSync).join(':')
 
 export const javaRunFlags: readonly string[] = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-Xshare:auto']
 
@@ -83,7 +79,7 @@ export async function startJavaServer(options: ServerOptions = {}): Promise<Inte
     throw error
   }
   return {
-    name: 'Apache ZooKeeper 3.8.0',
+    name: `Apache ZooKeeper ${javaRelease}`,
     isOracle: true,
     port,
     dataDir,

@@ -15,6 +15,7 @@ import {
 import type { Seen } from './decode.ts'
 import type { Divergence, Exchange, WatchClass } from './divergences.ts'
 import { fourLetterWord, type InteropServer } from './interop-server.ts'
+import { isJavaBefore } from './java-release.ts'
 import { Placeholders } from './placeholders.ts'
 import { type Handshake, patienceMs } from './raw-client.ts'
 import { writeSent } from './sent-frame.ts'
@@ -42,9 +43,12 @@ export interface Outcome {
 interface SlotState {
   session: number
   nextXid: number
-  /** One class per path: 3.8.0 keeps only the last one registered. */
+  /** The class registered last. */
   watches: Map<string, WatchClass>
 }
+
+/** A connection may hold several watches at a path, of different modes; before 3.9 the last one replaces the others. */
+const hasOneModePerPath = isJavaBefore('3.9.0')
 
 /** The slot after the last is the runner's own: it evens out zxids. */
 const controlSlot = slotCount
@@ -143,7 +147,7 @@ export class LockStep {
         wanted.set(path, watchClass)
       }
     }
-    for (const path of conflicts) await this.#forgetWatches(step, path)
+    if (hasOneModePerPath) for (const path of conflicts) await this.#forgetWatches(step, path)
     const isClosing = sent.some(({ request }) => request.kind === 'closeSession')
     if (isClosing) await this.#barrier(step) // what is told from here on is told in no order
     this.#isUnordered = isClosing
@@ -160,13 +164,13 @@ export class LockStep {
     for (const each of sent) writeSent(writer, each, each.xid ?? nextXid(state))
     const bytes = writer.written()
     const ops = sent.map(each => each.op ?? opOf(each.request))
-    const isCheck = ops.includes(OpCode.Check)
+    const mayBeSilent = ops.includes(OpCode.Check) && isJavaBefore('3.9.3')
     const before = this.#subject.connections[step.slot]?.lastZxid ?? 0
     const [oracle, subject] = await Promise.all(
       this.#sides.map(side => {
         const connection = side.connections[step.slot]
         if (connection === undefined) throw new Error(`slot ${step.slot} is not connected`)
-        return isCheck && side.server.isOracle
+        return mayBeSilent && side.server.isOracle
           ? side.exchangeAtMost(connection, bytes, ops)
           : side.exchange(connection, bytes, ops)
       }),

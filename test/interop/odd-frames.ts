@@ -84,7 +84,6 @@ export const oddMultis: readonly Sent[] = [
   multi(ops.setData('/a'), ops.check('/a', 999_999), ops.delete('/a'), ops.setData('/nothing'), end),
   ...['', '/', 'a', '/a/', '//', '/a//b'].map(path => multi(ops.check(path), end)),
   ...['', 'a', '/', '//', '/zookeeper', '/zookeeper/quota'].map(path => multi(ops.delete(path), end)),
-  multi(ops.setData('/a'), header(OpCode.Create), text('/n'), text('d'), int(-1), int(0), end),
   multi(header(OpCode.Create), text('/n'), text('d'), int(-2), int(0), end),
 ]
 

@@ -2,6 +2,7 @@
 import { anyVersion, type MultiOp, type MultiReadOp, type Request, zxid } from '@corral/protocol'
 import type { SeenBody } from './decode.ts'
 import type { WatchClass } from './divergences.ts'
+import { isJavaBefore } from './java-release.ts'
 import { madePrefix, type Sent, seenVersion } from './steps.ts'
 
 export class Placeholders {
@@ -52,7 +53,7 @@ export class Placeholders {
     }
   }
 
-  /** Each path in lists of one class only: 3.8.0 would keep the last. */
+  /** Before 3.9 each path in lists of one class only: the last would stay. */
   #resolveSetWatches(request: Request & { kind: 'setWatches' }, now: number): Request {
     const classes = new Map<string, WatchClass>()
     const list = (paths: readonly string[], watchClass: WatchClass): string[] =>
@@ -61,7 +62,7 @@ export class Placeholders {
         .filter(path => {
           const held = classes.get(path) ?? watchClass
           classes.set(path, held)
-          return held === watchClass
+          return held === watchClass || !isJavaBefore('3.9.0')
         })
     const back = BigInt(now) + request.relativeZxid + 1n
     return {

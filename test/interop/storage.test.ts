@@ -24,7 +24,8 @@ import { FileDisk } from '../../packages/server/src/io/disk.ts'
 import { LogHost } from '../../packages/server/test/log-host.ts'
 import { dumpTree } from '../../packages/server/test/tree-dump.ts'
 import { childEnvironment, run } from './interop-server.ts'
-import { javaClasspath, javaRunFlags, startJavaServer } from './java-server.ts'
+import { javaClasspath } from './java-release.ts'
+import { javaRunFlags, startJavaServer } from './java-server.ts'
 import { describeWith, java, javaZooKeeper } from './software.ts'
 
 const open = [{ perms: 31, scheme: 'world', id: 'anyone' }]
