@@ -75,6 +75,17 @@ describe('AclFixer', () => {
     expect(fix(acl)).toEqual([openAcl[0], acl[1]])
   })
 
+  test('cannot be read where a null would have to be compared', () => {
+    const acl = (...entries: [number, string | null, string | null][]): readonly Acl[] =>
+      entries.map(([perms, scheme, id]) => ({ perms, scheme, id }))
+
+    expect(fix(acl([31, 'world', 'anyone'], [31, null, 'x']))).toBe(ErrorCode.MarshallingError)
+    expect(fix(acl([31, 'world', 'anyone'], [30, null, 'x']))).toBe(ErrorCode.InvalidAcl)
+    expect(fix(acl([31, 'auth', null], [31, 'auth', null]))).toBe(ErrorCode.MarshallingError)
+    expect(fix(acl([31, 'auth', null], [30, 'auth', null]))).toBe(ErrorCode.InvalidAcl)
+    expect(fix(acl([31, 'digest', null], [31, 'nonsense', null]))).toBe(ErrorCode.MarshallingError)
+  })
+
   test('expands auth into the ids that were authenticated, never the address', () => {
     const acl: readonly Acl[] = [{ perms: 31, scheme: 'auth', id: null }]
 

@@ -93,6 +93,7 @@ export class AclFixer {
 
   #normalise(ids: readonly AuthId[], wanted: readonly Acl[], mostBytes: number): readonly Acl[] | ErrorCode {
     const distinct = withoutDuplicates(wanted)
+    if (distinct === undefined) return ErrorCode.MarshallingError
     if (distinct.length === 0) return ErrorCode.InvalidAcl
     const fixed: Acl[] = []
     let expandedBytes = 0
@@ -121,14 +122,28 @@ export class AclFixer {
   }
 }
 
-/** The first of equal entries stays. In time that grows with the list: a frame holds many thousand entries. */
-function withoutDuplicates(acl: readonly Acl[]): readonly Acl[] {
+/**
+ * The first of equal entries stays. In time that grows with the list: a frame holds many thousand entries.
+ *
+ * @returns undefined where the Java server, comparing one by one and part by part, stumbles over a null
+ */
+function withoutDuplicates(acl: readonly Acl[]): readonly Acl[] | undefined {
   if (acl.length < 2) return acl
-  const seen = new Set<string>()
-  return acl.filter(entry => {
-    const key = JSON.stringify([entry.perms, entry.scheme, entry.id])
-    return !seen.has(key) && seen.add(key)
-  })
+  const perms = new Set<number>()
+  const schemes = new Set<string>()
+  const whole = new Set<string>()
+  const distinct: Acl[] = []
+  for (const entry of acl) {
+    const scheme = `${entry.perms}:${entry.scheme}`
+    if (entry.scheme === null ? perms.has(entry.perms) : entry.id === null && schemes.has(scheme))
+      return undefined
+    const key = JSON.stringify([scheme, entry.id])
+    if (!whole.has(key)) distinct.push(entry)
+    perms.add(entry.perms)
+    schemes.add(scheme)
+    whole.add(key)
+  }
+  return distinct
 }
 
 /** What a reader without ADMIN sees of an ACL: digests are masked. */
