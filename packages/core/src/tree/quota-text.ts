@@ -17,6 +17,7 @@ export interface QuotaText {
 const separators = [0x2c, 0x3b] // , ;
 const equals = 0x3d
 const minus = 0x2d
+const plus = 0x2b
 
 /** The longest text looked at; what Java writes has at most 140 bytes. */
 const maxTextBytes = 1024
@@ -61,7 +62,7 @@ function ascii(bytes: Uint8Array, from: number, to: number): string {
 /** @returns -1 for anything but a safe integer */
 function readNumber(bytes: Uint8Array, from: number, to: number): number {
   const isNegative = from < to && bytes[from] === minus
-  const digits = isNegative ? from + 1 : from
+  const digits = isNegative || (from < to && bytes[from] === plus) ? from + 1 : from
   if (digits >= to || to - digits > 16) return -1
   let value = 0
   for (let at = digits; at < to; at++) {

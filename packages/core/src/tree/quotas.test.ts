@@ -119,6 +119,13 @@ test.each([
   expect(over(tree, '/q/x')?.limits).toEqual({ count: -1, bytes: -1, countHard: -1, bytesHard: -1 })
 })
 
+test('a number may have a plus before it', () => {
+  const tree = aTree()
+  change(tree, text('/q', ''), ...quota('/q', 'count=+3,bytes=+,byteHardLimit=++9'))
+
+  expect(over(tree, '/q/x')?.limits).toEqual({ count: 3, bytes: -1, countHard: -1, bytesHard: -1 })
+})
+
 test('a missing usage znode is no harm, and the quota is not enforced', () => {
   const tree = aTree()
   change(tree, text('/q', ''), ...quota('/q'))
