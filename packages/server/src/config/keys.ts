@@ -15,6 +15,7 @@ import {
   lenientInteger,
   nativeBoolean,
   nativeInteger,
+  nativeLong,
   noUnlessYes,
   oneOf,
   purgeInterval,
@@ -42,7 +43,12 @@ export interface Key {
     /** Read by members of ensembles only: here, as by a standalone server of the original, it is checked and nothing more. */
     | { readonly kind: 'ensembleOnly'; readonly check: Rule<unknown> | undefined }
     /** `isQuiet`: what asks for nothing that a client could miss, and is not spoken of. */
-    | { readonly kind: 'meaningless'; readonly why: string; readonly isQuiet?: (text: string) => boolean }
+    | {
+        readonly kind: 'meaningless'
+        readonly why: string
+        readonly check?: Rule<unknown>
+        readonly isQuiet?: (text: string) => boolean
+      }
     /** Says that the server is a member of an ensemble. */
     | { readonly kind: 'membership' }
 }
@@ -69,9 +75,13 @@ export const aliases: ReadonlyMap<string, string> = new Map([
   ['advancedFlowControlEnabled', 'netty.advancedFlowControl.enabled'],
 ])
 
+const quorumSasl = ['enableSasl', 'serverRequireSasl', 'learnerRequireSasl'].map(
+  each => `quorum.auth.${each}`,
+)
+const pauseMonitor = { kind: 'meaningless', why: 'there is no JVM' } as const
+
 const anyCount = lenientInteger({ min: 0 })
 const anyInteger = lenientInteger()
-const ticks = nativeInteger({ min: 0 })
 
 const storage = section('storage')
 const auth = section('auth')
@@ -84,8 +94,8 @@ export const keys: readonly Key[] = [
   native('dataDir', text, own('dataDir')),
   native('dataLogDir', text, own('dataLogDir')),
   native('clientPort', nativeInteger({ min: 0, max: 65_535 }), own('clientPort')),
-  native('clientPortAddress', text, own('clientPortAddress')),
-  native('clientPortListenBacklog', backlog, own('backlog')),
+  native('clientPortAddress', address, own('clientPortAddress')),
+  native('clientPortListenBacklog', nativeInteger(), own('backlog')),
   native('tickTime', tickTime, core('tickTimeMs')),
   native('minSessionTimeout', nativeInteger({ min: -1 }), own('minSessionTimeoutMs')),
   native('maxSessionTimeout', nativeInteger({ min: -1 }), own('maxSessionTimeoutMs')),
@@ -160,25 +170,22 @@ export const keys: readonly Key[] = [
 
   ...ensembleOnly(
     'native',
-    ticks,
+    nativeInteger(),
     'initLimit',
     'syncLimit',
     'connectToLearnerMasterLimit',
     'observerMasterPort',
+    'quorum.cnxn.threads.size',
+    'multiAddress.reachabilityCheckTimeoutMs',
   ),
   ...ensembleOnly('native', nativeBoolean, 'quorumListenOnAllIPs', 'syncEnabled'),
   ...ensembleOnly('native', nativeBoolean, 'localSessionsEnabled', 'localSessionsUpgradingEnabled'),
   ...ensembleOnly('native', nativeBoolean, 'sslQuorum', 'portUnification', 'sslQuorumReloadCertFiles'),
   ...ensembleOnly('native', peerType, 'peerType'),
   ...ensembleOnly('native', electionAlg, 'electionAlg'),
-  ...ensembleOnly(
-    'native',
-    undefined,
-    'multiAddress.*',
-    'oraclePath',
-    'quorum.auth.*',
-    'quorum.cnxn.threads.size',
-  ),
+  ...ensembleOnly('native', nativeBoolean, 'multiAddress.enabled', 'multiAddress.reachabilityCheckEnabled'),
+  ...ensembleOnly('native', nativeBoolean, ...quorumSasl),
+  ...ensembleOnly('native', undefined, 'multiAddress.*', 'oraclePath', 'quorum.auth.*'),
   ...ensembleOnly(
     'property',
     undefined,
@@ -241,7 +248,10 @@ export const keys: readonly Key[] = [
   ...notYet('path statistics', 'property', undefined, 'pathStats.*'),
   ...notYet('TTL znodes of 3.5.3', 'property', undefined, 'emulate353TTLNodes'),
 
-  ...meaningless('there is no JVM', 'native', 'jvm.pause.*'),
+  { name: 'jvm.pause.monitor', form: 'native', fate: { ...pauseMonitor, check: nativeBoolean } },
+  { name: 'jvm.pause.info-threshold.ms', form: 'native', fate: { ...pauseMonitor, check: nativeLong } },
+  { name: 'jvm.pause.warn-threshold.ms', form: 'native', fate: { ...pauseMonitor, check: nativeLong } },
+  { name: 'jvm.pause.sleep.time.ms', form: 'native', fate: { ...pauseMonitor, check: nativeLong } },
   ...meaningless(
     'there is no JVM',
     'property',
@@ -355,9 +365,9 @@ function tickTime(written: string): Read<number> {
   return nativeInteger({ min: 1 })(written, 'tickTime')
 }
 
-/** -1 is the system's default. */
-function backlog(written: string): Read<number> {
-  return nativeInteger({ min: -1 })(written, 'clientPortListenBacklog')
+function address(written: string): Read<string> {
+  if (written !== '') return { ok: true, value: written }
+  return { ok: true, value: '127.0.0.1', remark: 'is empty, which means the loopback address' }
 }
 
 function logLevel(written: string): Read<Settings['logThreshold']> {

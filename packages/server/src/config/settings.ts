@@ -136,8 +136,21 @@ export interface CrossProblem {
   readonly message: string
 }
 
-/** What is wrong between keys, each of which is right alone. */
-export function crossProblems(settings: Settings): CrossProblem[] {
+const neededByQuorumSasl = [
+  ['quorum.auth.serverRequireSasl', 'quorum.auth.enableSasl'],
+  ['quorum.auth.learnerRequireSasl', 'quorum.auth.enableSasl'],
+  ['quorum.auth.serverRequireSasl', 'quorum.auth.learnerRequireSasl'],
+] as const
+
+/**
+ * What is wrong between keys, each of which is right alone.
+ *
+ * @param written - the text of a key that is not a setting yet
+ */
+export function crossProblems(
+  settings: Settings,
+  written: (key: string) => string | undefined,
+): CrossProblem[] {
   const problems: CrossProblem[] = []
   const { min, max } = sessionTimeouts(settings)
   if (settings.dataDir === undefined) problems.push({ key: 'dataDir', message: 'dataDir is not set' })
@@ -150,6 +163,14 @@ export function crossProblems(settings: Settings): CrossProblem[] {
       const message = 'clientPortAddress is set but clientPort is not set'
       problems.push({ key: 'clientPortAddress', other: 'clientPort', message })
     }
+  }
+  if (written('secureClientPortAddress') !== undefined && written('secureClientPort') === undefined) {
+    const message = 'secureClientPortAddress is set but secureClientPort is not set'
+    problems.push({ key: 'secureClientPortAddress', message })
+  }
+  for (const [key, needed] of neededByQuorumSasl) {
+    if (written(key)?.toLowerCase() !== 'true' || written(needed)?.toLowerCase() === 'true') continue
+    problems.push({ key, other: needed, message: `${needed} is disabled, so cannot enable ${key}` })
   }
   if (min > max) {
     const message = `minSessionTimeout must not be larger than maxSessionTimeout (${min} and ${max} ms)`

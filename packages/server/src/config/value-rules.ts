@@ -10,6 +10,7 @@ export type Read<T> =
 /** @param key - as written, for messages users search for */
 export type Rule<T> = (text: string, key: string) => Read<T>
 
+const intMin = -0x8000_0000
 const intMax = 0x7fff_ffff
 
 export function text(written: string): Read<string> {
@@ -62,9 +63,17 @@ export interface Range {
 /** Decimal, of 32 bits. */
 export function nativeInteger(range: Range = {}): Rule<number> {
   return written => {
-    if (!/^[+-]?[0-9]{1,19}$/.test(written)) return bad(`expected a whole number, found ${quoted(written)}`)
-    return inRange(Number(written), written, { max: intMax, ...range })
+    const whole = nativeLong(written)
+    if (!whole.ok) return whole
+    const int = inRange(whole.value, written, { min: intMin, max: intMax })
+    return int.ok ? inRange(int.value, written, range) : int
   }
+}
+
+/** Decimal, of 64 bits; it is near enough for what is not used. */
+export function nativeLong(written: string): Read<number> {
+  if (/^[+-]?[0-9]{1,19}$/.test(written)) return { ok: true, value: Number(written) }
+  return bad(`expected a whole number, found ${quoted(written)}`)
 }
 
 /** Decimal, hexadecimal (`0x…`, `#…`) or octal (leading zero), as Integer.decode reads it. */
@@ -91,12 +100,13 @@ export function oneOf<const T extends string>(allowed: readonly T[]): Rule<T> {
 }
 
 /** Whole hours, or a number with one of the suffixes of 3.10: ms, s, m, h, d. The value is in hours. */
-export function purgeInterval(written: string): Read<number> {
-  const parts = /^([+-]?[0-9]{1,15}) *(ms|s|m|h|d)?$/i.exec(written)
+export function purgeInterval(written: string, key: string): Read<number> {
+  if (/^[+-]?[0-9]+$/.test(written)) return nativeInteger()(written, key)
+  const parts = /^([+-]?[0-9]{1,15}) *(ms|s|m|h|d)$/i.exec(written)
   if (parts === null)
     return bad(`expected whole hours or a number with ms, s, m, h or d; found ${quoted(written)}`)
   const hours = { ms: 1 / 3_600_000, s: 1 / 3600, m: 1 / 60, h: 1, d: 24 }
-  const unit = (parts[2]?.toLowerCase() ?? 'h') as keyof typeof hours
+  const unit = parts[2]?.toLowerCase() as keyof typeof hours
   return { ok: true, value: Number(parts[1]) * hours[unit] }
 }
 

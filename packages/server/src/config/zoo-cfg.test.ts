@@ -88,6 +88,12 @@ describe('values', () => {
     ])
   })
 
+  test('negative numbers of ticks and a negative backlog say no more than none', () => {
+    const { core, process } = loaded('initLimit=-1\nobserverMasterPort=-1\nclientPortListenBacklog=-5\n')
+
+    expect({ core, process }).toEqual({ core: loaded('').core, process: loaded('').process })
+  })
+
   test('a negative maxClientCnxns is no limit, as in the original', () => {
     expect(loaded('maxClientCnxns=-1\n').core.maxClientCnxns).toBe(0)
     expect(noticesOf('maxClientCnxns=-1\n')).toEqual(['warn /etc/zoo.cfg:3 maxClientCnxns -1 is raised to 0'])
@@ -163,9 +169,36 @@ describe('problems', () => {
       `${minimal}standaloneEnabled=false\n`,
       'standaloneEnabled = false then number of participants should be >0',
     ],
+    [
+      `${minimal}secureClientPortAddress=::\n`,
+      'secureClientPortAddress is set but secureClientPort is not set',
+    ],
+    [
+      `${minimal}quorum.auth.learnerRequireSasl=true\n`,
+      'quorum.auth.enableSasl is disabled, so cannot enable quorum.auth.learnerRequireSasl',
+    ],
+    [
+      `${minimal}quorum.auth.enableSasl=TRUE\nquorum.auth.serverRequireSasl=true\n`,
+      'quorum.auth.learnerRequireSasl is disabled, so cannot enable quorum.auth.serverRequireSasl',
+    ],
     [`${minimal}b=\\u00\n`, 'Malformed \\uxxxx encoding.'],
   ])('%j is refused', (text, message) => {
     expect(problemsOf(text).join('\n')).toContain(message)
+  })
+
+  test.each([
+    ['jvm.pause.monitor', 'yes'],
+    ['jvm.pause.sleep.time.ms', '1s'],
+    ['multiAddress.enabled', '1'],
+    ['multiAddress.reachabilityCheckTimeoutMs', '1s'],
+    ['quorum.auth.enableSasl', 'on'],
+    ['quorum.cnxn.threads.size', '0x10'],
+    ['autopurge.purgeInterval', '2147483648'],
+    ['autopurge.snapRetainCount', '-2147483649'],
+  ])('%s=%s is no value of a native key, whatever becomes of the key', (key, value) => {
+    expect(problemsOf(`${minimal}${key}=${value}\n`)).toEqual([
+      expect.stringContaining(`/etc/zoo.cfg:3 ${key}: `),
+    ])
   })
 
   test('an ensemble is refused, naming its lines', () => {
@@ -212,6 +245,13 @@ describe('problems', () => {
     expect(loaded(`clientPortAddress=${written}\n`).process.host).toBe('::1')
   })
 
+  test('an empty clientPortAddress is the loopback address, as in the original', () => {
+    expect(loaded('clientPortAddress=\n').process.host).toBe('127.0.0.1')
+    expect(noticesOf('clientPortAddress=\n')).toEqual([
+      'warn /etc/zoo.cfg:3 clientPortAddress is empty, which means the loopback address',
+    ])
+  })
+
   test('the TLS port of a server line is none for clients without TLS', () => {
     expect(problemsOf('dataDir=/d\nserver.1=localhost:2888:3888;;2281\n')).toEqual([
       '/etc/zoo.cfg clientPort: clientPort is not set: there would be no port to serve clients on',
@@ -227,6 +267,10 @@ describe('problems', () => {
     ['server.1=localhost:2888:3888;abc', `server.1: "localhost:2888:3888;abc" ${form}`],
     ['server.1=localhost:2888:3888;99999', 'server.1: port out of range: 99999'],
     ['server.1=localhost:2888:99999;2181', 'server.1: port out of range: 99999'],
+    [
+      'server.1=localhost:2888:2888;2181',
+      'server.1: Client and election port must be different! Please update the configuration file on server.1',
+    ],
     ['server.1=localhost:2888:3888:king;2181', 'server.1: Unrecognised peertype: king'],
     [
       'server.1=localhost:2888:3888:observer;2181',

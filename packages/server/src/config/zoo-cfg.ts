@@ -75,8 +75,8 @@ class Loader {
   readonly #settings: Settings
   readonly #notices: ConfigNotice[] = []
   readonly #problems: ConfigProblem[] = []
-  /** Where each key was set last. */
-  readonly #origins: Map<string, string> = new Map()
+  /** How each key was set last, and where. */
+  readonly #written: Map<string, { readonly value: string; readonly where: string }> = new Map()
   readonly #membership: { where: string; key: string; value: string }[] = []
   readonly #ofEnsembles: { where: string; key: string }[] = []
 
@@ -94,7 +94,10 @@ class Loader {
     this.#judgeMembership()
     override(this.#settings, this.#sources.options ?? {})
     const isBadAlready = new Set(this.#problems.map(({ key }) => key))
-    for (const { key, other, message } of crossProblems(this.#settings)) {
+    for (const { key, other, message } of crossProblems(
+      this.#settings,
+      name => this.#written.get(name)?.value,
+    )) {
       if (!isBadAlready.has(key) && !isBadAlready.has(other ?? key))
         this.#refuse(this.#whereIs(key), key, message)
     }
@@ -134,9 +137,9 @@ class Loader {
         key === written ? `${effect}, and is accepted here` : `${effect}; read as ${key}`,
       )
     }
-    const definedBy = this.#origins.get(key)
-    if (definedBy !== undefined)
-      this.#note('warn', where, key, `counts instead of the definition (${definedBy})`)
+    const defined = this.#written.get(key)
+    if (defined !== undefined)
+      this.#note('warn', where, key, `counts instead of the definition (${defined.where})`)
     this.#apply(row, key, value, where)
   }
 
@@ -151,7 +154,7 @@ class Loader {
   }
 
   #apply(row: Key, key: string, value: string, where: string): void {
-    this.#origins.set(key, where)
+    this.#written.set(key, { value, where })
     const { fate, form } = row
     switch (fate.kind) {
       case 'honoured': {
@@ -171,9 +174,12 @@ class Loader {
         else this.#note('warn', where, key, `is not yet supported (${fate.feature})`)
         return
       }
-      case 'meaningless':
+      case 'meaningless': {
+        const read = fate.check?.(value, key)
+        if (read !== undefined && !read.ok) return this.#refuse(where, key, read.problem)
         if (!fate.isQuiet?.(value)) this.#note('warn', where, key, `has no meaning here: ${fate.why}`)
         return
+      }
       case 'membership':
         this.#membership.push({ where, key, value })
     }
@@ -269,7 +275,7 @@ class Loader {
   }
 
   #whereIs(key: string): string {
-    return this.#origins.get(key) ?? this.#sources.file?.path ?? 'command line'
+    return this.#written.get(key)?.where ?? this.#sources.file?.path ?? 'command line'
   }
 }
 
