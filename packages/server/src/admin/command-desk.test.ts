@@ -303,6 +303,21 @@ describe('who may ask what', () => {
     expect(ask('ruok', { allowed: ['stat', 'ruok'] })).toBe('imok')
   })
 
+  test('every text that leaves is a packet sent: refusals too, an empty answer not', () => {
+    const sentFor = (word: string, asked: Asked & { readonly inspection: Inspection }): number => {
+      const before = asked.inspection.counters.packetsSent
+      ask(word, asked)
+      return asked.inspection.counters.packetsSent - before
+    }
+    const notServing = anInspection({ isServing: false })
+
+    expect(sentFor('mntr', { allowed: [], inspection: anInspection() })).toBe(1)
+    expect(['srvr', 'hash'].map(word => sentFor(word, { inspection: notServing }))).toEqual([1, 1])
+    expect(['srvr', 'cons', 'hash'].map(word => sentFor(word, { inspection: anInspection() }))).toEqual([
+      1, 1, 0,
+    ])
+  })
+
   test('a refused word is said quietly, an accepted one aloud', () => {
     const said: string[] = []
 

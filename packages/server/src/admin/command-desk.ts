@@ -22,6 +22,12 @@ export interface CommandDeskGiven {
   readonly timeZone?: string
 }
 
+interface Asked {
+  readonly inspection: Inspection
+  readonly now: Now
+  readonly asker: Peer
+}
+
 export class CommandDesk implements Desk {
   readonly #given: CommandDeskGiven
   readonly #isAllAllowed: boolean
@@ -35,11 +41,14 @@ export class CommandDesk implements Desk {
     this.#allowed = new Set([...given.allowed, 'srvr'])
   }
 
-  answer(
-    wordNumber: number,
-    argument: Uint8Array,
-    { inspection, now, asker }: { readonly inspection: Inspection; readonly now: Now; readonly asker: Peer },
-  ): Answer {
+  answer(wordNumber: number, argument: Uint8Array, asked: Asked): Answer {
+    const answer = this.#answerTo(wordNumber, argument, asked)
+    if (isInParts(answer)) return counted(answer, asked.inspection)
+    if (answer !== '') asked.inspection.counters.packetsSent++ // after it was made: it does not count itself
+    return answer
+  }
+
+  #answerTo(wordNumber: number, argument: Uint8Array, { inspection, now, asker }: Asked): Answer {
     const name = wordText(wordNumber)
     const word = words.get(name)
     if (word === undefined) return ''
@@ -50,10 +59,7 @@ export class CommandDesk implements Desk {
     }
     say('info', 'a four-letter word', { word: name, address: asker.address, port: asker.port })
     if (word.needsService && !inspection.isServing) return name === 'hash' ? notServing : `${notServing}\n`
-    const answer = word.answer(this.#answering(inspection, now, argument))
-    if (isInParts(answer)) return counted(answer, inspection)
-    inspection.counters.packetsSent++ // after the answer was made: it does not count itself
-    return answer
+    return word.answer(this.#answering(inspection, now, argument))
   }
 
   #answering(inspection: Inspection, now: Now, argument: Uint8Array): Answering {
