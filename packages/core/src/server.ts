@@ -15,7 +15,6 @@ import {
   type Space,
   sessionId,
   unreachable,
-  type Zxid,
   zxid,
 } from '@corral/protocol'
 import type { ServerConfig } from './config.ts'
@@ -384,7 +383,7 @@ export class Server {
       case 'none':
         return
       case 'recovered':
-        return this.#onRecovered(report.lastZxid, sessionId(report.maxSessionId))
+        return this.#onRecovered(report)
       case 'durable':
         this.#pipeline?.durable(report)
         return this.#applyPiece()
@@ -396,12 +395,13 @@ export class Server {
     }
   }
 
-  #onRecovered(lastZxid: Zxid, highestSession: SessionId): void {
+  #onRecovered(report: Extract<LogReport, { readonly kind: 'recovered' }>): void {
+    const { lastZxid, maxSessionId, digests } = report
     const { config } = this.#given
     this.#tree.adoptsDigests = true // they are this server's own from here on
     const clockMs = this.#clockMs()
     for (const [id, timeoutMs] of this.#timeouts) this.#sessions.restore(id, timeoutMs, clockMs)
-    this.#sessions.startIds(config.serverId, this.#now.wallMs, highestSession)
+    this.#sessions.startIds(config.serverId, this.#now.wallMs, sessionId(maxSessionId))
     this.#pipeline = new Pipeline({
       config,
       tree: this.#tree,
@@ -409,6 +409,7 @@ export class Server {
       outbox: this.#outbox,
       sessions: this.#sessions,
       timeouts: this.#timeouts,
+      digests,
       counters: this.#counters,
       sha1: bytes => this.#given.sha1(bytes),
       connectionAt: slot => this.#connections.atSlot(slot),

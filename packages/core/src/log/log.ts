@@ -21,6 +21,7 @@ import type { Effect } from '../effects.ts'
 import type { Now } from '../events.ts'
 import type { Random } from '../random.ts'
 import type { DataTree } from '../tree/data-tree.ts'
+import type { DigestLog } from '../tree/digest-log.ts'
 import { type Recovered, recover, refuseUndeclared } from './recovery.ts'
 import { hasInitializeMarker, RunNote, removeInitializeMarker, sessionBound } from './run-state.ts'
 import { type DiskFailure, DiskOps, type Script, type StorageRefusal } from './script.ts'
@@ -35,6 +36,7 @@ export type LogReport =
       readonly lastZxid: Zxid
       readonly maxSessionId: SessionId | 0n
       readonly replayedTxns: number
+      readonly digests: DigestLog
     }
   /** Records (checksum | length | payload | 0x42) that may be acknowledged now: valid until the next such report. */
   | {
@@ -232,6 +234,7 @@ export class Log {
       lastZxid: recovered.lastZxid,
       maxSessionId: recovered.maxSessionId,
       replayedTxns: recovered.replayedTxns,
+      digests: recovered.digests,
     }
   }
 

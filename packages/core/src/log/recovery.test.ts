@@ -6,6 +6,7 @@ import { LogRun } from '../../test/log-run.ts'
 import { golden, WatchedDisk } from '../../test/watched-disk.ts'
 import type { StorageConfig } from '../config.ts'
 import { seededRandom } from '../random.ts'
+import { digestOf } from './replay.ts'
 
 const acl = [{ perms: 31, scheme: 'world', id: 'anyone' }]
 type Body = ReturnType<Parameters<LogRun['append']>[0]>
@@ -40,6 +41,10 @@ function written(run: LogRun, txns: number): LogRun {
   return run.untilIdle()
 }
 
+function digestAfter(txns: number): bigint {
+  return digestOf(written(started(new CrashDisk()), txns).tree)
+}
+
 test('the counter of a standalone server goes on beyond 32 bits, as in the Java server', () => {
   const disk = new CrashDisk()
   const snapshot = golden('zookeeper-3.8.0/snapshot-and-logs/data/version-2/snapshot.c')
@@ -50,6 +55,15 @@ test('the counter of a standalone server goes on beyond 32 bits, as in the Java 
   const next = restarted(disk)
 
   expect(next.recovered).toMatchObject({ lastZxid: 0x1_0000_0002n, replayedTxns: 5 })
+})
+
+test('the digests that operators compare are recorded in replay, too', () => {
+  const run = written(started(new CrashDisk()), 300)
+
+  const { digests } = restarted(run.disk).recovered ?? {}
+
+  expect(digests?.entries.map(({ zxid: id }) => id)).toEqual([128n, 256n])
+  expect(digests?.entries.at(-1)?.digest).toBe(digestAfter(256))
 })
 
 describe('a directory that ends before what the last run held', () => {

@@ -22,6 +22,7 @@ import {
 import { longestTxnBytes, type ServerConfig } from '../config.ts'
 import type { Dir } from '../disk.ts'
 import type { DataTree } from '../tree/data-tree.ts'
+import type { DigestLog } from '../tree/digest-log.ts'
 import { FiredWatches } from '../tree/fired-watches.ts'
 import { type ExaminationGiven, type Examined, examine } from './examination.ts'
 import type { SnapshotFile } from './file-names.ts'
@@ -48,6 +49,7 @@ export interface Recovered {
   readonly maxSessionId: SessionId | 0n
   readonly replayedTxns: number
   readonly digestMismatches: number
+  readonly digests: DigestLog
   /** The snapshot that was loaded. */
   readonly loaded: SnapshotFile | undefined
   /** There was nothing at all: never, as far as one can tell, or no more. */
@@ -77,6 +79,7 @@ export function* recover(given: ExaminationGiven): Script<Recovered> {
     maxSessionId: [start.sessionBound, lastRun.sessionBound].reduce(higherOf, replay.maxSessionId),
     replayedTxns: replay.count,
     digestMismatches: replay.digestMismatches,
+    digests: replay.digests,
     loaded: start.file,
     isNew: start.file === undefined && logs.length === 0,
     wasUsed: lastRun.end !== 'unknown',

@@ -23,6 +23,7 @@ import {
 import type { ServerConfig } from '../config.ts'
 import type { Fields, Level } from '../effects.ts'
 import type { DataTree } from '../tree/data-tree.ts'
+import { DigestLog } from '../tree/digest-log.ts'
 import { FiredWatches } from '../tree/fired-watches.ts'
 import type { LogFileReader } from './log-file-reader.ts'
 
@@ -49,6 +50,7 @@ export class Replay {
   #lastHigh: number
   #lastLow: number
   readonly sessions: Map<SessionId, number>
+  readonly digests: DigestLog = new DigestLog()
   maxSessionId: SessionId | 0n = 0n
   count = 0
   digestMismatches = 0
@@ -106,6 +108,7 @@ export class Replay {
     this.#lastLow = zxidLow
     this.count++
     this.#noteTxn(space, payloadFrom, type)
+    if (this.#pendingDigest === undefined) this.digests.record(this.#tree, zxidHigh, zxidLow)
     this.#compareDigest(isDigestRight)
     return undefined
   }

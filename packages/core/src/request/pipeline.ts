@@ -30,7 +30,7 @@ import { type Connection, isTired, Pause } from '../session/connection.ts'
 import type { Outbox } from '../session/outbox.ts'
 import type { Session, Sessions } from '../session/sessions.ts'
 import type { DataTree } from '../tree/data-tree.ts'
-import { DigestLog, type RecordedDigest } from '../tree/digest-log.ts'
+import type { DigestLog, RecordedDigest } from '../tree/digest-log.ts'
 import { FiredWatches } from '../tree/fired-watches.ts'
 import { accessOf } from './access.ts'
 import { Accounts, type AccountsHost } from './accounts.ts'
@@ -83,7 +83,7 @@ export class Pipeline {
   #unapplied = 0
   /** Who waits for writes of others, each for the newest of its time. */
   readonly #waiting: Fifo<{ readonly newestWrite: number; readonly connection: Connection }> = new Fifo()
-  readonly #digests: DigestLog = new DigestLog()
+  readonly #digests: DigestLog
 
   constructor(given: {
     readonly config: ServerConfig
@@ -93,6 +93,8 @@ export class Pipeline {
     readonly sessions: Sessions
     /** What snapshots persist: every session and the timeout of its creation. */
     readonly timeouts: Map<SessionId, number>
+    /** What the replay has recorded. */
+    readonly digests: DigestLog
     readonly counters: Counters
     readonly host: PipelineHost
     sha1(bytes: Uint8Array): Uint8Array
@@ -103,6 +105,7 @@ export class Pipeline {
     this.#outbox = given.outbox
     this.#sessions = given.sessions
     this.#timeouts = given.timeouts
+    this.#digests = given.digests
     this.#accounts = new Accounts(given)
     this.#host = given.host
     this.#authentication = new Authentication(given.config.auth, given.sha1)
