@@ -93,7 +93,8 @@ export class Generator {
         () => ({
           do: 'send',
           slot,
-          sent: [{ request: { kind: 'getAcl', path: '/a' }, op: OpCode.DeleteContainer }],
+          // Of a container Java would take it, from anybody.
+          sent: [{ request: { kind: 'getAcl', path: '/zookeeper' }, op: OpCode.DeleteContainer }],
         }),
       ],
       [2, () => ({ do: 'send', slot, sent: [cutReconfig] })],
