@@ -145,14 +145,15 @@ const neededByQuorumSasl = [
 /**
  * What is wrong between keys, each of which is right alone.
  *
- * @param written - the text of a key that is not a setting yet
+ * @param written - the text of every key that is in the configuration
  */
 export function crossProblems(
   settings: Settings,
-  written: (key: string) => string | undefined,
+  written: ReadonlyMap<string, { readonly value: string }>,
 ): CrossProblem[] {
   const problems: CrossProblem[] = []
   const { min, max } = sessionTimeouts(settings)
+  const isTrue = (key: string): boolean => written.get(key)?.value.toLowerCase() === 'true'
   if (settings.dataDir === undefined) problems.push({ key: 'dataDir', message: 'dataDir is not set' })
   if (settings.clientPort === undefined) {
     problems.push({
@@ -164,12 +165,12 @@ export function crossProblems(
       problems.push({ key: 'clientPortAddress', other: 'clientPort', message })
     }
   }
-  if (written('secureClientPortAddress') !== undefined && written('secureClientPort') === undefined) {
+  if (written.has('secureClientPortAddress') && !written.has('secureClientPort')) {
     const message = 'secureClientPortAddress is set but secureClientPort is not set'
     problems.push({ key: 'secureClientPortAddress', message })
   }
   for (const [key, needed] of neededByQuorumSasl) {
-    if (written(key)?.toLowerCase() !== 'true' || written(needed)?.toLowerCase() === 'true') continue
+    if (!isTrue(key) || isTrue(needed)) continue
     problems.push({ key, other: needed, message: `${needed} is disabled, so cannot enable ${key}` })
   }
   if (min > max) {
@@ -181,6 +182,14 @@ export function crossProblems(
       key: 'enforce.auth.enabled',
       message: 'enforce.auth.enabled is true, and enforce.auth.schemes names no scheme',
     })
+  }
+  // Which schemes the providers are for that the original would load is not known.
+  const hasProviders = [...written.keys()].some(key => /^authProvider\.|^secureClientPort$/.test(key))
+  const available = settings.core.auth.isDigestEnabled ? ['digest', 'ip'] : ['ip']
+  for (const scheme of hasProviders ? [] : (enforcedSchemes(settings) ?? [])) {
+    if (available.includes(scheme)) continue
+    const key = settings.isSaslRequired ? 'sessionRequireClientSASLAuth' : 'enforce.auth.schemes'
+    problems.push({ key, message: `Authentication scheme ${scheme} is not available.` })
   }
   return problems
 }
@@ -216,9 +225,8 @@ function sessionTimeouts({ core: { tickTimeMs }, minSessionTimeoutMs, maxSession
 
 /** A required SASL identity that nobody can have yet keeps everybody out, which is the safe reading. */
 function enforcedSchemes(settings: Settings): readonly string[] | undefined {
-  if (!settings.isAuthEnforced && !settings.isSaslRequired) return undefined
-  const schemes = settings.isAuthEnforced ? settings.enforcedSchemes : []
-  return settings.isSaslRequired && !schemes.includes('sasl') ? [...schemes, 'sasl'] : schemes
+  if (settings.isSaslRequired) return ['sasl']
+  return settings.isAuthEnforced ? settings.enforcedSchemes : undefined
 }
 
 export function deepFreeze<T>(value: T): T {

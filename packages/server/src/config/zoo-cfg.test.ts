@@ -124,8 +124,13 @@ describe('values', () => {
     ])
   })
 
-  test('a required SASL identity is enforced although nobody can have one yet', () => {
-    expect(loaded('sessionRequireClientSASLAuth=true\n').core.auth.enforcedSchemes).toEqual(['sasl'])
+  test('a required SASL identity is enforced although nobody can have one yet, and then nothing else will do', () => {
+    const sasl = 'authProvider.1=SASLAuthenticationProvider\nsessionRequireClientSASLAuth=true\n'
+    const digest = 'enforce.auth.enabled=true\nenforce.auth.schemes=digest\n'
+
+    expect(loaded(sasl).core.auth.enforcedSchemes).toEqual(['sasl'])
+    expect(loaded(sasl + digest).core.auth.enforcedSchemes).toEqual(['sasl'])
+    expect(loaded(digest).core.auth.enforcedSchemes).toEqual(['digest'])
   })
 
   test('the last of two equal keys counts, and the first is named', () => {
@@ -163,6 +168,18 @@ describe('problems', () => {
     [
       `${minimal}enforce.auth.enabled=true\n`,
       'enforce.auth.enabled is true, and enforce.auth.schemes names no scheme',
+    ],
+    [
+      `${minimal}enforce.auth.enabled=true\nenforce.auth.schemes=ip,digset\n`,
+      '4 enforce.auth.schemes: Authentication scheme digset is not available.',
+    ],
+    [
+      `${minimal}DigestAuthenticationProvider.enabled=false\nenforce.auth.enabled=true\nenforce.auth.schemes=digest\n`,
+      'Authentication scheme digest is not available.',
+    ],
+    [
+      `${minimal}sessionRequireClientSASLAuth=true\n`,
+      '3 sessionRequireClientSASLAuth: Authentication scheme sasl is not available.',
     ],
     [`${minimal}DigestAuthenticationProvider.digestAlg=SHA256\n`, 'only SHA1 is supported'],
     [
@@ -356,9 +373,10 @@ describe('keys', () => {
 
   test.each(honoured)('%s changes the configuration', key => {
     // These count only in company.
+    const provider = 'authProvider.1=a\n'
     const company = key.startsWith('enforce.auth')
-      ? 'enforce.auth.enabled=true\nenforce.auth.schemes=x\n'
-      : ''
+      ? `${provider}enforce.auth.enabled=true\nenforce.auth.schemes=x\n`
+      : provider
     const without = load(minimal + company)
     const results = samples.map(value => load(`${minimal}${company}${key}=${value}\n`))
     const said = (result: LoadedConfig): string =>

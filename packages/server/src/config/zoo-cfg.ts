@@ -94,10 +94,7 @@ class Loader {
     this.#judgeMembership()
     override(this.#settings, this.#sources.options ?? {})
     const isBadAlready = new Set(this.#problems.map(({ key }) => key))
-    for (const { key, other, message } of crossProblems(
-      this.#settings,
-      name => this.#written.get(name)?.value,
-    )) {
+    for (const { key, other, message } of crossProblems(this.#settings, this.#written)) {
       if (!isBadAlready.has(key) && !isBadAlready.has(other ?? key))
         this.#refuse(this.#whereIs(key), key, message)
     }
