@@ -354,6 +354,13 @@ describeWith([java, javaZooKeeper], 'edges of requests', () => {
         [anyone, entry(null, 'x', 30)],
         [anyone, entry('nonsense', 'x'), entry('digest', null)],
       ],
+      // To find duplicates Java compares perms, scheme and id in turn, each only if those before it are equal.
+      ...[null, 'auth', 'nonsense'].flatMap(scheme => [
+        [entry(scheme, 'x'), entry(scheme, null)],
+        [entry(scheme, null), entry(scheme, 'x')],
+        [entry(scheme, null), entry(scheme, null, 1)],
+        [anyone, entry(scheme, null)],
+      ]),
     ]
 
     const seen = await pair.agreesOn([
@@ -469,6 +476,7 @@ describeWith([java, javaZooKeeper], 'edges of quotas', () => {
     ...['count=-1,bytes=-1=;byteHardLimit=5;countHardLimit=2', 'countHardLimit=2', 'byteHardLimit=3'],
     ...['count=0,bytes=0', 'count=1,bytes=0=;byteHardLimit=0', 'countHardLimit=0', 'count=-5,bytes=-9'],
     ...['count=5;bytes=6', 'count=1,count=9', 'x=1,count=2=;y=3', 'countHardLimit=-1;count=1'],
+    'countHardLimit=+2,bytes=+5',
   ]
   const top = '/zookeeper/quota'
   const text = (data: string): { readonly data: Uint8Array } => ({ data: encodeUtf8(data) })
