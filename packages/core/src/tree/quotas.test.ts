@@ -57,6 +57,14 @@ test('creates, deletes and sets below a quota change its usage and no Stat', () 
   expect(checkTree(tree)).toEqual([])
 })
 
+test('a usage znode below a quota is charged with the data it was made with', () => {
+  const tree = aTree()
+  change(tree, ...quota('/zookeeper'))
+
+  // 19 bytes of limits, and 15 of usage twice: counted, and charged.
+  expect(usage(tree, '/zookeeper')).toBe('count=7,bytes=49')
+})
+
 test('the deepest quota alone is charged', () => {
   const tree = aTree()
   change(tree, text('/q', ''), text('/q/in', ''), ...quota('/q'))

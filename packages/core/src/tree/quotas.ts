@@ -57,10 +57,12 @@ export class Quotas {
 
   /** After a znode and its data were added. */
   created(id: ZnodeId, path: Space, from: number, to: number): void {
+    // Before a usage znode gets its first count: what it was made with is charged to a quota above it.
+    const bytes = this.#znodes.rows.get(id, Row.dataLength)
     if (this.#znodes.rows.hasFlag(id, Flag.Undigested)) this.#createdSpecial(id, path, from, to)
     if (this.#roots.count === 0) return
     if (this.#roots.get(path, from, to) >= 0) this.#znodes.rows.addFlags(id, Flag.Quota)
-    this.changed(id, path, from, to, 1, this.#znodes.rows.get(id, Row.dataLength))
+    this.changed(id, path, from, to, 1, bytes)
   }
 
   /** Before a znode is removed. */
