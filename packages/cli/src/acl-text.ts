@@ -22,7 +22,7 @@ export interface ParsedAcl {
 export function parseAcl(text: string): ParsedAcl {
   const acl: Acl[] = []
   const problems: string[] = []
-  for (const entry of text.split(',')) {
+  for (const entry of entriesOf(text)) {
     const first = entry.indexOf(':')
     const last = entry.lastIndexOf(':')
     if (first === last) {
@@ -33,6 +33,13 @@ export function parseAcl(text: string): ParsedAcl {
     acl.push({ scheme: entry.slice(0, first), id: entry.slice(first + 1, last), perms })
   }
   return { acl, problems }
+}
+
+/** As Java splits: empty entries at the end are none. */
+function entriesOf(text: string): string[] {
+  const entries = text.split(',')
+  const last = entries.findLastIndex(entry => entry !== '')
+  return text === '' ? entries : entries.slice(0, last + 1)
 }
 
 function parsePerms(text: string, problems: string[]): number {

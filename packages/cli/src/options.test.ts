@@ -31,6 +31,13 @@ test('an option may have a longer name', () => {
   expect(parseOptions(['-members', 'server.1=h:1:2;3'], rules).value('members')).toBe('server.1=h:1:2;3')
 })
 
+test.each([['-members=x'], ['-v3=4'], ['-s=1'], ['-wv=3']])(
+  'an equals sign is taken behind one letter: %s',
+  word => {
+    expect(() => parseOptions([word], rules)).toThrow(`Unrecognized option: ${word}`)
+  },
+)
+
 test('a negative number is a value, and not an operand', () => {
   expect(parseOptions(['-v', '-1', '/a'], rules).value('v')).toBe('-1')
   expect(() => parseOptions(['/a', '-1'], rules)).toThrow('Unrecognized option: -1')

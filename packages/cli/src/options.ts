@@ -1,6 +1,6 @@
 /**
  * A command's own options: one dash, before, between or after the operands. `-sw` is `-s -w`, `-v3` and `-v=3` are
- * `-v 3`, `--` ends the options, and a negative number may be a value.
+ * `-v 3` (an option of more letters takes no `=`), `--` ends the options, and a negative number may be a value.
  *
  * Source: DefaultParser of Apache Commons CLI 1.5, which zkCli uses; the messages begin with its exceptions' names.
  */
@@ -80,11 +80,11 @@ function readOptionWord(
   if (word.startsWith('--')) throw unknown()
   const whole = byName.get(word.slice(1))
   if (whole !== undefined) return begin(whole)
-  const cut = word.indexOf('=')
-  const beforeCut = cut === -1 ? undefined : byName.get(word.slice(1, cut))
-  if (beforeCut?.takesValue === true) {
-    begin(beforeCut)
-    return close(word.slice(cut + 1))
+  if (word.includes('=')) {
+    const option = word.charAt(2) === '=' ? byName.get(word.charAt(1)) : undefined
+    if (option?.takesValue !== true) throw unknown()
+    begin(option)
+    return close(word.slice(3))
   }
   for (let i = 1; i < word.length; i++) {
     const option = byName.get(word.charAt(i))

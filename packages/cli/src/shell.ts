@@ -12,6 +12,7 @@ import { type Context, parseArguments } from './commands/command.ts'
 import { commandHelp, commandList, commands, isShellWord, type ShellWord } from './commands/table.ts'
 import { changeEvent, eventText, type ShellEvent, stateEvent, stateNames } from './events.ts'
 import { CommandError, exitCodes, failureOf } from './failure.ts'
+import { parseOptions } from './options.ts'
 import { eventJson, failureJson, renderJson } from './render/json.ts'
 import { renderText } from './render/text.ts'
 import type { Result } from './result.ts'
@@ -191,7 +192,7 @@ export class Shell {
         return this.#client.close()
       case 'version':
         if (!this.isAlive) break
-        if (args.length > 0) throw new CommandError('version ')
+        if (parseOptions(args, { options: [] }).operands.length > 0) throw new CommandError('version ')
         return this.#render({ kind: 'version', version: shellVersion })
       default:
         return unreachable(word)

@@ -23,6 +23,15 @@ describe('ACLs', () => {
     })
   })
 
+  test.each([
+    ['world:anyone:r,,', []],
+    [',world:anyone:r', [' does not have the form scheme:id:perm']],
+    [',', []],
+    ['', [' does not have the form scheme:id:perm']],
+  ])('of empty entries only those at the end are none: %j', (text, problems) => {
+    expect(parseAcl(text).problems).toEqual(problems)
+  })
+
   test('permissions are printed in the order cdrwa', () => {
     expect([permLetters(31), permLetters(3), permLetters(0)]).toEqual(['cdrwa', 'rw', ''])
     expect(aclLines([{ scheme: 'world', id: 'anyone', perms: 31 }])).toEqual(["'world,'anyone", ': cdrwa'])

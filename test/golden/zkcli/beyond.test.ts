@@ -1,4 +1,4 @@
-/** What the shell does that zkCli 3.8.0, which the captures come from, does not. */
+/** What the shell does that zkCli, which the captures come from, does not. */
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
@@ -123,10 +123,16 @@ describe('data in other forms', () => {
     expect(hex.stdout).toContain('|00000000| 00 ff ')
   })
 
-  test('that is not base64 is refused, and nothing is written', async () => {
-    const { exitCode, stderr } = await corral('set -b /bytes no*base64')
+  test.each([
+    ['no*base64'],
+    ['AP8=='],
+    ['AP8A='],
+    ['AP8AA'],
+    ['=='],
+  ])('that is not base64 is refused, and nothing is written: %s', async text => {
+    const { exitCode, stderr } = await corral(`set -b /bytes ${text}`)
 
-    expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: '"no*base64" is not base64\n' })
+    expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: `"${text}" is not base64\n` })
     expect((await corral('--quiet get -b /bytes')).stdout).toBe('AP8=\n')
   })
 })

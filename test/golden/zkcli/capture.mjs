@@ -2,8 +2,10 @@
  * Captures what the shell of Apache ZooKeeper answers: each script of `scripts/` piped through one shell, each line
  * of `one-shot.txt` given to a shell of its own, all against one fresh server. Writes `captured/`.
  *
- *   apt-get install zookeeper default-jre-headless
- *   node test/golden/zkcli/capture.mjs
+ *   node test/golden/zkcli/capture.mjs CLASSPATH
+ *
+ * CLASSPATH holds Apache ZooKeeper 3.9.5 with what it needs, as on Maven Central: org.apache.zookeeper:zookeeper:3.9.5,
+ * org.slf4j:slf4j-simple:2.0.13 and commons-cli:commons-cli:1.5.0. A JLine would print escape sequences.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -14,7 +16,8 @@ import { join } from 'node:path'
 
 const here = import.meta.dirname
 const java = '/usr/bin/java'
-const classpath = '/usr/share/java/zookeeper.jar:/usr/share/java/slf4j-simple.jar'
+const [classpath] = process.argv.slice(2)
+if (classpath === undefined) throw new Error('usage: capture.mjs CLASSPATH')
 const { NODE_EXTRA_CA_CERTS: _, ...environment } = process.env
 const env = { ...environment, TZ: 'UTC' }
 
@@ -91,6 +94,7 @@ async function untilServing() {
       socket.on('data', bytes => {
         text += bytes
       })
+      socket.setTimeout(1000, () => socket.destroy()) // One that came too early may never be answered.
       socket.on('error', () => resolve(''))
       socket.on('close', () => resolve(text))
     })

@@ -62,6 +62,15 @@ export function legalPath(path: string): string {
   return path
 }
 
+/** A 64-bit number, as Java's Long.parseLong reads it; undefined where it is none. */
+export function parseLong(text: string, radix: 10 | 16 = 10): bigint | undefined {
+  const isNumber = radix === 10 ? /^[+-]?\d+$/ : /^[+-]?[\da-f]+$/i
+  if (!isNumber.test(text)) return undefined
+  const size = BigInt(`${radix === 10 ? '' : '0x'}${text.replace(/^[+-]/, '')}`)
+  const value = text.startsWith('-') ? -size : size
+  return BigInt.asIntN(64, value) === value ? value : undefined
+}
+
 /** Value of an option as a 32-bit number. @throws CommandError */
 export function intOption(args: CommandArguments, name: string): number | undefined {
   const text = args.value(name)

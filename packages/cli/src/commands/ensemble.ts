@@ -5,7 +5,7 @@ import { decodeUtf8 } from '@corral/protocol'
 import { configLines, parseMembership } from '../config-text.ts'
 import { CommandError } from '../failure.ts'
 import type { CommandArguments } from '../options.ts'
-import { type Command, usageError } from './command.ts'
+import { type Command, parseLong, usageError } from './command.ts'
 
 const configPath = '/zookeeper/config'
 
@@ -58,10 +58,11 @@ const reconfig: Command = {
 function wantedVersion(args: CommandArguments): bigint | undefined {
   const text = args.value('v')
   if (text === undefined) return undefined
-  if (!/^[0-9a-f]{1,16}$/i.test(text)) {
+  const version = parseLong(text, 16)
+  if (version === undefined) {
     throw new CommandError('-v must be followed by a long (configuration version)')
   }
-  return BigInt(`0x${text}`)
+  return version
 }
 
 function wantedChange(args: CommandArguments): Pick<ReconfigOptions, 'joining' | 'leaving' | 'members'> {

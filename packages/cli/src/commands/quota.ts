@@ -17,7 +17,7 @@ import {
 } from '../quota-text.ts'
 import { nothing } from '../result.ts'
 import { walkPaths } from '../subtree.ts'
-import { type Command, type Context, legalPath, operand, pathOperand } from './command.ts'
+import { type Command, type Context, legalPath, operand, parseLong } from './command.ts'
 
 const kinds: readonly { readonly option: string; readonly key: QuotaKey; readonly about: string }[] = [
   { option: 'n', key: 'count', about: 'num soft quota' },
@@ -54,11 +54,10 @@ function wantedLimits(args: CommandArguments): Map<string, bigint> {
     const text = args.value(option)
     if (text === undefined) continue
     const isCount = key === 'count' || key === 'countHardLimit'
-    const max = isCount ? 0x7fff_ffffn : 0x7fff_ffff_ffff_ffffn
-    if (!/^[+-]?\d+$/.test(text) || BigInt(text.replace('+', '')) > max) {
+    const value = parseLong(text)
+    if (value === undefined || (isCount && BigInt.asIntN(32, value) !== value)) {
       throw new CommandError('NumberFormatException happens when parsing the option value')
     }
-    const value = BigInt(text.replace('+', ''))
     if (isCount && value <= 0n) throw new CommandError('the num quota must be greater than zero')
     if (value < 0n) throw new CommandError('the bytes quota must be greater than or equal to zero')
     limits.set(key, value)
@@ -164,7 +163,6 @@ const listQuota: Command = {
   async run(context, args) {
     const path = operand(args, 0)
     context.note(`absolute path is ${limitsPath(path)}`)
-    legalPath(path)
     legalPath(limitsPath(path))
     try {
       const limits = await readQuota(context.client, limitsPath(path), context.signal)
@@ -185,7 +183,7 @@ const deleteQuota: Command = {
   operands: 1,
   async run(context, args) {
     const { client, signal } = context
-    const path = pathOperand(args)
+    const path = operand(args, 0)
     const at = legalPath(limitsPath(path))
     if ((await client.exists(at, { signal })) === undefined) return { kind: 'quotaAbsent', path }
     try {

@@ -6,7 +6,7 @@ import { CommandError, keeperErrorText } from '../failure.ts'
 import type { CommandArguments } from '../options.ts'
 import { nothing } from '../result.ts'
 import { listLevels, walkPaths } from '../subtree.ts'
-import { type Command, type Context, intOption, operand, pathOperand } from './command.ts'
+import { type Command, type Context, intOption, operand, parseLong, pathOperand } from './command.ts'
 
 const create: Command = {
   name: 'create',
@@ -54,14 +54,14 @@ function kindOf(args: CommandArguments): { readonly mode: CreateMode; readonly t
     const mode = !isEphemeral ? persistent : isSequential ? 'ephemeralSequential' : 'ephemeral'
     return { mode, ttlMs: undefined }
   }
-  if (!/^[+-]?\d+$/.test(ttlText)) throw new CommandError('-t argument must be a long value')
+  const ttlMs = parseLong(ttlText)
+  if (ttlMs === undefined) throw new CommandError('-t argument must be a long value')
   if (isEphemeral) throw new CommandError('TTLs cannot be used with Ephemeral znodes')
   if (isContainer) throw new CommandError('TTLs cannot be used with Container znodes')
-  const ttlMs = Number(ttlText)
   if (ttlMs <= 0 || ttlMs > maxTtlMs) {
     throw new CommandError(`ttl must be positive and cannot be larger than: ${maxTtlMs}`)
   }
-  return { mode: isSequential ? 'persistentSequential' : 'persistent', ttlMs }
+  return { mode: isSequential ? 'persistentSequential' : 'persistent', ttlMs: Number(ttlMs) }
 }
 
 /** Two refusals get a line more. */
@@ -93,12 +93,14 @@ const set: Command = {
   },
 }
 
+/** As Java decodes it: padding is complete or left out, and bits left over count for nothing. */
 function fromBase64(text: string): Uint8Array {
-  const bytes = Buffer.from(text, 'base64')
-  if (bytes.toString('base64').replace(/=+$/, '') !== text.replace(/=+$/, '')) {
+  const digits = text.replace(/={1,2}$/, '')
+  const isPaddedWrong = digits.length < text.length && text.length % 4 !== 0
+  if (/[^A-Za-z0-9+/]/.test(digits) || digits.length % 4 === 1 || isPaddedWrong) {
     throw new CommandError(`"${text}" is not base64`)
   }
-  return bytes
+  return Buffer.from(text, 'base64')
 }
 
 const remove: Command = {

@@ -94,6 +94,7 @@ describe('data', () => {
 
     expect(await json(result)).toEqual({ path: '/a', data: null })
     expect((await printed(renderText, result)).out).toEqual(['null'])
+    expect((await printed(renderText, { ...result, format: 'base64' })).out).toEqual(['bnVsbA=='])
   })
 
   test('is printed as base64 or as a table of bytes if asked for', async () => {

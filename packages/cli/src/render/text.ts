@@ -39,7 +39,7 @@ function linesOf(result: Printed): readonly string[] {
     case 'data': {
       const { data, format, heading } = result
       const lines = heading === undefined ? [] : [heading]
-      return [...lines, data === null ? 'null' : dataText(data, format), ...optionalStat(result)]
+      return [...lines, dataText(data ?? nullWord, format), ...optionalStat(result)]
     }
     case 'membership':
       return [membershipLine(result.membership), ...optionalStat(result)]
@@ -78,6 +78,9 @@ function linesOf(result: Printed): readonly string[] {
 }
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+
+/** What zkCli takes for the data where there is none, before it is put into any form. */
+const nullWord = new TextEncoder().encode('null')
 
 function dataText(data: Uint8Array, format: DataFormat): string {
   switch (format) {
