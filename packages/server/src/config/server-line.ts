@@ -30,7 +30,7 @@ export function readServerLine(key: string, value: string): Read<ServerLine> {
   if (strange !== undefined) return bad(`Unrecognised peertype: ${strange}`)
   const tooLarge = value.match(/(?<=[:;])[0-9]+(?=[:;|]|$)/g)?.find(each => Number(each) > 65_535)
   if (tooLarge !== undefined) return bad(`port out of range: ${tooLarge}`)
-  const isSamePort = members.some(each => /:0*([0-9]+):0*\1(?=:|$)/.test(each))
+  const isSamePort = members.some(each => /:0*([0-9]+):0*\1(?::[^:]+)?$/.test(each))
   if (isSamePort) {
     return bad(
       `Client and election port must be different! Please update the configuration file on server.${id}`,

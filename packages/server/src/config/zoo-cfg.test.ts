@@ -252,6 +252,7 @@ describe('problems', () => {
     ['localhost:2888:3888;[::1]:2181', '::1', 2181],
     ['localhost:2888:3888;:2181', undefined, 2181],
     ['[::1]:2888:3888:PARTICIPANT;2181', undefined, 2181],
+    ['[2001:db8:1:1::5]:2888:3888;2181', undefined, 2181],
     ['a:2888:3888|b:2888:3888;2181', undefined, 2181],
     ['localhost:2888:3888;2181;2281', undefined, 2181],
   ])('server.1=%s serves clients there', (line, host, port) => {
