@@ -6,6 +6,7 @@ import { startCorral } from './corral-server.ts'
 import { decodeConnected, decodeEvent, decodeReply, type Names, type Seen } from './decode.ts'
 import { settleNotificationZxids } from './divergences.ts'
 import type { InteropServer } from './interop-server.ts'
+import { isJavaBefore } from './java-release.ts'
 import { startJavaServer } from './java-server.ts'
 import { connectFrame, RawClient } from './raw-client.ts'
 import { describeWith, java, javaZooKeeper } from './software.ts'
@@ -32,7 +33,7 @@ describeWith([java, javaZooKeeper], 'the captured conversation, by Apache ZooKee
   test('every reply is as captured: the replay is right', async () => {
     const server = await startJavaServer({ tickTimeMs: 3000 })
     try {
-      expect(await replay(server)).toEqual(asCaptured())
+      expect(await replay(server)).toEqual(isJavaBefore('3.9.0') ? asCaptured() : since39(asCaptured()))
     } finally {
       await server.stop()
     }
@@ -71,6 +72,14 @@ function asCaptured(): Conversation {
   })
 }
 
+/** A write that cannot be read, as that of V29, takes no zxid since 3.9. */
+function since39(conversation: Conversation): Conversation {
+  for (const { id, seen } of conversation) {
+    for (const each of seen) if (each.kind === 'reply' && (id === 'V29' || id === 'V30')) each.zxid--
+  }
+  return conversation
+}
+
 async function replay(server: InteropServer): Promise<Conversation> {
   const names = new Naming()
   const conversation: Conversation = []
@@ -106,7 +115,7 @@ async function replay(server: InteropServer): Promise<Conversation> {
     }
     const zxids = seen.map(each => (each.kind === 'reply' ? each.zxid : 0))
     const now = Math.max(lastZxid, ...zxids)
-    if (!server.isOracle) settleNotificationZxids(seen, id === 'V25', lastZxid, now)
+    if (!server.isOracle || !isJavaBefore('3.9.0')) settleNotificationZxids(seen, id === 'V25', lastZxid, now)
     lastZxid = now
     conversation.push({ id, title, seen })
     if (client !== main) client.drop()
