@@ -21,7 +21,8 @@ export function readServerLine(key: string, value: string): Read<ServerLine> {
   const id = key.slice('server.'.length)
   if (!/^-?[0-9]+$/.test(id)) return bad(`server id ${quoted(id)} is not a number`)
   const parts = line.exec(value)?.groups
-  const members = parts?.['members']?.split('|')
+  // Without addresses of IPv6, whose groups look like ports.
+  const members = parts?.['members']?.replaceAll(/\[[^\]]*\]/g, '').split('|')
   if (parts === undefined || members === undefined) {
     return bad(`${quoted(value)} does not have the form host:port:port[:role][;[address:]clientPort]`)
   }
