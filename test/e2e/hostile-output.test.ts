@@ -124,7 +124,7 @@ describe('H-13 one event is one line [CVE-2026-84439, CVE-2026-84501]', () => {
 
   describeUnless(noTerminal, 'on a terminal', () => {
     test('as text', async () => {
-      const command = `${corralCommand} server ${await configured()}`
+      const command = `'${corralCommand}' server '${await configured()}'`
       const terminal = spawn('/usr/bin/script', ['-qc', command, '/dev/null'], {
         cwd: root,
         env: childEnvironment(),

@@ -121,7 +121,7 @@ const noTerminal = existsSync('/usr/bin/script')
 describeUnless(noTerminal, 'on a terminal', () => {
   test('it stops in order when the terminal goes', async () => {
     const dataDir = join(root, 'data')
-    const command = `${corralCommand} server --client-port 0 --data-dir ${dataDir}`
+    const command = `'${corralCommand}' server --client-port 0 --data-dir '${dataDir}'`
     const terminal = spawn('/usr/bin/script', ['-qc', command, '/dev/null'], { cwd: root })
     const port = await new Promise<number>(resolve => {
       let output = ''
